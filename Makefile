@@ -1,0 +1,93 @@
+# The way to everything in this checkout; `make` alone lists it.  Every target sets up what it needs, in
+# .venv/ and .cache/ (both ignored by git), and works offline once that is done.  CI calls `make test`.
+
+PYTHON ?= python3
+PY     := .venv/bin/python
+PYTEST := $(PY) -m pytest
+SERIES := 0.10 0.12
+DEV    := .venv/dev.stamp
+RUN    := .venv/install.stamp
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test setup check check-types check-lint check-format check-lua check-layers unit
+.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep bench fmt install lock hooks fresh-clone clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(DEV) ## a scripted agent changes a scratch workspace; review it in Neovim (without a terminal: headless)
+	@nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PY) tools/demo.py
+
+test: check unit test-nvim e2e-smoke ## everything that must be green: check, unit, properties, Neovim 0.10 and 0.12, e2e-smoke
+
+setup: $(DEV) ## fetch everything that the other targets need: Python packages, Neovims, Lua tools, agents
+	@for series in $(SERIES); do $(PY) tools/fetch_nvim.py $$series || exit 1; done
+	@$(PY) tools/lua_tools.py fetch
+	@$(PY) tools/fetch_agents.py claude-code
+
+check: check-types check-lint check-format check-lua check-layers ## types, lint, format and layers; changes nothing
+
+check-types: $(DEV)
+	$(PY) -m mypy
+
+check-lint: $(DEV)
+	$(PY) -m ruff check --output-format=concise .
+
+check-format: $(DEV)
+	$(PY) -m ruff format --check .
+
+check-lua: $(DEV)
+	$(PY) tools/lua_tools.py check
+
+check-layers: $(DEV)
+	$(PYTEST) -q tests/unit/test_layers.py
+
+unit: $(DEV) ## unit tests, property tests (fast profile), golden tests
+	HYPOTHESIS_PROFILE=fast $(PYTEST) -n 2 tests/unit tests/properties tests/golden
+
+test-nvim: $(if $(NVIM_BIN),test-nvim-own,$(SERIES:%=test-nvim-%)) ## tests in a real Neovim 0.10 and 0.12, or only in $NVIM_BIN
+
+test-nvim-own: $(DEV)
+	$(PYTEST) -n 2 tests/nvim
+
+test-nvim-%: $(DEV)
+	nvim=$$($(PY) tools/fetch_nvim.py $*) && NVIM_BIN=$$nvim $(PYTEST) -n 2 tests/nvim
+
+e2e-smoke: $(DEV) ## the pinned Claude Code through the whole road, the shortest way
+	@$(PY) tools/fetch_agents.py claude-code
+	nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PYTEST) -m smoke tests/e2e
+
+e2e: $(DEV) ## every agent against its scripted model server
+	@$(PY) tools/fetch_agents.py claude-code
+	nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PYTEST) tests/e2e
+
+deep: $(DEV) ## property tests with many more examples (an hour)
+	HYPOTHESIS_PROFILE=deep $(PYTEST) -n 2 --timeout=0 tests/properties
+
+bench: $(DEV) ## measure against the references; table on screen, JSON in .cache/bench.json
+	@$(PY) -m tests.bench --json .cache/bench.json
+
+fmt: $(DEV) ## format Python and Lua in place
+	$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format . && $(PY) tools/lua_tools.py fmt
+
+install: $(RUN) ## the plugin manager's build step: Python environment, help tags, hook client, daemon
+	@$(PY) tools/install.py
+
+lock: $(DEV) ## write requirements.lock and requirements-dev.lock anew from pyproject.toml (needs a network)
+	$(PY) tools/lock.py
+
+hooks: ## let git run `make check` before each commit
+	@hook=$$(git rev-parse --git-path hooks/pre-commit) && printf '#!/bin/sh\nexec make check\n' >"$$hook" && chmod +x "$$hook"
+
+fresh-clone: ## clone this checkout to a temporary folder with an empty HOME; run `make test` and `make demo` there
+	@tools/fresh_clone.sh
+
+clean: ## remove caches and build products; downloads stay (git clean -fdX removes them too)
+	rm -rf build dist doc/tags .hypothesis .mypy_cache .pytest_cache .ruff_cache src/*.egg-info
+
+$(DEV): requirements-dev.lock pyproject.toml tools/bootstrap.py
+	@$(PYTHON) tools/bootstrap.py --dev
+
+$(RUN): requirements.lock pyproject.toml tools/bootstrap.py
+	@$(PYTHON) tools/bootstrap.py

@@ -1,0 +1,313 @@
+--- What a key or a command means where the cursor is: turned into an intent for Python. Must not
+--- decide anything.
+local M = {}
+
+local api = vim.api
+
+local function notify(message, level)
+  require('agentdiff').notify(message, level)
+end
+
+---@param n integer
+---@param noun string
+local function count(n, noun)
+  return ('%d %s%s'):format(n, noun, n == 1 and '' or 's')
+end
+
+--- Says what a decision did, when it did not do simply what was asked.
+---@param op string
+---@param result table? a *decision result* of doc/protocol.md
+---@param err {code: string, message: string}?
+---@return boolean ok
+function M.report(op, result, err)
+  if err then
+    notify(err.message, err.code == 'usage' and vim.log.levels.ERROR or vim.log.levels.WARN)
+    return false
+  end
+  local hunks = 0
+  for _, done in ipairs(result.done) do
+    hunks = hunks + #done.hunks
+  end
+  for _, refused in ipairs(result.refused) do
+    notify(('%s: %s'):format(refused.path, refused.reason), vim.log.levels.WARN)
+  end
+  if #(result.moved_on or {}) > 0 then
+    notify('changed meanwhile, still pending: ' .. table.concat(result.moved_on, ', '))
+  end
+  if hunks == 0 and #result.done == 0 then
+    if #result.refused == 0 then
+      notify(('nothing to %s'):format(op))
+    end
+    return false
+  end
+  local files = count(#result.done, 'file')
+  api.nvim_echo({ { ('%s: %s in %s'):format(op, count(hunks, 'hunk'), files) } }, false, {})
+  return true
+end
+
+---@class agentdiff.Intent
+---@field op 'accept'|'reject'
+---@field scope 'hunk'|'lines'|'file'|'all'
+---@field first integer? 1-based line of the current buffer
+---@field last integer? inclusive
+---@field reason string?
+---@field discard_user boolean?
+---@field external boolean?
+---@field agent string?
+---@field session string?
+---@field turn string?
+
+---@param intent agentdiff.Intent
+---@param payload table
+---@return string? problem
+local function aim_at_file(intent, payload)
+  local buf = api.nvim_get_current_buf()
+  local view = require('agentdiff.inline').view(buf)
+  if not view then
+    return 'this buffer is not under review'
+  end
+  payload.view = 'file'
+  payload.path = view.path
+  payload.token = view.token
+  if not vim.bo[buf].modified then
+    return nil
+  end
+  if intent.op == 'reject' then
+    return 'the buffer has unsaved changes: write it, then reject'
+  end
+  if intent.scope == 'lines' then
+    return 'the buffer has unsaved changes: write it, then accept lines'
+  end
+  if intent.scope == 'hunk' then
+    payload.hunks = require('agentdiff.inline').ids_between(buf, intent.first, intent.last)
+    if #payload.hunks == 0 then
+      return 'no hunk here'
+    end
+  end
+end
+
+--- Accepts or rejects, and waits until that is done and drawn.
+---@param intent agentdiff.Intent
+---@return boolean ok
+function M.decide(intent)
+  local cursor = api.nvim_win_get_cursor(0)[1]
+  intent.first = intent.first or cursor
+  intent.last = intent.last or intent.first
+  local payload = vim.tbl_extend('force', {}, intent) --[[@as table]]
+  local review, workspace = require('agentdiff.review').get(api.nvim_get_current_buf())
+  if review then
+    payload.view = 'review'
+    payload.workspace = workspace
+    payload.token = review.view.token
+    payload.first, payload.last = intent.first - 1, intent.last - 1
+  elseif intent.scope ~= 'all' then
+    local problem = aim_at_file(intent, payload)
+    if problem then
+      notify(problem, vim.log.levels.WARN)
+      return false
+    end
+  end
+  return M.report(intent.op, require('agentdiff.rpc').wait('decide', payload))
+end
+
+--- Undoes or redoes a decision.
+---@param op 'undo'|'redo'
+---@return boolean ok
+function M.history(op)
+  local _, workspace = require('agentdiff.review').get(api.nvim_get_current_buf())
+  return M.report(op, require('agentdiff.rpc').wait(op, { workspace = workspace }))
+end
+
+--- Goes to the next or previous hunk of the buffer.
+---@param step 1|-1
+function M.jump(step)
+  if require('agentdiff.review').get(api.nvim_get_current_buf()) then
+    require('agentdiff.review').jump(step)
+    return
+  end
+  local places = require('agentdiff.inline').positions(0 + api.nvim_get_current_buf())
+  if #places == 0 then
+    notify('no hunks in this buffer')
+    return
+  end
+  local line = api.nvim_win_get_cursor(0)[1]
+  local target
+  for _ = 1, vim.v.count1 do
+    target = nil
+    for i = step > 0 and 1 or #places, step > 0 and #places or 1, step do
+      if (places[i].first - line) * step > 0 then
+        target = i
+        break
+      end
+    end
+    if not target and vim.o.wrapscan then
+      target = step > 0 and 1 or #places
+    end
+    if not target then
+      notify('no further hunk')
+      return
+    end
+    line = places[target].first
+  end
+  vim.cmd("normal! m'")
+  api.nvim_win_set_cursor(0, { line, 0 })
+  vim.cmd('normal! zv')
+  local owner = places[target].hunk.owner
+  api.nvim_echo({ { ('hunk %d/%d  %s'):format(target, #places, owner) } }, false, {})
+end
+
+--- Shows old and new lines of the hunk under the cursor in a float that the next movement closes.
+function M.preview()
+  local buf = api.nvim_get_current_buf()
+  local line = api.nvim_win_get_cursor(0)[1]
+  for _, at in ipairs(require('agentdiff.inline').positions(buf)) do
+    if line >= at.first and line <= at.last then
+      local lines = vim.tbl_map(function(text)
+        return '-' .. text
+      end, at.hunk.deleted)
+      if at.hunk.added > 0 then
+        for _, text in ipairs(api.nvim_buf_get_lines(buf, at.first - 1, at.last, false)) do
+          lines[#lines + 1] = '+' .. text
+        end
+      end
+      table.insert(lines, 1, ('@@ %s @@'):format(at.hunk.owner))
+      vim.lsp.util.open_floating_preview(lines, 'diff', { focus_id = 'agentdiff', wrap = false })
+      return
+    end
+  end
+  notify('no hunk here')
+end
+
+--- Returns the lines of a visual selection, or nil in normal mode; leaves visual mode.
+---@return integer? first
+---@return integer? last
+local function selection()
+  local mode = api.nvim_get_mode().mode
+  if not mode:match('^[vV\22]') then
+    return nil
+  end
+  local first, last = vim.fn.line('v'), vim.fn.line('.')
+  api.nvim_feedkeys(vim.keycode('<Esc>'), 'nx', false)
+  return math.min(first, last), math.max(first, last)
+end
+
+---@param op 'accept'|'reject'
+---@param scope 'hunk'|'file'|'all'
+local function decider(op, scope)
+  return function()
+    local first, last = selection()
+    if first and scope == 'hunk' then
+      M.decide({ op = op, scope = 'lines', first = first, last = last })
+    else
+      M.decide({ op = op, scope = scope, first = first, last = last })
+    end
+  end
+end
+
+local actions = {
+  ['accept-hunk'] = decider('accept', 'hunk'),
+  ['reject-hunk'] = decider('reject', 'hunk'),
+  ['accept-file'] = decider('accept', 'file'),
+  ['reject-file'] = decider('reject', 'file'),
+  ['accept-all'] = decider('accept', 'all'),
+  ['reject-all'] = decider('reject', 'all'),
+  ['undo'] = function()
+    M.history('undo')
+  end,
+  ['redo'] = function()
+    M.history('redo')
+  end,
+  ['next-hunk'] = function()
+    M.jump(1)
+  end,
+  ['prev-hunk'] = function()
+    M.jump(-1)
+  end,
+  ['preview-hunk'] = M.preview,
+  ['review'] = function()
+    require('agentdiff.review').open()
+  end,
+  ['baseline'] = function()
+    require('agentdiff.baseline').show()
+  end,
+  ['open'] = function()
+    require('agentdiff.review').jump_to_file()
+  end,
+  ['refresh'] = function()
+    require('agentdiff.rpc').send('refresh', {})
+  end,
+  ['close'] = function()
+    require('agentdiff.review').close()
+  end,
+  ['help'] = function()
+    M.help()
+  end,
+}
+
+--- Runs an action by its name.
+---@param name string
+function M.run(name)
+  local action = actions[name]
+  if not action then
+    notify(('unknown action: %s'):format(name), vim.log.levels.ERROR)
+    return
+  end
+  action()
+end
+
+---@type integer? window of the list of keys
+local help_win
+
+--- Lists the keys of the review buffer in a float.
+function M.help()
+  local keys = require('agentdiff.config').get().review.keys
+  local lines = {}
+  for name, key in pairs(keys) do
+    if key then
+      lines[#lines + 1] = ('%-8s %s'):format(key, name)
+    end
+  end
+  table.sort(lines, function(a, b)
+    return a:sub(9) < b:sub(9)
+  end)
+  table.insert(lines, 1, 'In visual mode the hunk keys act on the selected lines.')
+  local options = { focus_id = 'agentdiff-help', wrap = false }
+  help_win = select(2, vim.lsp.util.open_floating_preview(lines, '', options))
+end
+
+--- Closes the list of keys; returns whether it was open.
+---@return boolean
+function M.close_help()
+  local open = help_win ~= nil and vim.api.nvim_win_is_valid(help_win)
+  if open then
+    vim.api.nvim_win_close(help_win, true)
+  end
+  help_win = nil
+  return open
+end
+
+---@param buf integer
+---@param keys table<string, string|false>
+local function map(buf, keys)
+  for name, key in pairs(keys) do
+    if key then
+      vim.keymap.set({ 'n', 'x' }, key, function()
+        M.run(name)
+      end, { buffer = buf, nowait = true, desc = 'agentdiff: ' .. name })
+    end
+  end
+end
+
+--- Sets the keys of a review buffer.
+---@param buf integer
+function M.map_review_keys(buf)
+  map(buf, require('agentdiff.config').get().review.keys)
+end
+
+--- Sets the keys in a file buffer that the user asked for; none by default.
+---@param buf integer
+function M.map_file_keys(buf)
+  map(buf, require('agentdiff.config').get().keys)
+end
+
+return M

@@ -1,0 +1,152 @@
+--- The baseline of a file beside it, as a vimdiff. Must not touch windows that are diffed already.
+local M = {}
+
+local api = vim.api
+-- In this order: folds of the method `diff` become manual ones when the method changes.
+local DIFF_OPTIONS = {
+  'diff',
+  'scrollbind',
+  'cursorbind',
+  'wrap',
+  'foldmethod',
+  'foldcolumn',
+  'foldenable',
+  'foldlevel',
+}
+
+---@param path string
+---@return string[]? lines
+---@return table? base the answer of `baseline.show`
+local function fetch(path)
+  local base, err = require('agentdiff.rpc').wait('request', {
+    method = 'baseline.show',
+    path = path,
+  })
+  if err then
+    require('agentdiff').notify(err.message, vim.log.levels.WARN)
+    return nil
+  end
+  local bytes = base.data_b64 and base.data_b64 ~= vim.NIL and vim.base64.decode(base.data_b64)
+    or ''
+  return bytes, base
+end
+
+---@param bytes string
+---@param buf integer the file's buffer, whose encoding the base most likely shares
+local function to_lines(bytes, buf)
+  local encoding = vim.bo[buf].fileencoding
+  if bytes:sub(1, 3) == '\239\187\191' then
+    bytes = bytes:sub(4)
+  end
+  if encoding ~= '' and encoding ~= 'utf-8' then
+    bytes = vim.iconv(bytes, encoding, 'utf-8') or bytes
+  end
+  if vim.bo[buf].fileformat == 'dos' then
+    bytes = bytes:gsub('\r\n', '\n')
+  end
+  local lines = vim.split(bytes:gsub('%z', '\1'), '\n', { plain = true })
+  for i, line in ipairs(lines) do
+    lines[i] = line:gsub('\1', '\n')
+  end
+  if lines[#lines] == '' then
+    lines[#lines] = nil
+  end
+  return lines
+end
+
+---@param win integer
+local function options_of(win)
+  local saved = {}
+  for _, name in ipairs(DIFF_OPTIONS) do
+    saved[name] = vim.wo[win][name]
+  end
+  return saved
+end
+
+---@param win integer
+---@param saved table<string, any>
+local function restore(win, saved)
+  for _, name in ipairs(DIFF_OPTIONS) do
+    vim.wo[win][name] = saved[name]
+  end
+  if saved.foldmethod == 'manual' then
+    api.nvim_win_call(win, function()
+      vim.cmd('silent! normal! zE')
+    end)
+    vim.wo[win].foldenable = saved.foldenable
+  end
+end
+
+---@return boolean
+local function tab_is_diffed()
+  for _, win in ipairs(api.nvim_tabpage_list_wins(0)) do
+    if vim.wo[win].diff then
+      return true
+    end
+  end
+  return false
+end
+
+---@param file_buf integer
+---@param path string
+---@param lines string[]
+local function make_buffer(file_buf, path, lines)
+  local buf = api.nvim_create_buf(false, true)
+  api.nvim_buf_set_lines(buf, 0, -1, false, lines)
+  api.nvim_buf_set_name(buf, ('agentdiff-base://%d/%s'):format(buf, path))
+  vim.bo[buf].bufhidden = 'wipe'
+  vim.bo[buf].modifiable = false
+  vim.bo[buf].filetype = vim.bo[file_buf].filetype
+  return buf
+end
+
+--- Opens the base of a file at its left; closing it restores the file's window.
+---@return boolean ok
+function M.show()
+  local file_buf = api.nvim_get_current_buf()
+  local path = api.nvim_buf_get_name(file_buf)
+  if path == '' or vim.bo[file_buf].buftype ~= '' then
+    require('agentdiff').notify('not a file', vim.log.levels.WARN)
+    return false
+  end
+  local bytes, base = fetch(path)
+  if not bytes then
+    return false
+  end
+  local own_tab = tab_is_diffed()
+  if own_tab then
+    vim.cmd('tab split')
+  end
+  local file_win = api.nvim_get_current_win()
+  local saved = options_of(file_win)
+  local view = vim.fn.winsaveview()
+  local buf = make_buffer(file_buf, base.path, to_lines(bytes, file_buf))
+  require('agentdiff.inline').hide(file_buf, true)
+  vim.cmd('leftabove vsplit')
+  local win = api.nvim_get_current_win()
+  api.nvim_win_set_buf(win, buf)
+  vim.cmd.diffthis()
+  api.nvim_set_current_win(file_win)
+  vim.cmd.diffthis()
+  vim.keymap.set('n', 'q', '<Cmd>close<CR>', { buffer = buf, desc = 'agentdiff: close' })
+  api.nvim_create_autocmd('WinClosed', {
+    pattern = tostring(win),
+    once = true,
+    callback = function()
+      require('agentdiff.inline').hide(file_buf, false)
+      if not api.nvim_win_is_valid(file_win) then
+        return
+      end
+      restore(file_win, saved)
+      if api.nvim_win_get_buf(file_win) == file_buf then
+        local line = api.nvim_win_get_cursor(file_win)[1]
+        api.nvim_win_call(file_win, function()
+          vim.fn.winrestview({ topline = math.max(1, view.topline + line - view.lnum) })
+        end)
+      end
+    end,
+  })
+  return true
+end
+
+return M

@@ -1,0 +1,236 @@
+--- File buffers: which are watched, what Neovim is about to write into them (claims), and how they
+--- follow the disk. Must not draw.
+local M = {}
+
+local api = vim.api
+local group ---@type integer?
+local claims ---@type integer?
+local attach_new = false
+local sent = {} ---@type table<integer, string> bytes claimed before the write that is under way
+local warned = {} ---@type table<integer, boolean>
+
+---@param buf integer
+---@return string? name nil unless the buffer is an ordinary one of a file
+local function file_of(buf)
+  if not api.nvim_buf_is_loaded(buf) or vim.bo[buf].buftype ~= '' then
+    return nil
+  end
+  local name = api.nvim_buf_get_name(buf)
+  -- Names with a scheme belong to other plugins.
+  if name == '' or name:find('^%a[%w+.-]+://') then
+    return nil
+  end
+  return name
+end
+
+---@param buf integer
+local function watch(buf)
+  local name = file_of(buf)
+  if not name then
+    return
+  end
+  local rpc = require('agentdiff.rpc')
+  if attach_new or rpc.used() then
+    rpc.send('watch', { path = name, cwd = vim.fn.getcwd(), attach = attach_new })
+  end
+end
+
+---@param path string
+---@param data string
+---@param written boolean
+local function claim(path, data, written)
+  -- Said with the claim: it may have to wait for a host or a daemon.
+  local sec, usec = vim.uv.gettimeofday()
+  require('agentdiff.rpc').send('claim', {
+    path = path,
+    data = data,
+    written = written,
+    at_us = sec * 1000000 + usec,
+  })
+end
+
+local function before_write(args)
+  if not file_of(args.buf) or not require('agentdiff.rpc').used() then
+    return
+  end
+  local data = require('agentdiff.bytes').of_buffer(args.buf, vim.v.cmdarg)
+  sent[args.buf] = data
+  if data then
+    claim(args.match, data, false)
+  end
+end
+
+local function after_write(args)
+  if not file_of(args.buf) then
+    return
+  end
+  local before = sent[args.buf]
+  sent[args.buf] = nil
+  warned[args.buf] = nil
+  if args.match == api.nvim_buf_get_name(args.buf) then
+    require('agentdiff.reload').synced(args.buf)
+  end
+  if not require('agentdiff.rpc').used() then
+    return
+  end
+  -- A handler that ran after ours may have changed the text before it was written.
+  local data = require('agentdiff.bytes').of_buffer(args.buf, vim.v.cmdarg) or before
+  if data then
+    claim(args.match, data, true)
+  end
+end
+
+--- Puts our handler behind those that were registered since: formatters change the text before we
+--- look at it.
+local function claim_last()
+  if claims then
+    -- It may have been cleared by a user's `autocmd!`.
+    pcall(api.nvim_del_autocmd, claims)
+  end
+  claims = api.nvim_create_autocmd('BufWritePre', { group = group, callback = before_write })
+end
+
+---@param buf integer
+local function warn_changed(buf)
+  if warned[buf] then
+    return
+  end
+  warned[buf] = true
+  local name = vim.fn.fnamemodify(api.nvim_buf_get_name(buf), ':~:.')
+  require('agentdiff').notify(
+    ('%s changed on disk; the buffer keeps your unsaved edits (:write will ask)'):format(name),
+    vim.log.levels.WARN
+  )
+end
+
+--- Answers Neovim's own question about a file that changed: nothing is asked for watched buffers.
+--- Neovim gets here first when it looks at time stamps before Python has spoken (|:checktime|, a
+--- window that gets focus).
+local function file_changed(args)
+  if not vim.b[args.buf].agentdiff_workspace then
+    return
+  end
+  vim.v.fcs_choice = ''
+  if vim.v.fcs_reason == 'conflict' then
+    vim.schedule(function()
+      warn_changed(args.buf)
+    end)
+  elseif vim.v.fcs_reason == 'changed' or vim.v.fcs_reason == 'time' then
+    vim.v.fcs_choice = require('agentdiff.reload').choice(args.buf)
+  end
+end
+
+--- Neovim has reloaded a buffer by itself.
+local function reloaded(args)
+  if vim.b[args.buf].agentdiff_workspace and not vim.bo[args.buf].modified then
+    require('agentdiff.reload').synced(args.buf)
+    require('agentdiff.inline').redraw(args.buf)
+  end
+end
+
+--- Follows a write to the file of a buffer, whoever wrote.
+---@param buf integer
+function M.follow(buf)
+  if not api.nvim_buf_is_loaded(buf) then
+    return
+  end
+  if vim.bo[buf].modified then
+    warn_changed(buf)
+  elseif require('agentdiff.reload').sync(buf) then
+    require('agentdiff.inline').redraw(buf)
+  end
+end
+
+--- Called when Python follows the file of a buffer.
+---@param name string
+---@param workspace string
+function M.watching(name, workspace)
+  for _, buf in ipairs(M.named(name)) do
+    vim.b[buf].agentdiff_workspace = workspace
+    require('agentdiff.actions').map_file_keys(buf)
+    M.follow(buf)
+  end
+end
+
+--- Returns the loaded buffers of that name.
+---@param name string
+---@return integer[]
+function M.named(name)
+  return vim.tbl_filter(function(buf)
+    return api.nvim_buf_is_loaded(buf) and api.nvim_buf_get_name(buf) == name
+  end, api.nvim_list_bufs())
+end
+
+local function install()
+  group = api.nvim_create_augroup('agentdiff', {})
+  local on = function(events, callback)
+    api.nvim_create_autocmd(events, { group = group, callback = callback })
+  end
+  on({ 'BufReadPost', 'BufNewFile' }, function(args)
+    require('agentdiff.reload').synced(args.buf)
+    watch(args.buf)
+  end)
+  on('BufFilePost', function(args)
+    watch(args.buf)
+  end)
+  on('BufUnload', function(args)
+    sent[args.buf], warned[args.buf] = nil, nil
+    require('agentdiff.reload').forget(args.buf)
+    require('agentdiff.inline').forget(args.buf)
+    if vim.b[args.buf].agentdiff_workspace and require('agentdiff.rpc').used() then
+      require('agentdiff.rpc').send('unwatch', { path = api.nvim_buf_get_name(args.buf) })
+    end
+  end)
+  on('BufModifiedSet', function(args)
+    claim_last()
+    if vim.b[args.buf].agentdiff_workspace and not vim.bo[args.buf].modified then
+      -- The user took the edits back that kept an agent's write out.
+      vim.schedule(function()
+        M.follow(args.buf)
+      end)
+    end
+  end)
+  on('BufWritePost', after_write)
+  on('FileChangedShell', file_changed)
+  on('FileChangedShellPost', reloaded)
+  on('BufWinEnter', function(args)
+    require('agentdiff.inline').show_top(args.buf)
+  end)
+  claim_last()
+end
+
+--- Tells a new host what the one that died was watching.
+function M.resume()
+  for _, buf in ipairs(api.nvim_list_bufs()) do
+    if api.nvim_buf_is_loaded(buf) and vim.b[buf].agentdiff_workspace and file_of(buf) then
+      local name = api.nvim_buf_get_name(buf)
+      local payload = { path = name, cwd = vim.fn.getcwd(), attach = true }
+      require('agentdiff.rpc').send('watch', payload)
+    end
+  end
+end
+
+--- Watches the loaded buffers, and those to come. Idempotent.
+function M.enable()
+  if group then
+    return
+  end
+  require('agentdiff.highlight').setup()
+  install()
+  -- When these were read nobody knows: the first look at each compares its text.
+  for _, buf in ipairs(api.nvim_list_bufs()) do
+    watch(buf)
+  end
+end
+
+--- Attaches this Neovim in the background, if options allow and Python can be reached.
+function M.auto_attach()
+  if not require('agentdiff.config').get().auto_attach then
+    return
+  end
+  -- A missing environment is no reason for a message at startup: commands and health say it.
+  attach_new = require('agentdiff.rpc').interpreter() ~= nil
+  M.enable()
+end
+
+return M

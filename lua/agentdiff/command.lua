@@ -1,0 +1,255 @@
+--- :AgentDiff and :AgentBaseline: subcommands, ranges, completion.
+local M = {}
+
+local levels = vim.log.levels
+
+local function notify(message, level)
+  require('agentdiff').notify(message, level)
+end
+
+---@param args string[]
+---@param known string[]
+---@return table<string, string>? options
+local function parse_options(args, known)
+  local out = {}
+  for _, arg in ipairs(args) do
+    local name, value = arg:match('^(%w+)=(.+)$')
+    if not name or not vim.tbl_contains(known, name) then
+      notify(
+        ('unknown argument %s (expected %s=…)'):format(arg, table.concat(known, '=…, ')),
+        levels.ERROR
+      )
+      return nil
+    end
+    out[name] = value
+  end
+  return out
+end
+
+local OWNERS = { 'agent', 'session', 'turn' }
+
+---@param op 'accept'|'reject'
+local function decide(op)
+  return function(args, ctx)
+    local scope = 'hunk'
+    if vim.tbl_contains({ 'hunk', 'file', 'all' }, args[1]) then
+      scope = table.remove(args, 1)
+    elseif ctx.bang then
+      scope = 'all'
+    elseif ctx.range > 0 then
+      scope = 'lines'
+    end
+    local intent = { op = op, scope = scope }
+    if scope == 'all' then
+      local options = parse_options(args, OWNERS)
+      if not options then
+        return
+      end
+      intent = vim.tbl_extend('error', intent, options)
+    elseif op == 'reject' and #args > 0 then
+      intent.reason = table.concat(args, ' ')
+    elseif #args > 0 then
+      notify(('%s: unknown argument %s'):format(op, args[1]), levels.ERROR)
+      return
+    end
+    if ctx.range > 0 then
+      intent.first, intent.last = ctx.line1, ctx.line2
+    end
+    require('agentdiff.buffers').enable()
+    require('agentdiff.actions').decide(intent)
+  end
+end
+
+---@param name string
+local function action(name)
+  return function(_, ctx)
+    if ctx.range > 0 then
+      vim.api.nvim_win_set_cursor(0, { ctx.line2, 0 })
+    end
+    require('agentdiff.actions').run(name)
+  end
+end
+
+---@param name string
+local function report(name)
+  return function(_, ctx)
+    require('agentdiff.report')[name](ctx)
+  end
+end
+
+local function filter(args)
+  local options = parse_options(args, { 'agent', 'session', 'turn', 'path' })
+  if options then
+    require('agentdiff.review').open(options)
+  end
+end
+
+local function inline(args)
+  local wanted = ({ on = true, off = false })[args[1]]
+  if args[1] and wanted == nil then
+    notify(('inline: on or off, not %s'):format(args[1]), levels.ERROR)
+    return
+  end
+  require('agentdiff.report').echo({
+    'inline hunks ' .. (require('agentdiff.inline').toggle(wanted) and 'on' or 'off'),
+  })
+end
+
+local function install(args)
+  local argv, err = require('agentdiff.rpc').cli('install', unpack(args))
+  if not argv then
+    notify(err, levels.ERROR)
+    return
+  end
+  vim.system(argv, { cwd = vim.fn.getcwd(), text = true }, function(done)
+    vim.schedule(function()
+      local lines = vim.split(vim.trim(done.stdout .. done.stderr), '\n')
+      if #lines > 3 then
+        require('agentdiff.report').show(lines, 'diff')
+      else
+        local text = table.concat(lines, '\n')
+        notify(text ~= '' and text or 'done', done.code > 1 and levels.ERROR or levels.INFO)
+      end
+    end)
+  end)
+end
+
+local function owner_completion()
+  return { 'hunk', 'file', 'all', 'agent=', 'session=', 'turn=' }
+end
+
+local diff_commands = {
+  review = {
+    run = function()
+      require('agentdiff.review').open()
+    end,
+  },
+  accept = { run = decide('accept'), complete = owner_completion },
+  reject = { run = decide('reject'), complete = owner_completion },
+  undo = { run = action('undo') },
+  redo = { run = action('redo') },
+  next = { run = action('next-hunk') },
+  prev = { run = action('prev-hunk') },
+  preview = { run = action('preview-hunk') },
+  files = { run = report('files') },
+  log = { run = report('log') },
+  qf = { run = report('qf') },
+  filter = {
+    run = filter,
+    complete = function()
+      return { 'agent=', 'session=', 'turn=', 'path=' }
+    end,
+  },
+  inline = {
+    run = inline,
+    complete = function()
+      return { 'on', 'off' }
+    end,
+  },
+  install = {
+    run = install,
+    complete = function()
+      return { 'claude', '--scope', 'user', 'project', 'local', '--dry-run' }
+    end,
+  },
+  status = { run = report('status') },
+}
+
+--- `set` and `restore`: the current file, or with ! the whole workspace.
+---@param method string
+---@param op string
+local function change_baseline(method, op)
+  return function(args, ctx)
+    local params = {}
+    if method == 'baseline.restore' then
+      params = parse_options(args, { 'turn' })
+      if not params then
+        return
+      end
+    elseif #args > 0 then
+      notify(('%s: unknown argument %s'):format(op, args[1]), levels.ERROR)
+      return
+    end
+    local more
+    if not ctx.bang and method ~= 'baseline.clear' then
+      local path = vim.api.nvim_buf_get_name(0)
+      if path == '' or vim.bo.buftype ~= '' then
+        notify(('%s: not a file (use ! for the whole workspace)'):format(op), levels.WARN)
+        return
+      end
+      if vim.bo.modified then
+        notify('the buffer has unsaved changes: write it first', levels.WARN)
+        return
+      end
+      more = { path = path, as_list = true }
+    end
+    local result = require('agentdiff.report').ask(method, params, more)
+    if result then
+      require('agentdiff.actions').report(op, result)
+    end
+  end
+end
+
+local baseline_commands = {
+  show = {
+    run = function()
+      require('agentdiff.buffers').enable()
+      require('agentdiff.baseline').show()
+    end,
+  },
+  list = { run = report('turns') },
+  set = { run = change_baseline('baseline.set', 'set baseline') },
+  restore = {
+    run = change_baseline('baseline.restore', 'restore'),
+    complete = function()
+      return { 'turn=' }
+    end,
+  },
+  clear = { run = change_baseline('baseline.clear', 'clear') },
+}
+
+local commands = {
+  AgentDiff = { default = 'review', sub = diff_commands },
+  AgentBaseline = { default = 'show', sub = baseline_commands },
+}
+
+--- Runs a command line.
+---@param name 'AgentDiff'|'AgentBaseline'
+---@param ctx table what |nvim_create_user_command()| passes
+function M.run(name, ctx)
+  local args = vim.deepcopy(ctx.fargs)
+  local sub = table.remove(args, 1) or commands[name].default
+  local command = commands[name].sub[sub]
+  if not command then
+    local known = vim.tbl_keys(commands[name].sub)
+    table.sort(known)
+    notify(
+      ('%s: unknown subcommand %s (one of %s)'):format(name, sub, table.concat(known, ', ')),
+      levels.ERROR
+    )
+    return
+  end
+  command.run(args, ctx)
+end
+
+--- Completes subcommands and their arguments.
+---@param name 'AgentDiff'|'AgentBaseline'
+---@param lead string
+---@param line string
+---@return string[]
+function M.complete(name, lead, line)
+  local words = vim.split(line:gsub('^.-' .. name .. '!?%s+', ''), '%s+')
+  local candidates
+  if #words <= 1 then
+    candidates = vim.tbl_keys(commands[name].sub)
+  else
+    local command = commands[name].sub[words[1]]
+    candidates = command and command.complete and command.complete() or {}
+  end
+  table.sort(candidates)
+  return vim.tbl_filter(function(candidate)
+    return vim.startswith(candidate, lead)
+  end, candidates)
+end
+
+return M

@@ -1,0 +1,205 @@
+--- Keeps loaded buffers true to the disk: an agent's write shows at once in an unmodified buffer.
+--- Must not touch a modified buffer. Cursor, view, marks, extmarks, folds and undo stay.
+---
+--- A plain reload replaces the whole text: marks and extmarks stay at their line numbers while the
+--- text moves. So the difference is edited in first, as a block of its own in the undo history;
+--- then Neovim reloads the now identical text, because only a reload renews the time stamp that
+--- |W12| is about, and that reload's empty undo entry is stepped over.
+local M = {}
+
+local api = vim.api
+local diff = vim.text and vim.text.diff or vim.diff
+local TRIES = 3
+-- What the disk was when the buffer last agreed with it.
+local stamps = {} ---@type table<integer, agentdiff.Stamp>
+
+---@class agentdiff.Stamp
+---@field size integer
+---@field sec integer
+---@field nsec integer
+---@field ino integer
+
+---@param name string
+---@return agentdiff.Stamp?
+local function stamp_of(name)
+  local stat = vim.uv.fs_stat(name)
+  return stat and { size = stat.size, sec = stat.mtime.sec, nsec = stat.mtime.nsec, ino = stat.ino }
+end
+
+--- Reads a whole file together with the stamp that it had before and after.
+---@param name string
+---@return string? bytes
+---@return agentdiff.Stamp? stamp
+local function read(name)
+  for _ = 1, TRIES do
+    local before = stamp_of(name)
+    local file = before and io.open(name, 'rb')
+    if not file then
+      return nil
+    end
+    local bytes = file:read('*a')
+    file:close()
+    if vim.deep_equal(before, stamp_of(name)) then
+      return bytes, before
+    end
+  end
+end
+
+--- Remembers that the buffer has just been read from, or written to, the disk.
+---@param buf integer
+function M.synced(buf)
+  stamps[buf] = stamp_of(api.nvim_buf_get_name(buf))
+end
+
+--- Forgets a buffer that was unloaded.
+---@param buf integer
+function M.forget(buf)
+  stamps[buf] = nil
+end
+
+--- Replaces lines one by one where it can, so that marks and extmarks on them stay.
+local function edit_block(buf, row, old, new)
+  local same = math.min(#old, #new)
+  for i = 1, same do
+    if old[i] ~= new[i] then
+      api.nvim_buf_set_text(buf, row + i - 1, 0, row + i - 1, #old[i], { new[i] })
+    end
+  end
+  if #old ~= #new then
+    api.nvim_buf_set_lines(buf, row + same, row + #old, false, vim.list_slice(new, same + 1, #new))
+  end
+end
+
+---@param buf integer
+---@param new string[]
+local function edit(buf, new)
+  local old = api.nvim_buf_get_lines(buf, 0, -1, false)
+  local blocks = diff(
+    table.concat(old, '\n') .. '\n',
+    table.concat(new, '\n') .. '\n',
+    { result_type = 'indices', algorithm = 'histogram' }
+  )
+  -- From the bottom, so that the numbers above stay right.
+  for i = #blocks, 1, -1 do
+    local o, oc, n, nc = unpack(blocks[i])
+    local row = oc > 0 and o - 1 or o
+    edit_block(
+      buf,
+      row,
+      vim.list_slice(old, o, o + oc - 1),
+      nc > 0 and vim.list_slice(new, n, n + nc - 1) or {}
+    )
+  end
+end
+
+--- Lets Neovim reload the buffer from disk.
+---@param buf integer
+---@param quiet boolean without autocommands; else `buffers` answers |FileChangedShell| by `choice`
+local function reload(buf, quiet)
+  local undoreload, autoread = vim.o.undoreload, vim.bo[buf].autoread
+  -- Negative: keep undo history however long the file is.
+  vim.o.undoreload = -1
+  vim.bo[buf].autoread = quiet
+  local modifiers = quiet and 'noautocmd silent ' or 'silent '
+  -- The file may vanish meanwhile; the options are put back all the same.
+  pcall(vim.cmd, ('%schecktime %d'):format(modifiers, buf))
+  vim.o.undoreload = undoreload
+  if autoread == vim.go.autoread then
+    api.nvim_buf_call(buf, function()
+      vim.cmd('setlocal autoread<')
+    end)
+  else
+    vim.bo[buf].autoread = autoread
+  end
+end
+
+--- Returns the answer to |FileChangedShell|: a plain reload keeps encoding and line ends, and would
+--- garble a file that has others now.
+---@param buf integer
+---@return string |v:fcs_choice|
+function M.choice(buf)
+  local bytes = read(api.nvim_buf_get_name(buf))
+  return bytes and require('agentdiff.bytes').to_lines(buf, bytes) and 'reload' or 'edit'
+end
+
+---@param buf integer
+local function views(buf)
+  local saved = {}
+  for _, win in ipairs(vim.fn.win_findbuf(buf)) do
+    saved[win] = api.nvim_win_call(win, vim.fn.winsaveview)
+  end
+  return saved
+end
+
+local function restore(saved)
+  for win, view in pairs(saved) do
+    if api.nvim_win_is_valid(win) then
+      api.nvim_win_call(win, function()
+        vim.fn.winrestview(view)
+      end)
+    end
+  end
+end
+
+--- Shows the disk in an unmodified buffer.
+---@param buf integer
+---@param lines string[]
+---@param ended boolean
+---@param stamp agentdiff.Stamp of the bytes that the lines were read from
+local function merge(buf, lines, ended, stamp)
+  -- Ends the undo block of whatever was typed before.
+  vim.bo[buf].undolevels = vim.bo[buf].undolevels
+  edit(buf, lines)
+  local saved = views(buf)
+  vim.bo[buf].endofline = ended
+  vim.bo[buf].modified = false
+  local before = vim.fn.undotree(buf)
+  reload(buf, true)
+  local reloaded = vim.fn.undotree(buf).seq_last > before.seq_last
+  -- After another write since, what the reload has read is newer than the lines.
+  if reloaded and vim.deep_equal(stamp, stamp_of(api.nvim_buf_get_name(buf))) then
+    api.nvim_buf_call(buf, function()
+      vim.cmd('noautocmd silent undo ' .. before.seq_cur)
+    end)
+    vim.bo[buf].modified = false
+  end
+  restore(saved)
+end
+
+--- Brings an unmodified buffer up to date. Does nothing when it is, when it is modified, or when
+--- the file is gone.
+---@param buf integer
+---@return boolean changed
+function M.sync(buf)
+  local name = api.nvim_buf_get_name(buf)
+  if vim.bo[buf].modified or vim.deep_equal(stamps[buf], stamp_of(name)) then
+    return false
+  end
+  local bytes, stamp = read(name)
+  if not bytes then
+    return false
+  end
+  local modifiable = vim.bo[buf].modifiable
+  vim.bo[buf].modifiable = true
+  local lines, ended = require('agentdiff.bytes').to_lines(buf, bytes)
+  if lines then
+    merge(buf, lines, ended, stamp)
+  else
+    local saved = views(buf)
+    reload(buf, false)
+    restore(saved)
+  end
+  vim.bo[buf].modifiable = modifiable
+  stamps[buf] = stamp
+  -- Written again while it was read: the next round sees it.
+  if not vim.deep_equal(stamp, stamp_of(name)) then
+    vim.schedule(function()
+      if api.nvim_buf_is_loaded(buf) then
+        M.sync(buf)
+      end
+    end)
+  end
+  return true
+end
+
+return M

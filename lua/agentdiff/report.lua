@@ -1,0 +1,189 @@
+--- What pends and what happened, listed: messages, quickfix, selection. Changes nothing.
+local M = {}
+
+local levels = vim.log.levels
+
+local function notify(message, level)
+  require('agentdiff').notify(message, level)
+end
+
+--- Prints lines without adding them to the history.
+---@param lines string[]
+function M.echo(lines)
+  vim.api.nvim_echo({ { table.concat(lines, '\n') } }, false, {})
+end
+
+--- Shows lines in a split of their own; `q` closes it.
+---@param lines string[]
+---@param filetype string
+function M.show(lines, filetype)
+  local buf = vim.api.nvim_create_buf(false, true)
+  vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines)
+  vim.bo[buf].modifiable = false
+  vim.bo[buf].bufhidden = 'wipe'
+  vim.bo[buf].filetype = filetype
+  vim.keymap.set('n', 'q', '<Cmd>close<CR>', { buffer = buf, desc = 'agentdiff: close' })
+  vim.cmd('botright split')
+  vim.api.nvim_win_set_buf(0, buf)
+end
+
+--- Asks the daemon about the workspace of the working directory.
+---@param method string
+---@param params table?
+---@param more table?
+---@return any
+function M.ask(method, params, more)
+  local payload = vim.tbl_extend('force', { method = method, params = params }, more or {})
+  local _, workspace = require('agentdiff.review').get(vim.api.nvim_get_current_buf())
+  payload.workspace = workspace
+  require('agentdiff.buffers').enable()
+  local result, err = require('agentdiff.rpc').wait('request', payload)
+  if err then
+    notify(err.message, err.code == 'usage' and levels.ERROR or levels.WARN)
+    return nil
+  end
+  return result
+end
+
+---@return table? status
+---@return string? root
+local function pending()
+  local status = M.ask('status')
+  if status and #status.files == 0 then
+    notify('nothing pending')
+    return nil
+  end
+  return status, status and status.workspace
+end
+
+---@param file table
+---@param root string
+local function path_on_disk(file, root)
+  return root .. '/' .. (file.path_b64 and vim.base64.decode(file.path_b64) or file.path)
+end
+
+--- Offers the pending files.
+function M.files()
+  local status, root = pending()
+  if not status then
+    return
+  end
+  vim.ui.select(status.files, {
+    prompt = 'Pending files',
+    kind = 'agentdiff.file',
+    format_item = function(file)
+      return ('%-9s %s  +%d -%d'):format(file.status, file.path, file.added, file.removed)
+    end,
+  }, function(file)
+    if file then
+      vim.cmd.edit({ vim.fn.fnameescape(path_on_disk(file, root)) })
+    end
+  end)
+end
+
+--- Fills the quickfix list, or with ! the location list.
+---@param ctx {bang: boolean}
+function M.qf(ctx)
+  local status, root = pending()
+  if not status then
+    return
+  end
+  local items = {}
+  for _, file in ipairs(status.files) do
+    for _, hunk in ipairs(file.hunks) do
+      local owner = hunk.owners and hunk.owners[1] or {}
+      items[#items + 1] = {
+        filename = path_on_disk(file, root),
+        lnum = math.max(1, hunk.new_start or 1),
+        text = ('%s -%d +%d  %s'):format(
+          file.status,
+          hunk.old_lines or 0,
+          hunk.new_lines or 0,
+          type(owner.agent) == 'string' and owner.agent or owner.kind or ''
+        ),
+        user_data = { agentdiff = hunk.id },
+      }
+    end
+  end
+  local what = { title = 'agentdiff', items = items }
+  if ctx.bang then
+    vim.fn.setloclist(0, {}, ' ', what)
+    vim.cmd('botright lopen')
+  else
+    vim.fn.setqflist({}, ' ', what)
+    vim.cmd('botright copen')
+  end
+end
+
+--- Lists prompts and their tool calls.
+function M.log()
+  local result = M.ask('log')
+  if not result then
+    return
+  end
+  local lines, turn = {}, nil
+  for _, call in ipairs(result.calls or result) do
+    local heading = ('%s  %s'):format(call.agent, tostring(call.prompt or ''):gsub('\n.*', ' …'))
+    if heading ~= turn then
+      turn = heading
+      lines[#lines + 1] = heading
+    end
+    local paths = vim.tbl_map(function(item)
+      return item.path
+    end, call.paths or {})
+    local what = type(call.command) == 'string' and call.command:gsub('\n.*', ' …')
+      or table.concat(paths, ', ')
+    lines[#lines + 1] = ('  %-10s %-8s %s'):format(call.tool, call.outcome or '', what)
+  end
+  if #lines == 0 then
+    notify('the log is empty')
+    return
+  end
+  M.show(lines, '')
+end
+
+--- Says what pends and who is at work.
+function M.status()
+  local result = M.ask('status')
+  if not result then
+    return
+  end
+  local totals = result.totals
+  local lines = {
+    ('%s: %d files, %d hunks, +%d -%d'):format(
+      result.workspace,
+      totals.files,
+      totals.hunks,
+      totals.added,
+      totals.removed
+    ),
+  }
+  for _, session in ipairs(result.sessions) do
+    lines[#lines + 1] = ('  %s %s: %s'):format(session.agent, session.id, session.state)
+  end
+  for _, file in ipairs(result.files) do
+    lines[#lines + 1] = ('  %-9s %s  +%d -%d'):format(
+      file.status,
+      file.path,
+      file.added,
+      file.removed
+    )
+  end
+  M.echo(lines)
+end
+
+--- Says what differs from the baseline, and lists the turns.
+function M.turns()
+  local result = M.ask('baseline.list')
+  if not result then
+    return
+  end
+  local lines = { ('%d files differ from the baseline'):format(#result.files) }
+  for _, turn in ipairs(result.turns) do
+    local prompt = tostring(turn.prompt or ''):gsub('\n.*', ' …')
+    lines[#lines + 1] = ('  turn %s  %s  %s'):format(turn.n, turn.agent, prompt)
+  end
+  M.echo(lines)
+end
+
+return M

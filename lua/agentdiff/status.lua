@@ -1,0 +1,121 @@
+--- Variables for statuslines, and the `User` events. Must not ask anybody anything.
+local M = {}
+
+local api = vim.api
+local stale = false
+local newest = {} ---@type table<string, agentdiff.Summary>
+
+---@param pattern string
+---@param data table
+local function fire(pattern, data)
+  api.nvim_exec_autocmds('User', { pattern = pattern, modeline = false, data = data })
+end
+
+---@param summary agentdiff.Summary
+local function agents_of(summary)
+  return table.concat(summary.agents or {}, ',')
+end
+
+local function mark(text)
+  return stale and text ~= '' and text .. ' (stale)' or text
+end
+
+---@param summary agentdiff.Summary
+local function global_text(summary)
+  if (summary.hunks or 0) == 0 then
+    return summary.state == 'working' and agents_of(summary) .. ' working' or ''
+  end
+  local files = summary.files == 1 and '1 file' or summary.files .. ' files'
+  local hunks = summary.hunks == 1 and '1 hunk' or summary.hunks .. ' hunks'
+  local text = ('%s %s'):format(files, hunks)
+  return summary.state ~= 'idle' and ('%s %s %s'):format(text, agents_of(summary), summary.state)
+    or text
+end
+
+---@param dict agentdiff.Status
+local function buffer_text(dict)
+  local parts = {}
+  for _, part in ipairs({ { '+', dict.added }, { '~', dict.changed }, { '-', dict.removed } }) do
+    if part[2] > 0 then
+      parts[#parts + 1] = part[1] .. part[2]
+    end
+  end
+  if #parts == 0 and dict.hunks > 0 then
+    parts[1] = 'pending'
+  end
+  return table.concat(parts, ' ')
+end
+
+--- Sets the variables of a buffer.
+---@param buf integer
+---@param view agentdiff.InlineView
+---@param summary agentdiff.Summary
+function M.set_buffer(buf, view, summary)
+  local added, changed, removed = 0, 0, 0
+  for _, hunk in ipairs(view.hunks) do
+    local both = math.min(hunk.added, hunk.removed)
+    changed = changed + both
+    added = added + hunk.added - both
+    removed = removed + hunk.removed - both
+  end
+  ---@type agentdiff.Status
+  local dict = {
+    added = added,
+    changed = changed,
+    removed = removed,
+    hunks = #view.hunks,
+    pending = #view.hunks > 0,
+    agent = agents_of(summary),
+    state = summary.state or 'idle',
+  }
+  vim.b[buf].agentdiff_status_dict = dict
+  vim.b[buf].agentdiff_status = mark(buffer_text(dict))
+end
+
+--- Sets the variable of the editor, and tells everybody that something was refreshed.
+---@param workspace string
+---@param summary agentdiff.Summary
+function M.set_global(workspace, summary)
+  newest[workspace] = summary
+  vim.g.agentdiff_status = mark(global_text(summary))
+  fire('AgentDiffUpdate', { workspace = workspace, summary = summary })
+  vim.cmd.redrawstatus({ bang = true })
+end
+
+local function remark()
+  for workspace, summary in pairs(newest) do
+    M.set_global(workspace, summary)
+  end
+  require('agentdiff.review').mark_stale(stale)
+end
+
+--- The daemon or the host went away: what is shown stays, marked, and one notice says so.
+---@param who string
+function M.lost(who)
+  if stale then
+    return
+  end
+  stale = true
+  local message = ('%s went away; what is shown may be stale'):format(who)
+  require('agentdiff').notify(message, vim.log.levels.WARN)
+  remark()
+end
+
+--- It is back.
+function M.connected()
+  stale = false
+  remark()
+end
+
+--- Whether what is shown may be out of date.
+---@return boolean
+function M.is_stale()
+  return stale
+end
+
+---@param message {workspace: string, agent: string, session: string, turn: string?}
+function M.turn_ended(message)
+  fire('AgentDiffTurnEnd', message)
+end
+
+return M

@@ -1,0 +1,58 @@
+-- Entry point: commands, mappings, and the hook that attaches buffers after startup. Requires
+-- nothing eagerly.
+if vim.g.loaded_agentdiff then
+  return
+end
+vim.g.loaded_agentdiff = true
+
+for _, name in ipairs({ 'AgentDiff', 'AgentBaseline' }) do
+  vim.api.nvim_create_user_command(name, function(args)
+    require('agentdiff.command').run(name, args)
+  end, {
+    nargs = '*',
+    bang = true,
+    range = true,
+    complete = function(lead, line)
+      return require('agentdiff.command').complete(name, lead, line)
+    end,
+    desc = name == 'AgentDiff' and 'Review what agents changed' or 'Compare with the baseline',
+  })
+end
+
+local actions = {
+  ['accept-hunk'] = 'Accept the hunk under the cursor, or the selected lines',
+  ['reject-hunk'] = 'Reject the hunk under the cursor, or the selected lines',
+  ['accept-file'] = 'Accept everything pending in the file',
+  ['reject-file'] = 'Reject everything pending in the file',
+  ['accept-all'] = 'Accept everything pending in the workspace',
+  ['reject-all'] = 'Reject everything pending in the workspace',
+  ['undo'] = 'Undo the last decision',
+  ['redo'] = 'Redo the last undone decision',
+  ['next-hunk'] = 'Go to the next hunk',
+  ['prev-hunk'] = 'Go to the previous hunk',
+  ['preview-hunk'] = 'Show the hunk under the cursor in a float',
+  ['review'] = 'Open the review buffer',
+  ['baseline'] = 'Compare the file with its baseline',
+}
+for action, desc in pairs(actions) do
+  vim.keymap.set({ 'n', 'x' }, ('<Plug>(agentdiff-%s)'):format(action), function()
+    require('agentdiff.actions').run(action)
+  end, { desc = desc })
+end
+
+local function attach()
+  -- Off the startup path: the first frame is on the screen before anything of ours is loaded.
+  vim.schedule(function()
+    require('agentdiff.buffers').auto_attach()
+  end)
+end
+
+if vim.v.vim_did_enter == 1 then
+  attach()
+else
+  vim.api.nvim_create_autocmd('VimEnter', {
+    group = vim.api.nvim_create_augroup('agentdiff.start', {}),
+    once = true,
+    callback = attach,
+  })
+end

@@ -1,0 +1,181 @@
+"""``install uninstall doctor purge``: what is around a review.
+
+Owns the wording and the confirmation of a purge.  Configuration edits are `agentdiff.install`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from agentdiff.cli import daemon, output
+from agentdiff.cli.context import (
+    DONE,
+    NOTHING,
+    REFUSED,
+    UNAVAILABLE,
+    Context,
+    UsageError,
+    workspace_of,
+)
+from agentdiff.daemon.launch import DaemonUnavailable
+from agentdiff.errors import MalformedPayload
+from agentdiff.install import registry
+from agentdiff.install.registry import Result
+
+_MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "error": ("✗", "red")}
+
+
+def install(context: Context) -> int:
+    """``agentdiff install``."""
+    return _configure(context, "install")
+
+
+def uninstall(context: Context) -> int:
+    """``agentdiff uninstall``."""
+    return _configure(context, "uninstall")
+
+
+def _configure(context: Context, what: str) -> int:
+    """Edits an agent's configuration, or shows how it would be edited."""
+    args = context.args
+    if args.agent not in registry.AGENTS:
+        known = ", ".join(sorted(registry.AGENTS))
+        raise UsageError(f"{what}: unknown agent {args.agent!r} (known: {known})")
+    act = registry.install if what == "install" else registry.uninstall
+    try:
+        result = act(
+            args.agent,
+            args.scope,
+            workspace_of(context),
+            context.locations,
+            context.environ,
+            args.dry_run,
+        )
+    except MalformedPayload as malformed:
+        output.complain(f"refused, nothing was changed: {output.escaped(str(malformed))}")
+        return REFUSED
+    except OSError as error:
+        output.complain(output.escaped(f"{error.filename or args.agent}: {error.strerror}"))
+        return REFUSED
+    if args.json:
+        output.say_json(
+            {
+                "changed": result.changed,
+                "path": str(result.path),
+                "diff": result.diff,
+                "warnings": list(result.warnings),
+            }
+        )
+    else:
+        if args.dry_run and result.diff:
+            for line in result.diff.rstrip("\n").split("\n"):
+                output.say(output.escaped(line).replace("\\\\", "\\"))
+        output.say(f"{_summary(result, dry_run=args.dry_run)}: {output.escaped(str(result.path))}")
+    for warning in result.warnings:
+        output.complain(output.escaped(warning))
+    return DONE if result.changed or what == "install" else NOTHING
+
+
+def _summary(result: Result, *, dry_run: bool) -> str:
+    """Returns what happened to the settings in a few words, such as ``changed, +12 -0 lines``."""
+    if not result.changed:
+        return "unchanged"
+    body = [line for line in result.diff.split("\n") if not line.startswith(("---", "+++"))]
+    added, removed = (sum(line.startswith(sign) for line in body) for sign in "+-")
+    return f"{'would change' if dry_run else 'changed'}, +{added} -{removed} lines"
+
+
+def doctor(context: Context) -> int:
+    """``agentdiff doctor``: asks the daemon, or looks alone when none runs."""
+    try:
+        with context.daemon(start=False) as client:
+            checks = client.call("doctor", **context.place())["checks"]
+    except DaemonUnavailable as error:
+        if context.args.need_daemon:
+            output.complain(str(error))
+            return UNAVAILABLE
+        checks = _look_alone(context)
+    if context.args.json:
+        output.say_json({"v": 1, "checks": checks})
+    else:
+        for check in checks:
+            _print_check(check)
+    return REFUSED if any(check["level"] == "error" for check in checks) else DONE
+
+
+def _look_alone(context: Context) -> list[dict[str, Any]]:
+    """Performs the checks in this process, without live counters."""
+    from agentdiff import config
+    from agentdiff.daemon import doctor as checks
+
+    found = checks.run(
+        locations=context.locations,
+        config=config.load(context.locations.config_file),
+        environ=context.environ,
+        cwd=os.fsdecode(context.cwd),
+        daemon=None,
+    )
+    return [check.to_json() for check in found]
+
+
+def _print_check(check: dict[str, Any]) -> None:
+    mark, colour = _MARKS.get(check["level"], ("?", "red"))
+    output.say(
+        f"{output.coloured(mark, colour)} {output.escaped(check['title'])}: "
+        f"{output.escaped(check['detail'])}"
+    )
+    if check["remedy"]:
+        output.say(f"    {output.escaped(check['remedy'])}")
+
+
+def purge(context: Context) -> int:
+    """``agentdiff purge``: forgets the review of a workspace, or all; never touches the tree."""
+    folders, lost = _purge_all(context) if context.args.all else _purge_one(context)
+    if not folders:
+        output.say("nothing to remove")
+        return NOTHING
+    for folder in folders:
+        output.say(f"removes {output.escaped(str(folder))}")
+    if lost and not context.args.yes and not _confirmed(lost):
+        output.complain(f"{lost}: nothing was removed; --yes removes it")
+        return REFUSED
+    daemon.stop_and_wait(context)
+    for folder in folders:
+        shutil.rmtree(folder)
+    return DONE
+
+
+def _purge_one(context: Context) -> tuple[list[Path], str]:
+    """Returns the state folder of the workspace of the current folder, and what would be lost."""
+    from agentdiff.workspace.roots import find_root
+
+    with context.daemon() as client:
+        answer = client.call("status", **context.place())
+        known = client.call("daemon.status")["workspaces"]
+    root = find_root(context.cwd, [os.fsencode(item["root"]) for item in known])
+    folder = context.locations.workspace_folder(root)
+    files = int(answer["totals"]["files"])
+    lost = f"{output.counted(files, 'file')} pending" if files else ""
+    return ([folder] if folder.is_dir() else []), lost
+
+
+def _purge_all(context: Context) -> tuple[list[Path], str]:
+    """Returns the whole state folder, and what would be lost.
+
+    What pends is known of open workspaces only, so every known workspace counts.
+    """
+    locations = context.locations
+    known = list(locations.workspaces.iterdir()) if locations.workspaces.is_dir() else []
+    lost = f"{output.counted(len(known), 'workspace')} with all reviews" if known else ""
+    return ([locations.state] if locations.state.is_dir() else []), lost
+
+
+def _confirmed(lost: str) -> bool:
+    """Asks on the terminal; False without one."""
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        return False
+    return input(f"{lost}: forget? [y/N] ").strip().lower() in ("y", "yes")

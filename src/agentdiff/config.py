@@ -1,0 +1,183 @@
+"""The user's settings: ``$XDG_CONFIG_HOME/agentdiff/config.toml``.
+
+Owns every key, its type, its default and its meaning.  Must not fail a start: a key that cannot be
+used becomes a named problem and its default holds; the daemon logs it and ``agentdiff doctor``
+shows it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+External: TypeAlias = Literal["external", "user", "agent"]
+
+OTLP_BASE_PORT = 41318
+
+
+def default_otlp_port() -> int:
+    """Returns the port of this user: stable, and apart from other users of the machine."""
+    return OTLP_BASE_PORT + os.getuid() % 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtlpConfig:
+    """``[otlp]``: the telemetry listener.
+
+    Attributes:
+        enabled: whether it listens at all.
+        port: on 127.0.0.1; 0 takes a free one (tests).
+    """
+
+    enabled: bool = True
+    port: int = field(default_factory=default_otlp_port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonConfig:
+    """``[daemon]``.
+
+    Attributes:
+        idle_minutes: how long it stays with no client, no live session and no request; 0 for ever.
+    """
+
+    idle_minutes: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceConfig:
+    """``[workspace]``: what is followed.
+
+    Attributes:
+        max_file_bytes: larger files are named, not kept.
+        max_files: trees with more files are followed for named files only.
+        include: globs of ignored files that are followed all the same.
+    """
+
+    max_file_bytes: int = 16 * 1024 * 1024
+    max_files: int = 200_000
+    include: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewConfig:
+    """``[review]``.
+
+    Attributes:
+        external: whose writes are those that nothing explains.
+    """
+
+    external: External = "external"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Every setting.
+
+    Attributes:
+        problems: one sentence per key (or file) that could not be used.
+    """
+
+    otlp: OtlpConfig = field(default_factory=OtlpConfig)
+    daemon: DaemonConfig = field(default_factory=DaemonConfig)
+    workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
+    review: ReviewConfig = field(default_factory=ReviewConfig)
+    problems: tuple[str, ...] = ()
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("expected true or false")
+    return value
+
+
+def _integer(low: int, high: int) -> Callable[[object], int]:
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise TypeError(f"expected a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _minutes(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+        raise TypeError("expected a number of minutes, 0 or more")
+    return float(value)
+
+
+def _globs(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise TypeError("expected a list of strings")
+    return tuple(value)
+
+
+def _external(value: object) -> str:
+    if value not in ("external", "user", "agent"):
+        raise TypeError('expected "external", "user" or "agent"')
+    return str(value)
+
+
+SCHEMA: Mapping[str, Mapping[str, Callable[[object], object]]] = {
+    "otlp": {"enabled": _boolean, "port": _integer(0, 65535)},
+    "daemon": {"idle_minutes": _minutes},
+    "workspace": {
+        "max_file_bytes": _integer(1, 1 << 30),
+        "max_files": _integer(1, 100_000_000),
+        "include": _globs,
+    },
+    "review": {"external": _external},
+}
+_TABLES: Mapping[str, Callable[..., object]] = {
+    "otlp": OtlpConfig,
+    "daemon": DaemonConfig,
+    "workspace": WorkspaceConfig,
+    "review": ReviewConfig,
+}
+
+
+def load(path: Path) -> Config:
+    """Reads the settings; a missing file means the defaults, a broken one too, with a problem."""
+    try:
+        document = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        return Config()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return Config(problems=(f"{path}: {error}; the defaults are used for everything",))
+    return parse(document, str(path))
+
+
+def parse(document: Mapping[str, object], source: str) -> Config:
+    """Checks a parsed document; `source` names it in the problems."""
+    problems: list[str] = []
+    tables: dict[str, object] = {}
+    for name, content in document.items():
+        if name not in SCHEMA:
+            problems.append(f"{source}: unknown key {name!r} (known: {', '.join(sorted(SCHEMA))})")
+        elif not isinstance(content, dict):
+            problems.append(f"{source}: {name}: expected a table [{name}]")
+        else:
+            tables[name] = _TABLES[name](**_checked(name, content, source, problems))
+    return Config(**tables, problems=tuple(problems))  # type: ignore[arg-type]  # by _TABLES
+
+
+def _checked(
+    table: str, content: Mapping[str, object], source: str, problems: list[str]
+) -> dict[str, object]:
+    """Returns the usable keys of one table and notes the others."""
+    usable: dict[str, object] = {}
+    for key, value in content.items():
+        check = SCHEMA[table].get(key)
+        if check is None:
+            known = ", ".join(f"{table}.{name}" for name in sorted(SCHEMA[table]))
+            problems.append(f"{source}: unknown key {f'{table}.{key}'!r} (known: {known})")
+            continue
+        try:
+            usable[key] = check(value)
+        except TypeError as error:
+            problems.append(f"{source}: {table}.{key}: {error}, got {value!r}; its default is used")
+    return usable

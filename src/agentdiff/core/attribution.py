@@ -1,0 +1,114 @@
+"""Who wrote this: the attribution ladder.
+
+Owns the choice of an owner for one observed change.  Must not change any state; the weakest answer
+is `external`, never a guess about the user.  Hop 4.
+
+The ladder, first match wins (DESIGN §5.5): the editor's claim → the user · an open edit window that
+names
+the path: exact when the content is what the call announced, else likely · one open shell window:
+likely ·
+several: shared · the tail of a call (background jobs, late writers): late · nothing: external.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from agentdiff.core.entries import ABSENT, Absent, Entry, File
+from agentdiff.core.events import Target
+from agentdiff.core.owners import EXTERNAL, Evidence, Owner
+from agentdiff.core.sessions import Call
+
+
+def announced(before: Entry, target: Target) -> Entry | None:
+    """Returns the content that a call announced for a path, None when it did not say.
+
+    The mode is not announced: the caller compares content and kind only.
+    """
+    if target.action == "delete":
+        return ABSENT
+    if target.new_text is None:
+        return None
+    if target.action == "write":
+        return File(data=target.new_text)
+    if target.action != "edit" or target.old_text is None:
+        return None
+    data = before.data if isinstance(before, File) else b""
+    if target.old_text == b"":
+        return File(data=target.new_text) if not data else None
+    if target.old_text not in data:
+        return None
+    count = -1 if target.replace_all else 1
+    return File(data=data.replace(target.old_text, target.new_text, count))
+
+
+def same_content(left: Entry | None, right: Entry) -> bool:
+    """Whether two entries agree in kind and bytes, whatever their modes."""
+    if isinstance(left, File) and isinstance(right, File):
+        return left.data == right.data
+    return isinstance(left, Absent) and isinstance(right, Absent)
+
+
+def resolve(
+    path: bytes,
+    before: Entry,
+    after: Entry,
+    *,
+    windows: Sequence[Call],
+    tails: Sequence[Call],
+    targets: Mapping[tuple[str, str, str], Mapping[bytes, Target]],
+) -> Owner:
+    """Returns the owner of a change.
+
+    Args:
+        path: what changed.
+        before: content last known.
+        after: content seen now.
+        windows: calls whose windows are open.
+        tails: calls that may still write after their window closed.
+        targets: what open edit calls announced: (agent, session, call) → path → target.
+    """
+    naming = [call for call in windows if path in call.opened.targets]
+    exact = [
+        call
+        for call in naming
+        if (target := _target(call, path, targets)) is not None
+        and same_content(announced(before, target), after)
+    ]
+    if exact:
+        return _owned(exact[-1:], "exact")
+    if naming:
+        return _owned(naming, "likely")
+    trees = [call for call in windows if call.opened.scope == "tree"]
+    if trees:
+        return _owned(trees, "likely")
+    if tails:
+        return _owned(tails, "late")
+    return EXTERNAL
+
+
+def _target(
+    call: Call, path: bytes, targets: Mapping[tuple[str, str, str], Mapping[bytes, Target]]
+) -> Target | None:
+    return targets.get((*call.key, call.opened.tool_call), {}).get(path)
+
+
+def _owned(calls: Sequence[Call], evidence: Evidence) -> Owner:
+    """Returns the owner that stands for these calls: one call, or what several have in common."""
+    last = calls[-1].opened
+    if len({call.key for call in calls}) > 1:
+        return Owner(
+            kind="shared",
+            evidence="shared",
+            among=tuple(dict.fromkeys(call.opened.session for call in calls)),
+        )
+    return Owner(
+        kind="agent",
+        evidence=evidence if len(calls) == 1 else "shared",
+        agent=last.agent,
+        session=last.session,
+        subagent=last.subagent,
+        turn=last.turn,
+        tool_call=last.tool_call,
+        tool=last.tool,
+    )

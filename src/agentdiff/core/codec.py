@@ -1,0 +1,148 @@
+"""Values of the core as JSON-ready dicts, and back.
+
+Owns the stored shape of paths, refs, owners, hunks and path states (schema `SCHEMA`).  Must not
+read or
+write anything: content is named by `Ref`, and the caller brings entries when decoding.  Hop 5.
+
+A path state stores owners once in a table and runs of equal owners as ``[index, count]``.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from typing import Any, TypeAlias
+
+from agentdiff.core.entries import Entry, Ref
+from agentdiff.core.hunks import Hunk
+from agentdiff.core.owners import Owner
+from agentdiff.core.pathstate import MetaChange, PathState
+
+SCHEMA = 1
+
+Json: TypeAlias = dict[str, Any]
+
+
+def path_fields(path: bytes, key: str = "path") -> Json:
+    """Returns ``{"path": …}``, and an exact ``path_b64`` when the bytes are not UTF-8."""
+    try:
+        return {key: path.decode()}
+    except UnicodeDecodeError:
+        return {
+            key: path.decode(errors="replace"),
+            f"{key}_b64": base64.b64encode(path).decode(),
+        }
+
+
+def path_of(obj: Json, key: str = "path") -> bytes:
+    """Returns the path that `path_fields` stored."""
+    exact = obj.get(f"{key}_b64")
+    return base64.b64decode(exact) if exact is not None else str(obj[key]).encode()
+
+
+def encode_ref(ref: Ref) -> list[Any]:
+    """Returns a ref as a list without trailing defaults."""
+    full = [ref.kind, ref.mode, ref.oid, ref.size, ref.note]
+    defaults: list[Any] = [None, 0, "", 0, ""]
+    while len(full) > 1 and full[-1] == defaults[len(full) - 1]:
+        full.pop()
+    return full
+
+
+def decode_ref(value: Sequence[Any]) -> Ref:
+    """Returns the ref that `encode_ref` stored."""
+    return Ref(**dict(zip(("kind", "mode", "oid", "size", "note"), value, strict=False)))
+
+
+def encode_owner(owner: Owner) -> Json:
+    """Returns an owner without its empty fields."""
+    named = {field.name: getattr(owner, field.name) for field in fields(owner)}
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in named.items()
+        if value not in (None, ())
+    }
+
+
+def decode_owner(obj: Json) -> Owner:
+    """Returns the owner that `encode_owner` stored."""
+    return Owner(**{**obj, "among": tuple(obj.get("among", ()))})
+
+
+def encode_state(state: PathState | None) -> Json | None:
+    """Returns a path state with its contents named by ref."""
+    if state is None:
+        return None
+    table: dict[Owner, int] = {}
+
+    def runs(owners: Iterable[Owner]) -> list[list[int]]:
+        out: list[list[int]] = []
+        for owner in owners:
+            index = table.setdefault(owner, len(table))
+            if out and out[-1][0] == index:
+                out[-1][1] += 1
+            else:
+                out.append([index, 1])
+        return out
+
+    hunks = [
+        [h.id, h.gen, h.a0, h.a1, h.b0, h.b1, runs(h.old_owners), runs(h.new_owners)]
+        for h in state.hunks
+    ]
+    meta = [[m.id, m.gen, m.kind, runs(m.owners)] for m in state.meta]
+    return {
+        **path_fields(state.path),
+        "base": encode_ref(state.base.ref()),
+        "cur": encode_ref(state.cur.ref()),
+        "hunks": hunks,
+        "meta": meta,
+        "gen": state.gen,
+        "coverage": state.coverage,
+        "owners": [encode_owner(owner) for owner in table],
+    }
+
+
+def decode_state(obj: Json | None, load: Callable[[Ref], Entry]) -> PathState | None:
+    """Returns the path state that `encode_state` stored.
+
+    Args:
+        obj: the stored shape.
+        load: brings the entry that a ref names.
+    """
+    if obj is None:
+        return None
+    table = [decode_owner(owner) for owner in obj["owners"]]
+
+    def spread(runs: Sequence[Sequence[int]]) -> tuple[Owner, ...]:
+        return tuple(table[index] for index, count in runs for _ in range(count))
+
+    return PathState(
+        path=path_of(obj),
+        base=load(decode_ref(obj["base"])),
+        cur=load(decode_ref(obj["cur"])),
+        hunks=tuple(
+            Hunk(
+                id=change,
+                gen=gen,
+                a0=a0,
+                a1=a1,
+                b0=b0,
+                b1=b1,
+                old_owners=spread(old),
+                new_owners=spread(new),
+            )
+            for change, gen, a0, a1, b0, b1, old, new in obj["hunks"]
+        ),
+        meta=tuple(
+            MetaChange(id=change, gen=gen, kind=kind, owners=spread(owners))
+            for change, gen, kind, owners in obj["meta"]
+        ),
+        gen=obj["gen"],
+        coverage=obj["coverage"],
+    )
+
+
+def state_refs(obj: Json | None) -> tuple[Ref, ...]:
+    """Returns the refs that a stored path state needs."""
+    return () if obj is None else (decode_ref(obj["base"]), decode_ref(obj["cur"]))

@@ -1,0 +1,211 @@
+"""What a decision means: which changes it picks, what it leaves behind, what it refuses.
+
+Owns the planning of accepts and rejects over path states.  Must not write, and must not change a
+ledger: it returns plans.  Hop 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agentdiff.core.codec import encode_state, path_fields
+from agentdiff.core.entries import Entry, Other
+from agentdiff.core.events import DecisionRequested, HunkPick, Selection
+from agentdiff.core.hunks import NewId
+from agentdiff.core.pathstate import PathState
+from agentdiff.core.records import DecisionItem
+from agentdiff.core.settle import Part, settle_entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathPlan:
+    """What a decision does to one path.
+
+    Attributes:
+        picks: change id → selected lines, None for all of it.
+        before: the state that was decided on, None when nothing pended (undo).
+        after: the state that is left, None when nothing pends any more.
+        cur_before: content that the disk must hold when the plan is carried out.
+        cur_after: content that the disk holds afterwards; equal when nothing is written.
+    """
+
+    path: bytes
+    picks: Mapping[int, Part | None]
+    before: PathState | None
+    after: PathState | None
+    cur_before: Entry
+    cur_after: Entry
+
+    def item(self) -> DecisionItem:
+        """Returns the plan as the log holds it."""
+        return DecisionItem(
+            path=self.path,
+            changes=tuple(self.picks),
+            before=encode_state(self.before),
+            after=encode_state(self.after),
+            cur_before=self.cur_before.ref(),
+            cur_after=self.cur_after.ref(),
+        )
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Returns contents that the item names and that only this decision made."""
+        after = () if self.after is None else (self.after.base, self.after.cur)
+        return (*after, self.cur_after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A change that was asked for and not decided, with the reason for the user."""
+
+    path: bytes
+    change: int | None
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the shape of the protocol."""
+        return {**path_fields(self.path), "hunk": self.change, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole decision."""
+
+    paths: list[PathPlan]
+    refused: list[Refusal]
+    moved_on: list[bytes]
+
+
+def plan(
+    paths: Mapping[bytes, PathState],
+    event: DecisionRequested,
+    changed_since: Callable[[bytes, int], bool],
+    new_id: NewId,
+) -> Plan:
+    """Returns what a decision does.
+
+    Args:
+        paths: every path with something pending.
+        event: the request.
+        changed_since: tells whether a path changed after a log sequence number.
+        new_id: makes ids for the pieces of split hunks.
+    """
+    selection = event.selection
+    result = Plan([], [], [])
+    chosen = _by_path(paths, selection, result)
+    for path, picks in chosen.items():
+        if selection.seen is not None and changed_since(path, selection.seen):
+            result.moved_on.append(path)
+            continue
+        state = paths[path]
+        kept = _filtered(state, event, picks, result)
+        if not kept:
+            continue
+        planned = plan_path(state, event, kept, new_id)
+        if isinstance(planned, Refusal):
+            result.refused.append(planned)
+        else:
+            result.paths.append(planned)
+    return result
+
+
+def plan_path(
+    state: PathState, event: DecisionRequested, picks: Mapping[int, Part | None], new_id: NewId
+) -> PathPlan | Refusal:
+    """Returns what a decision does to one path, or why it cannot."""
+    if event.op == "reject":
+        if state.coverage != "exact":
+            why = state.coverage
+            reason = f"its baseline is not recoverable ({why}): accept it, or restore it by hand"
+            return Refusal(path=state.path, change=None, reason=reason)
+        if isinstance(state.cur, Other):
+            reason = f"what is there now cannot be compared ({state.cur.kind})"
+            return Refusal(path=state.path, change=None, reason=reason)
+    base, cur, left = settle_entries(
+        state, event.op, picks, new_id, discard_user=event.discard_user
+    )
+    return PathPlan(
+        path=state.path,
+        picks=picks,
+        before=state,
+        after=None if base == cur else left,
+        cur_before=state.cur,
+        cur_after=cur,
+    )
+
+
+def _by_path(
+    paths: Mapping[bytes, PathState], selection: Selection, result: Plan
+) -> dict[bytes, dict[int, Part | None]]:
+    if selection.picks:
+        return _picked(paths, selection.picks, result)
+    if selection.paths:
+        named = [path for path in paths if below(path, selection.paths)]
+        for path in selection.paths:
+            if not any(below(one, (path,)) for one in named):
+                result.refused.append(Refusal(path=path, change=None, reason="nothing pends there"))
+        return {path: dict.fromkeys(paths[path].ids) for path in named}
+    return {path: dict.fromkeys(state.ids) for path, state in paths.items()}
+
+
+def below(path: bytes, named: Sequence[bytes]) -> bool:
+    """Whether a path is one of those named, or in a folder that is; the root is ``.``."""
+    return any(path == one or one in (b"", b".") or path.startswith(one + b"/") for one in named)
+
+
+def _picked(
+    paths: Mapping[bytes, PathState], picks: Sequence[HunkPick], result: Plan
+) -> dict[bytes, dict[int, Part | None]]:
+    where = {
+        change: (path, known.gen)
+        for path, state in paths.items()
+        for change, known in state.changes().items()
+    }
+    out: dict[bytes, dict[int, Part | None]] = {}
+    for pick in picks:
+        path, gen = where.get(pick.hunk, (None, 0))
+        if path is None:
+            reason = f"hunk {pick.hunk} is gone: decided already, or the text under it changed"
+            result.refused.append(Refusal(path=b"", change=pick.hunk, reason=reason))
+            continue
+        if pick.gen is not None and pick.gen != gen:
+            reason = (
+                f"hunk {pick.hunk} changed since it was shown (now {pick.hunk}@{gen}): look again"
+            )
+            result.refused.append(Refusal(path=path, change=pick.hunk, reason=reason))
+            continue
+        part = None
+        if pick.old is not None or pick.new is not None:
+            part = Part(old=pick.old or (0, 0), new=pick.new or (0, 0))
+        out.setdefault(path, {})[pick.hunk] = part
+    return out
+
+
+def _filtered(
+    state: PathState, event: DecisionRequested, picks: Mapping[int, Part | None], result: Plan
+) -> dict[int, Part | None]:
+    """Leaves out what the owner filter does not cover, and what a bulk reject must not touch."""
+    selection = event.selection
+    by_owner = not (selection.agent is selection.session is selection.turn is None)
+    bulk = not selection.picks and not selection.paths
+    kept: dict[int, Part | None] = {}
+    changes = state.changes()
+    for change, part in picks.items():
+        owners = [owner for owner in changes[change].owners if not owner.proved]
+        if by_owner:
+            matching = [
+                owner.matches(agent=selection.agent, session=selection.session, turn=selection.turn)
+                for owner in owners
+            ]
+            if not any(matching):
+                continue
+            if event.op == "reject" and not all(matching):
+                others = "lines of somebody else are entangled with it: decide it by its hunk"
+                result.refused.append(Refusal(path=state.path, change=change, reason=others))
+                continue
+        spared = event.op == "reject" and bulk and not selection.include_external
+        if spared and owners and all(owner.kind in ("external", "git") for owner in owners):
+            continue
+        kept[change] = part
+    return kept

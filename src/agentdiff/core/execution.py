@@ -1,0 +1,325 @@
+"""Carrying out a decision: which writes it orders, what their outcomes mean, what is answered.
+
+Owns the progress of the one decision in flight (the engine performs its writes before it takes the
+next event).  Must not plan accepts and rejects (`agentdiff.core.decisions`) nor write.  Hop 4.
+
+Theory.  A decision is logged as intended and synced before the first write; each write is a
+compare-and-swap.  Where the disk turned out to hold something else, that is observed first, and the
+decision is planned again for the changes that are still there.  What was carried out is logged as
+made: one undoable step, however many paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from agentdiff.core import events as ev
+from agentdiff.core.codec import encode_state, path_fields
+from agentdiff.core.commands import Answer, Append, Command, Publish, WriteEntry
+from agentdiff.core.decisions import PathPlan, Plan, Refusal, plan, plan_path
+from agentdiff.core.entries import Absent, Entry
+from agentdiff.core.owners import USER
+from agentdiff.core.pathstate import PathState, describe, observe
+from agentdiff.core.records import (
+    DecisionIntended,
+    DecisionItem,
+    DecisionMade,
+    DecisionTurned,
+)
+
+if TYPE_CHECKING:
+    from agentdiff.core.ledger import Ledger
+
+MAX_TRIES = 3
+
+
+@dataclass(slots=True)
+class _Execution:
+    event: ev.DecisionRequested | ev.UndoRequested | ev.RestoreRequested
+    decision: int
+    op: str
+    plan: Plan
+    todo: dict[bytes, PathPlan] = field(default_factory=dict)
+    done: list[PathPlan] = field(default_factory=list)
+    tries: dict[bytes, int] = field(default_factory=dict)
+    weak: list[bytes] = field(default_factory=list)
+
+
+class Executor:
+    """Performs decisions, undos and restores, one at a time."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._running: _Execution | None = None
+
+    def handle(self, event: ev.Event) -> list[Command]:
+        """Returns the commands for a request, or for the outcome of one of its writes."""
+        match event:
+            case ev.DecisionRequested():
+                ledger = self._ledger
+                planned = plan(ledger.paths, event, self._changed_since, ledger.new_id)
+                op = event.label or event.op
+                return self._start(_Execution(event, ledger.new_id(), op, planned))
+            case ev.UndoRequested():
+                return self._turn(event)
+            case ev.RestoreRequested():
+                return self._restore(event)
+            case ev.EntryWritten():
+                return self._written(event)
+            case _:
+                return []
+
+    def _changed_since(self, path: bytes, seen: int) -> bool:
+        return self._ledger.changed_at.get(path, 0) > seen
+
+    # --- the three kinds of request --------------------------------------------------------------
+
+    def _turn(self, event: ev.UndoRequested) -> list[Command]:
+        verb = "redo" if event.redo else "undo"
+        turned = Plan([], [], [])
+        if event.decision is None:
+            return [Answer(request=event.request, result=self._result(verb, None, turned, []))]
+        for item in event.items:
+            before, after = (item.before, item.after)
+            cur_before, cur_after = item.cur_before, item.cur_after
+            if not event.redo:
+                before, after = after, before
+                cur_before, cur_after = cur_after, cur_before
+            if not same_state(self._ledger.paths.get(item.path), before):
+                turned.refused.append(_moved_on(item.path))
+                continue
+            turned.paths.append(
+                PathPlan(
+                    path=item.path,
+                    picks=dict.fromkeys(() if after is None else after.ids),
+                    before=before,
+                    after=after,
+                    cur_before=cur_before,
+                    cur_after=cur_after,
+                )
+            )
+        return self._start(_Execution(event, event.decision, verb, turned))
+
+    def _restore(self, event: ev.RestoreRequested) -> list[Command]:
+        ledger = self._ledger
+        restored = Plan([], [], [])
+        for path, current, wanted in event.contents:
+            state = ledger.paths.get(path)
+            after = state
+            if state is not None:
+                after = observe(state, path, current, wanted, USER, ledger.new_id, mirror=False)
+            restored.paths.append(
+                PathPlan(
+                    path=path,
+                    picks={},
+                    before=state,
+                    after=after,
+                    cur_before=current,
+                    cur_after=wanted,
+                )
+            )
+        return self._start(_Execution(event, ledger.new_id(), "restore", restored))
+
+    # --- progress --------------------------------------------------------------------------------
+
+    def _start(self, run: _Execution) -> list[Command]:
+        compared = isinstance(run.event, ev.UndoRequested)
+        for planned in run.plan.paths:
+            if compared or planned.cur_before != planned.cur_after:
+                run.todo[planned.path] = planned
+            else:
+                run.done.append(planned)
+        self._running = run
+        if not run.todo:
+            return self._finish(run)
+        commands: list[Command] = []
+        if any(planned.cur_before != planned.cur_after for planned in run.todo.values()):
+            commands.append(self._intend(run))
+        # What is deleted makes room first, the deepest before the folder it is in.
+        ordered = sorted(run.todo.values(), key=_creates)
+        return [*commands, *(_write(planned) for planned in ordered)]
+
+    def _intend(self, run: _Execution) -> Append:
+        planned = tuple(run.todo.values())
+        intended = DecisionIntended(
+            decision=run.decision,
+            client=run.event.client,
+            op=run.op,
+            reason=_reason(run.event),
+            items=tuple(one.item() for one in planned),
+            at_ns=run.event.received_ns,
+        )
+        return self._ledger.commit(intended, entries=_entries(planned), durable=True)
+
+    def _written(self, event: ev.EntryWritten) -> list[Command]:
+        run = self._running
+        if run is None or event.path not in run.todo:
+            return []
+        planned = run.todo.pop(event.path)
+        commands: list[Command] = []
+        if event.failed:
+            run.plan.refused.append(Refusal(path=event.path, change=None, reason=event.failed))
+        elif event.found is not None:
+            commands = self._found_other(run, planned, event.found, event.received_ns)
+        else:
+            run.done.append(planned)
+            if planned.cur_before != planned.cur_after:
+                self._ledger.note_own_write(
+                    event.path, event.received_ns, planned.cur_before, planned.cur_after
+                )
+            if event.weak:
+                run.weak.append(event.path)
+        return commands if run.todo else [*commands, *self._finish(run)]
+
+    def _found_other(
+        self, run: _Execution, planned: PathPlan, found: Entry, now_ns: int
+    ) -> list[Command]:
+        """Observes what was on disk instead, then plans again for what is left of the decision."""
+        path = planned.path
+        commands: list[Command] = []
+        if path in self._ledger.paths:
+            observed = ev.FileObserved(
+                path=path, before=planned.cur_before, after=found, received_ns=now_ns
+            )
+            commands = self._ledger.handle(observed)
+        # Else nothing pends there, and only the watcher knows what was there last.
+        run.tries[path] = run.tries.get(path, 0) + 1
+        state = self._ledger.paths.get(path)
+        if not isinstance(run.event, ev.DecisionRequested) or run.tries[path] >= MAX_TRIES:
+            run.plan.refused.append(_moved_on(path))
+            return commands
+        left = {} if state is None else {k: v for k, v in planned.picks.items() if k in state.ids}
+        for change in planned.picks:
+            if change not in left:
+                run.plan.refused.append(_changed_under(path, change, found))
+        if state is None or not left:
+            return commands
+        again = plan_path(state, run.event, left, self._ledger.new_id)
+        if isinstance(again, Refusal):
+            run.plan.refused.append(again)
+            return commands
+        run.todo[path] = again
+        return [*commands, _write(again)]
+
+    def _finish(self, run: _Execution) -> list[Command]:
+        self._running = None
+        items = tuple(planned.item() for planned in run.done)
+        states = {planned.path: planned.after for planned in run.done}
+        commands: list[Command] = []
+        # One of which nothing was done is over too: no restart may find it done by coincidence.
+        if items or run.decision in self._ledger.unfinished:
+            record = _record(
+                decision=run.decision,
+                client=run.event.client,
+                op=run.op,
+                reason=_reason(run.event),
+                items=items,
+                at_ns=run.event.received_ns,
+            )
+            commands.append(self._ledger.commit(record, states, _entries(run.done), durable=True))
+        written = [one.path for one in run.done if one.cur_before != one.cur_after]
+        result = self._result(run.op, run.decision if items else None, run.plan, run.done)
+        result["written"] = [path_fields(path)["path"] for path in written]
+        result["weak"] = [path_fields(path)["path"] for path in run.weak]
+        publish = Publish(files=tuple(states), written=tuple(written))
+        return [*commands, publish, Answer(request=run.event.request, result=result)]
+
+    def _result(
+        self, op: str, decision: int | None, planned: Plan, done: Sequence[PathPlan]
+    ) -> dict[str, Any]:
+        return {
+            "v": 1,
+            "seq": self._ledger.seq,
+            "decision": decision,
+            "op": op,
+            "done": [{**path_fields(one.path), "hunks": list(one.picks)} for one in done],
+            "refused": [refusal.to_json() for refusal in planned.refused],
+            "moved_on": [path_fields(path)["path"] for path in planned.moved_on],
+            "written": [],
+            "weak": [],
+        }
+
+    def recover(self, intended: DecisionIntended, found: Sequence[ev.LoadedItem]) -> list[Command]:
+        """Completes a decision that a crash interrupted, for the paths whose write had happened.
+
+        Args:
+            intended: the decision.
+            found: its items whose content after the decision was found on disk.
+        """
+        plans = [
+            PathPlan(
+                path=item.path,
+                picks=dict.fromkeys(() if item.before is None else item.before.ids),
+                before=item.before,
+                after=item.after,
+                cur_before=item.cur_before,
+                cur_after=item.cur_after,
+            )
+            for item in found
+        ]
+        record = _record(
+            decision=intended.decision,
+            client=intended.client,
+            op=intended.op,
+            reason=intended.reason,
+            items=tuple(planned.item() for planned in plans),
+            at_ns=intended.at_ns,
+        )
+        states = {planned.path: planned.after for planned in plans}
+        return [self._ledger.commit(record, states, durable=True)]
+
+
+def _record(
+    *,
+    decision: int,
+    client: str,
+    op: str,
+    reason: str,
+    items: tuple[DecisionItem, ...],
+    at_ns: int,
+) -> DecisionMade | DecisionTurned:
+    """Returns the record of what was carried out: a new decision, or the turn of an old one."""
+    if op in ("undo", "redo"):
+        return DecisionTurned(decision=decision, undone=op == "undo", items=items, at_ns=at_ns)
+    return DecisionMade(
+        decision=decision, client=client, op=op, reason=reason, items=items, at_ns=at_ns
+    )
+
+
+def same_state(left: PathState | None, right: PathState | None) -> bool:
+    """Whether two states agree in everything but their generations."""
+    if left is None or right is None:
+        return left is right
+    plain_left, plain_right = (
+        encode_state(replace(left, gen=0)),
+        encode_state(replace(right, gen=0)),
+    )
+    return plain_left == plain_right
+
+
+def _creates(planned: PathPlan) -> tuple[bool, int]:
+    return not isinstance(planned.cur_after, Absent), -planned.path.count(b"/")
+
+
+def _write(planned: PathPlan) -> WriteEntry:
+    return WriteEntry(path=planned.path, expect=planned.cur_before, write=planned.cur_after)
+
+
+def _entries(plans: Sequence[PathPlan]) -> tuple[Entry, ...]:
+    return tuple(entry for planned in plans for entry in planned.entries())
+
+
+def _reason(event: ev.DecisionRequested | ev.UndoRequested | ev.RestoreRequested) -> str:
+    return event.reason if isinstance(event, ev.DecisionRequested) else ""
+
+
+def _moved_on(path: bytes) -> Refusal:
+    reason = "it changed since that decision: decide its hunks, or put it back by hand"
+    return Refusal(path=path, change=None, reason=reason)
+
+
+def _changed_under(path: bytes, change: int, found: Entry) -> Refusal:
+    reason = f"the file changed meanwhile (now {describe(found)}) and the hunk is gone: look again"
+    return Refusal(path=path, change=change, reason=reason)

@@ -1,0 +1,293 @@
+r"""The line diff proper: which lines of one sequence became which lines of another.
+
+Owns the matching of lines and where a block that could stand in several places is put.  Must not
+know texts as bytes: `agentdiff.core.diff` finds the regions that are worth comparing.  Hop 6.
+
+Theory.  Lines that occur exactly once on both sides are anchors
+(patience); a longest increasing subsequence of them cuts the region into gaps, each treated the
+same way again.  A gap without anchors is solved by Myers' greedy algorithm over the lines that
+occur on both sides; when the edit distance passes `MAX_DISTANCE` the furthest point reached is
+taken and the rest is solved from there, so time stays linear in the gap for a fixed limit.  Last,
+blocks that could stand in several places slide to where a reader expects them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+MAX_DISTANCE = 256
+MAX_SLIDE = 200
+_FAR = 1 << 60
+
+
+class Block(NamedTuple):
+    """Old lines ``a0..a1`` were replaced by new lines ``b0..b1`` (0-based, half-open)."""
+
+    a0: int
+    a1: int
+    b0: int
+    b1: int
+
+    def shifted(self, by_a: int, by_b: int) -> Block:
+        """Returns the same block further down on each side."""
+        return Block(self.a0 + by_a, self.a1 + by_a, self.b0 + by_b, self.b1 + by_b)
+
+
+class LineView(Protocol):
+    """Lines by number; beyond the end of the text there are empty ones, which match nothing."""
+
+    def line(self, number: int) -> bytes:
+        """Returns a line; numbers are asked for step by step away from a block."""
+
+
+class ListView:
+    """A `LineView` of lines that are all at hand."""
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self._lines = lines
+
+    def line(self, number: int) -> bytes:
+        """Returns a line."""
+        return self._lines[number] if number < len(self._lines) else b""
+
+
+_Run: TypeAlias = tuple[int, int, int]  # (start in a, start in b, number of equal lines)
+_Region: TypeAlias = tuple[int, int, int, int]
+
+
+def blocks(a: Sequence[bytes], b: Sequence[bytes]) -> list[Block]:
+    """Returns the complement of the matched runs."""
+    runs: list[_Run] = []
+    todo: list[_Region] = [(0, len(a), 0, len(b))]
+    while todo:
+        _match_region(a, b, todo.pop(), runs, todo)
+    runs.sort()
+    blocks: list[Block] = []
+    at_a = at_b = 0
+    for start_a, start_b, size in [*runs, (len(a), len(b), 0)]:
+        if start_a > at_a or start_b > at_b:
+            blocks.append(Block(at_a, start_a, at_b, start_b))
+        at_a, at_b = start_a + size, start_b + size
+    return blocks
+
+
+def _match_region(
+    a: Sequence[bytes],
+    b: Sequence[bytes],
+    region: _Region,
+    runs: list[_Run],
+    todo: list[_Region],
+) -> None:
+    a0, a1, b0, b1 = region
+    size = 0
+    while a0 + size < a1 and b0 + size < b1 and a[a0 + size] == b[b0 + size]:
+        size += 1
+    if size:
+        runs.append((a0, b0, size))
+        a0, b0 = a0 + size, b0 + size
+    size = 0
+    while a0 < a1 - size and b0 < b1 - size and a[a1 - 1 - size] == b[b1 - 1 - size]:
+        size += 1
+    if size:
+        a1, b1 = a1 - size, b1 - size
+        runs.append((a1, b1, size))
+    if a0 == a1 or b0 == b1 or (a1 - a0 == 1 and b1 - b0 == 1):
+        return
+    anchors = _anchors(a, b, a0, a1, b0, b1)
+    if not anchors:
+        _myers(a, b, (a0, a1, b0, b1), runs, todo)
+        return
+    _join(anchors, (a0, a1, b0, b1), runs, todo)
+
+
+def _join(
+    anchors: list[tuple[int, int]], region: _Region, runs: list[_Run], todo: list[_Region]
+) -> None:
+    """Notes the runs that anchors form, and the gaps between them."""
+    a0, a1, b0, b1 = region
+    start_a, start_b = at_a, at_b = a0, b0
+    for i, j in anchors:
+        if i != at_a or j != at_b:
+            if at_a > start_a:
+                runs.append((start_a, start_b, at_a - start_a))
+            if i > at_a and j > at_b:
+                todo.append((at_a, i, at_b, j))
+            start_a, start_b = i, j
+        at_a, at_b = i + 1, j + 1
+    if at_a > start_a:
+        runs.append((start_a, start_b, at_a - start_a))
+    if at_a < a1 and at_b < b1:
+        todo.append((at_a, a1, at_b, b1))
+
+
+def _anchors(
+    a: Sequence[bytes], b: Sequence[bytes], a0: int, a1: int, b0: int, b1: int
+) -> list[tuple[int, int]]:
+    """Returns the longest chain of lines that are unique in both regions, in order."""
+    in_a, in_b = _places(a, a0, a1), _places(b, b0, b1)
+    pairs = [(i, j) for line, i in in_a.items() if i >= 0 and (j := in_b.get(line, -1)) >= 0]
+    order = [j for _, j in pairs]
+    if order == sorted(order):  # the common case: nothing moved
+        return pairs
+    tails: list[int] = []
+    index: list[int] = []
+    previous = [-1] * len(pairs)
+    for n, (_, j) in enumerate(pairs):
+        k = bisect_left(tails, j)
+        previous[n] = index[k - 1] if k else -1
+        if k == len(tails):
+            tails.append(j)
+            index.append(n)
+        else:
+            tails[k], index[k] = j, n
+    chain: list[tuple[int, int]] = []
+    n = index[-1]
+    while n >= 0:
+        chain.append(pairs[n])
+        n = previous[n]
+    chain.reverse()
+    return chain
+
+
+def _places(lines: Sequence[bytes], start: int, end: int) -> dict[bytes, int]:
+    """Returns where each line of a region stands, -1 for one that stands there more than once."""
+    part = lines[start:end]
+    places = dict(zip(part, range(start, end), strict=True))
+    if len(places) == len(part):
+        return places
+    # Built from the end, a dict holds first places; a line whose last one differs stands twice.
+    first = dict(zip(reversed(part), range(end - 1, start - 1, -1), strict=True))
+    return {line: at if first[line] == at else -1 for line, at in places.items()}
+
+
+def _myers(
+    a: Sequence[bytes],
+    b: Sequence[bytes],
+    region: _Region,
+    runs: list[_Run],
+    todo: list[_Region],
+) -> None:
+    """Matches a region without anchors by Myers' algorithm, at most `MAX_DISTANCE` edits far.
+
+    Lines that occur on one side only can never match; leaving them out first makes rewrites cheap.
+    """
+    a0, a1, b0, b1 = region
+    common = {line: n for n, line in enumerate(set(a[a0:a1]).intersection(b[b0:b1]))}
+    if not common:
+        return
+    at_a = [i for i in range(a0, a1) if a[i] in common]
+    at_b = [j for j in range(b0, b1) if b[j] in common]
+    pairs, end_a, end_b = _greedy([common[a[i]] for i in at_a], [common[b[j]] for j in at_b])
+    runs.extend((at_a[i], at_b[j], 1) for i, j in pairs)
+    if end_a < len(at_a) and end_b < len(at_b):
+        todo.append((at_a[end_a], a1, at_b[end_b], b1))
+
+
+def _greedy(a: list[int], b: list[int]) -> tuple[list[tuple[int, int]], int, int]:
+    """Returns matched index pairs, and how far (in a, in b) the match reached before the limit."""
+    n, m = len(a), len(b)
+    limit = min(MAX_DISTANCE, n + m)
+    reach = [0] * (2 * limit + 3)
+    zero = limit + 1
+    trace: list[list[int]] = []
+    for distance in range(limit + 1):
+        trace.append(reach[zero - distance - 1 : zero + distance + 2])
+        for k in range(-distance, distance + 1, 2):
+            if k == -distance or (k != distance and reach[zero + k - 1] < reach[zero + k + 1]):
+                i = reach[zero + k + 1]
+            else:
+                i = reach[zero + k - 1] + 1
+            j = i - k
+            while i < n and j < m and a[i] == b[j]:
+                i, j = i + 1, j + 1
+            reach[zero + k] = i
+            if i >= n and j >= m:
+                return _walk_back(trace, n, m), n, m
+    best = max(
+        (min(reach[zero + k], n) * 2 - k, k)
+        for k in range(-limit, limit + 1, 2)
+        if reach[zero + k] <= n and reach[zero + k] - k <= m
+    )[1]
+    end_a = reach[zero + best]
+    end_b = end_a - best
+    return _walk_back(trace, end_a, end_b), end_a, end_b
+
+
+def _walk_back(trace: list[list[int]], i: int, j: int) -> list[tuple[int, int]]:
+    pairs: list[tuple[int, int]] = []
+    for distance in range(len(trace) - 1, 0, -1):
+        row = trace[distance]
+        k = i - j
+        middle = distance + 1
+        down = k == -distance or (k != distance and row[middle + k - 1] < row[middle + k + 1])
+        from_k = k + 1 if down else k - 1
+        from_i = row[middle + from_k]
+        from_j = from_i - from_k
+        start_i = from_i if down else from_i + 1
+        while i > start_i:
+            i, j = i - 1, j - 1
+            pairs.append((i, j))
+        i, j = from_i, from_j
+    while i > 0 and j > 0:
+        i, j = i - 1, j - 1
+        pairs.append((i, j))
+    pairs.reverse()
+    return pairs
+
+
+def slide(found: Iterable[tuple[Block, LineView, LineView]]) -> list[Block]:
+    """Moves pure insertions and deletions to the place a reader expects, joining blocks that meet.
+
+    A block ``xyz`` followed by ``x`` may equally start one line later.  Of all such places the one
+    whose border lines are least indented wins, a blank line counting as more indented than
+    anything, and the lowest of equals, which is what git's own heuristic aims at.
+
+    Args:
+        found: blocks in order, each with the lines around it on both sides.
+    """
+    out: list[Block] = []
+    every = list(found)
+    for n, (block, a, b) in enumerate(every):
+        following = every[n + 1][0] if n + 1 < len(every) else Block(_FAR, _FAR, _FAR, _FAR)
+        previous = out[-1] if out else Block(0, 0, 0, 0)
+        if block.a0 == block.a1 or block.b0 == block.b1:
+            up = min(block.a0 - previous.a1, block.b0 - previous.b1, MAX_SLIDE)
+            down = min(following.a0 - block.a1, following.b0 - block.b1, MAX_SLIDE)
+            if block.a0 == block.a1:
+                by = _best_shift(b, block.b0, block.b1, up, down)
+            else:
+                by = _best_shift(a, block.a0, block.a1, up, down)
+            block = block.shifted(by, by)
+        if out and (out[-1].a1, out[-1].b1) == (block.a0, block.b0):
+            block = Block(out[-1].a0, block.a1, out[-1].b0, block.b1)
+            out.pop()
+        out.append(block)
+    return out
+
+
+def _best_shift(text: LineView, start: int, end: int, up: int, down: int) -> int:
+    low = 0
+    while low < up and text.line(start - low - 1) == text.line(end - low - 1):
+        low += 1
+    high = 0
+    while high < down and text.line(start + high) == text.line(end + high):
+        high += 1
+    if not (low or high):
+        return 0
+
+    def cost(shift: int) -> tuple[int, int]:
+        return _indent(text.line(start + shift)) + _indent(text.line(end + shift)), -shift
+
+    return min(range(-low, high + 1), key=cost)
+
+
+def _indent(line: bytes) -> int:
+    stripped = line.lstrip(b" \t")
+    if not stripped.strip():
+        return 200 if line else 0
+    width = 0
+    for byte in line[: len(line) - len(stripped)]:
+        width = width + 1 if byte == 0x20 else (width // 8 + 1) * 8
+    return min(width, 199)

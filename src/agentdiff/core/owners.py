@@ -1,0 +1,58 @@
+"""Who changed a line, and how sure we are.
+
+Owns the `Owner` value.  Must not decide who the owner is: `agentdiff.core.attribution` does.  Hop
+4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+OwnerKind: TypeAlias = Literal["agent", "user", "git", "external", "shared"]
+Evidence: TypeAlias = Literal["exact", "likely", "late", "shared", "external"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The author of a line, with the evidence for it.
+
+    Attributes:
+        kind: ``agent``; ``user`` (proved by the editor); ``git``; ``external`` (nothing fits);
+            ``shared`` (several agents' windows were open, one of `among`).
+        agent, session, subagent, turn, tool_call, tool: the call, None where unknown.
+        evidence: ``exact`` when the content is what the call announced, ``likely`` inside its
+            window, ``late`` after it, ``shared`` and ``external`` as the kinds.
+        among: session ids of a ``shared`` owner.
+    """
+
+    kind: OwnerKind
+    evidence: Evidence
+    agent: str | None = None
+    session: str | None = None
+    subagent: str | None = None
+    turn: str | None = None
+    tool_call: str | None = None
+    tool: str | None = None
+    among: tuple[str, ...] = ()
+
+    @property
+    def proved(self) -> bool:
+        """Whether the write moves the base along: the user's or git's, never an agent's."""
+        return self.kind in ("user", "git")
+
+    def matches(self, *, agent: str | None, session: str | None, turn: str | None) -> bool:
+        """Whether this owner falls under a filter; None matches everything."""
+        if session is not None and session != self.session and session not in self.among:
+            return False
+        return (agent is None or agent == self.agent) and (turn is None or turn == self.turn)
+
+
+USER = Owner(kind="user", evidence="exact")
+EXTERNAL = Owner(kind="external", evidence="external")
+
+
+def unique(owners: Iterable[Owner]) -> tuple[Owner, ...]:
+    """Returns the distinct owners in order of first appearance."""
+    return tuple(dict.fromkeys(owners))

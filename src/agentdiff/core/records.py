@@ -1,0 +1,233 @@
+"""Records: what the log holds, and the only things that change a ledger.
+
+Owns the record types and their stored shape.  Must not decide: `agentdiff.core.ledger` makes
+records from events, and folds the same records into its state, so that a replay of the log equals
+the live state by construction.  Hops 4 and 5.
+
+A record never needs a diff to be replayed: `PathChanged` and `DecisionItem` carry whole path
+states, in their stored shape (`agentdiff.core.codec`), because an old decision must not keep file
+contents in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias, get_args
+
+from agentdiff.core.codec import (
+    SCHEMA,
+    Json,
+    decode_owner,
+    decode_ref,
+    encode_owner,
+    encode_ref,
+    path_fields,
+    path_of,
+)
+from agentdiff.core.entries import Ref
+from agentdiff.core.owners import Owner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChanged:
+    """A session appeared, moved, changed state or ended; `state` as in the statusline."""
+
+    agent: str
+    session: str
+    state: str
+    at_ns: int
+    cwd: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted:
+    """A turn started; `n` counts per workspace."""
+
+    turn: str
+    n: int
+    agent: str
+    session: str
+    prompt: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnAliased:
+    """The agent gave a turn a further id (a prompt that it wrote itself)."""
+
+    agent: str
+    session: str
+    turn: str
+    alias: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFinished:
+    """A turn is over."""
+
+    agent: str
+    session: str
+    turn: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOpened:
+    """A tool call's window opened; its targets are the exact paths it announced."""
+
+    agent: str
+    session: str
+    subagent: str | None
+    turn: str
+    tool_call: str
+    tool: str
+    scope: str
+    targets: tuple[bytes, ...]
+    command: str | None
+    cwd: bytes
+    at_ns: int
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallClosed:
+    """A tool call's window closed; it goes on in the background when `background` names a task."""
+
+    agent: str
+    session: str
+    tool_call: str
+    outcome: str
+    background: str | None
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathChanged:
+    """A path was seen to change from `before` to `after`; `state` is the result, stored shape."""
+
+    path: bytes
+    before: Ref
+    after: Ref
+    owner: Owner
+    state: Json | None
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionItem:
+    """What one decision did to one path; the states are in their stored shape."""
+
+    path: bytes
+    changes: tuple[int, ...]
+    before: Json | None
+    after: Json | None
+    cur_before: Ref
+    cur_after: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decision:
+    """What is known of a decision; `op` is the user's word (``accept``, ``undo``, ``restore``)."""
+
+    decision: int
+    client: str
+    op: str
+    reason: str
+    items: tuple[DecisionItem, ...]
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionIntended(_Decision):
+    """A decision is about to write to disk; synced before the first write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionMade(_Decision):
+    """A decision was carried out: one undoable step of one client."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionTurned:
+    """A decision was undone (`undone` True) or redone (False)."""
+
+    decision: int
+    undone: bool
+    items: tuple[DecisionItem, ...]
+    at_ns: int
+
+
+Record: TypeAlias = (
+    SessionChanged
+    | TurnStarted
+    | TurnAliased
+    | TurnFinished
+    | CallOpened
+    | CallClosed
+    | PathChanged
+    | DecisionIntended
+    | DecisionMade
+    | DecisionTurned
+)
+
+_KINDS: dict[str, type[Record]] = {cls.__name__: cls for cls in get_args(Record)}
+
+
+def encode_record(record: Record) -> Json:
+    """Returns a record as a JSON-ready dict with its kind and schema version."""
+    body: Json = {"v": SCHEMA, "kind": type(record).__name__}
+    for field in fields(record):
+        body.update(_encode(field.name, getattr(record, field.name)))
+    return body
+
+
+def _encode(name: str, value: Any) -> Json:  # noqa: ANN401 - a field of any record
+    if isinstance(value, bytes):
+        return path_fields(value, name)
+    if isinstance(value, Ref):
+        return {name: encode_ref(value)}
+    if isinstance(value, Owner):
+        return {name: encode_owner(value)}
+    if name == "targets":
+        return {name: [path_fields(path) for path in value]}
+    if name == "items":
+        return {name: [_encode_item(item) for item in value]}
+    return {name: value}
+
+
+def _encode_item(item: DecisionItem) -> Json:
+    body: Json = {}
+    for field in fields(item):
+        body.update(_encode(field.name, getattr(item, field.name)))
+    return body
+
+
+def decode_record(body: Json) -> Record:
+    """Returns the record that `encode_record` stored.
+
+    Raises:
+        KeyError: the kind or a field is unknown to this version; the store refuses newer schemas.
+    """
+    cls = _KINDS[body["kind"]]
+    return cls(**{field.name: _decode(field.name, body) for field in fields(cls)})
+
+
+def _decode(name: str, body: Json) -> Any:  # noqa: ANN401 - a field of any record
+    if name in ("path", "cwd"):
+        return path_of(body, name)
+    if name in ("before", "after", "cur_before", "cur_after") and isinstance(body[name], list):
+        return decode_ref(body[name])
+    if name == "owner":
+        return decode_owner(body[name])
+    if name == "targets":
+        return tuple(path_of(target) for target in body[name])
+    if name == "items":
+        return tuple(
+            DecisionItem(
+                **{field.name: _decode(field.name, item) for field in fields(DecisionItem)}
+            )
+            for item in body[name]
+        )
+    value = body[name]
+    return tuple(value) if name == "changes" else value

@@ -1,0 +1,246 @@
+"""What agents' events mean for sessions, turns and windows.
+
+Owns the rules that open and close windows (reference: a missing finish is normal, a finish may come
+before the last write, deliveries repeat).  Must not look at files.  Hop 4, called by
+`agentdiff.core.ledger`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentdiff.core import events as ev
+from agentdiff.core.commands import Command, Publish, PublishTurnEnd
+from agentdiff.core.records import (
+    CallClosed,
+    CallOpened,
+    Record,
+    SessionChanged,
+    TurnAliased,
+    TurnFinished,
+    TurnStarted,
+)
+from agentdiff.core.sessions import SILENT_SESSION_NS, Call, Session
+
+if TYPE_CHECKING:
+    from agentdiff.core.ledger import Ledger
+
+# Prompts are shown as titles; the agent keeps the full text.
+MAX_PROMPT_CHARS = 4000
+
+
+class Tracking:
+    """Turns agent events into records.
+
+    Attributes:
+        announced: (agent, session, call) → path → target, for open calls; sharpens labels only.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.announced: dict[tuple[str, str, str], dict[bytes, ev.Target]] = {}
+
+    def handle(self, event: ev.AgentEvent) -> list[Command]:
+        """Returns the commands for an event of an agent."""
+        commands = self._session(event, _state_after(event))
+        session = self._ledger.sessions.by_key[event.agent, event.session]
+        match event:
+            case ev.SessionEnded():
+                commands += self._close_all(session, event.received_ns, keep_jobs=True)
+                commands += self._finish_turn(session, event)
+            case ev.PromptSubmitted():
+                commands += self._prompt(session, event)
+            case ev.TurnEnded():
+                commands += self._close_all(session, event.received_ns, keep_jobs=True)
+                commands += self._end_jobs(session, event)
+                commands += self._finish_turn(session, event)
+            case ev.ToolStarted():
+                commands += self._open(session, event)
+            case ev.ToolFinished():
+                commands += self._finish(session, event)
+            case ev.ToolBatchFinished():
+                for name in event.tool_calls:
+                    if name in session.open:
+                        commands += self._close(session.open[name], "denied", event.received_ns)
+            case _:
+                pass
+        return commands
+
+    def expire(self, now_ns: int) -> list[Command]:
+        """Ends sessions that fell silent, so that a killed agent does not stay open for ever."""
+        commands: list[Command] = []
+        for session in list(self._ledger.sessions.by_key.values()):
+            silent = now_ns - session.seen_ns >= SILENT_SESSION_NS
+            if session.state != "ended" and silent:
+                commands += self._close_all(session, now_ns, keep_jobs=False)
+                gone = SessionChanged(
+                    agent=session.agent,
+                    session=session.id,
+                    state="ended",
+                    at_ns=session.seen_ns,
+                )
+                commands.append(self._ledger.commit(gone))
+        return commands
+
+    def _commit(self, *records: Record) -> list[Command]:
+        return [self._ledger.commit(record) for record in records]
+
+    def _session(self, event: ev.AgentEvent, state: str | None) -> list[Command]:
+        session = self._ledger.sessions.by_key.get((event.agent, event.session))
+        cwd = event.cwd or b""
+        if session is not None:
+            state = session.state if state is None else state
+            moved = cwd not in (b"", session.cwd)
+            session.seen_ns = max(session.seen_ns, event.received_ns)
+            if state == session.state and not moved:
+                return []
+        changed = SessionChanged(
+            agent=event.agent,
+            session=event.session,
+            state=state or "idle",
+            at_ns=event.received_ns,
+            cwd=cwd,
+        )
+        return [*self._commit(changed), Publish()]
+
+    def _turn(self, session: Session, event: ev.AgentEvent) -> tuple[str, list[Command]]:
+        """Returns the turn that an event belongs to, making one up when its start was missed."""
+        sessions = self._ledger.sessions
+        turn = sessions.turn(session, event.turn)
+        if turn is not None:
+            return turn.id, []
+        started = TurnStarted(
+            turn=event.turn or f"{session.id}:{sessions.next_turn_number()}",
+            n=sessions.next_turn_number(),
+            agent=session.agent,
+            session=session.id,
+            prompt="",
+            at_ns=event.received_ns,
+        )
+        return started.turn, self._commit(started)
+
+    def _prompt(self, session: Session, event: ev.PromptSubmitted) -> list[Command]:
+        sessions = self._ledger.sessions
+        commands = self._close_all(session, event.received_ns, keep_jobs=True)
+        known = sessions.turn(session, event.turn) if event.turn is not None else None
+        current = sessions.turn(session, None)
+        if not event.by_user and current is not None:
+            if event.turn is not None and known is None:
+                alias = TurnAliased(
+                    agent=session.agent,
+                    session=session.id,
+                    turn=current.id,
+                    alias=event.turn,
+                    at_ns=event.received_ns,
+                )
+                commands += self._commit(alias)
+            return commands
+        if known is not None:  # delivered twice, by a user's and a project's installation
+            return commands
+        commands += self._finish_turn(session, event)
+        number = sessions.next_turn_number()
+        started = TurnStarted(
+            turn=event.turn or f"{session.id}:{number}",
+            n=number,
+            agent=session.agent,
+            session=session.id,
+            prompt=event.prompt[:MAX_PROMPT_CHARS],
+            at_ns=event.received_ns,
+        )
+        return [*commands, *self._commit(started), Publish()]
+
+    def _finish_turn(self, session: Session, event: ev.AgentEvent) -> list[Command]:
+        turn = self._ledger.sessions.turn(session, None)
+        if turn is None or turn.finished_ns is not None:
+            return []
+        finished = TurnFinished(
+            agent=session.agent, session=session.id, turn=turn.id, at_ns=event.received_ns
+        )
+        ended = PublishTurnEnd(agent=session.agent, session=session.id, turn=turn.id)
+        return [*self._commit(finished), ended]
+
+    def _open(self, session: Session, event: ev.ToolStarted | ev.ToolFinished) -> list[Command]:
+        if event.scope == "none" or event.tool_call in session.calls:
+            return []
+        turn, commands = self._turn(session, event)
+        opened = CallOpened(
+            agent=session.agent,
+            session=session.id,
+            subagent=event.subagent,
+            turn=turn,
+            tool_call=event.tool_call,
+            tool=event.tool,
+            scope=event.scope,
+            targets=tuple(target.path for target in event.targets),
+            command=event.command,
+            cwd=event.cwd or session.cwd,
+            at_ns=event.received_ns,
+        )
+        key = (session.agent, session.id, event.tool_call)
+        self.announced[key] = {target.path: target for target in event.targets}
+        return [*commands, *self._commit(opened)]
+
+    def _finish(self, session: Session, event: ev.ToolFinished) -> list[Command]:
+        commands = self._open(session, event)
+        call = session.open.get(event.tool_call)
+        if call is None:
+            return commands
+        closed = self._close(call, event.outcome, event.received_ns, event.background_task)
+        return [*commands, *closed]
+
+    def _close(
+        self, call: Call, outcome: ev.Outcome, now_ns: int, background: str | None = None
+    ) -> list[Command]:
+        self.announced.pop((*call.key, call.opened.tool_call), None)
+        closed = CallClosed(
+            agent=call.opened.agent,
+            session=call.opened.session,
+            tool_call=call.opened.tool_call,
+            outcome=outcome,
+            background=background,
+            at_ns=now_ns,
+        )
+        return self._commit(closed)
+
+    def _close_all(self, session: Session, now_ns: int, *, keep_jobs: bool) -> list[Command]:
+        commands: list[Command] = []
+        for call in list(session.open.values()):
+            commands += self._close(call, "unknown", now_ns)
+        for call in [] if keep_jobs else list(session.jobs.values()):
+            commands += self._close(call, "unknown", now_ns)
+        return commands
+
+    def _end_jobs(self, session: Session, event: ev.TurnEnded) -> list[Command]:
+        """Ends the background jobs that the agent no longer lists."""
+        commands: list[Command] = []
+        for call in list(session.jobs.values()):
+            if call.background not in event.background:
+                outcome = call.outcome or "ok"
+                commands += self._commit(
+                    CallClosed(
+                        agent=session.agent,
+                        session=session.id,
+                        tool_call=call.opened.tool_call,
+                        outcome=outcome,
+                        background=None,
+                        at_ns=event.received_ns,
+                    )
+                )
+        return commands
+
+
+def _state_after(event: ev.AgentEvent) -> str | None:
+    """Returns the session state that an event proves, None when it proves none."""
+    match event:
+        case ev.SessionStarted() | ev.TurnEnded():
+            return "idle"
+        case ev.SessionEnded():
+            return "ended"
+        case ev.PermissionRequested():
+            return "waiting"
+        case ev.Notified():
+            return "waiting" if event.kind == "permission_prompt" else None
+        case ev.SubagentStarted() | ev.SubagentFinished() | ev.CwdChanged():
+            return None
+        case _:
+            return "working"

@@ -1,0 +1,1 @@
+"""The daemon: wiring, transports and lifecycle (DESIGN §2)."""

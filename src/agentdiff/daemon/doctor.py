@@ -1,0 +1,235 @@
+"""``agentdiff doctor``: is everything in place, and what to do where it is not.
+
+Owns the checks.  Must not change anything.  Runs inside the daemon (with its live counters) and,
+when none answers, inside the command line.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from agentdiff import __version__
+from agentdiff.config import Config
+from agentdiff.install import registry
+from agentdiff.locations import Locations
+from agentdiff.workspace.roots import find_root
+
+Level: TypeAlias = Literal["ok", "warn", "error"]
+
+LOW_DISK_BYTES = 512 * 1024 * 1024
+FEW_WATCHES = 65536
+_INOTIFY = Path("/proc/sys/fs/inotify")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """The outcome of one check.
+
+    Attributes:
+        id: stable name for scripts.
+        title: what was checked.
+        detail: what was found.
+        remedy: what to do, empty when nothing needs doing.
+    """
+
+    id: str
+    level: Level
+    title: str
+    detail: str
+    remedy: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Returns the object of doc/protocol.md."""
+        return {
+            "id": self.id,
+            "level": self.level,
+            "title": self.title,
+            "detail": self.detail,
+            "remedy": self.remedy,
+        }
+
+
+def run(
+    *,
+    locations: Locations,
+    config: Config,
+    environ: Mapping[str, str],
+    cwd: str | None,
+    daemon: Mapping[str, object] | None,
+) -> tuple[Check, ...]:
+    """Performs every check.
+
+    Args:
+        locations: where things are kept.
+        config: the settings in force.
+        environ: of this process, for the agents' configuration folders.
+        cwd: folder in the workspace whose project-scope installations count, None for none.
+        daemon: result of ``daemon.status``, None when no daemon answers.
+    """
+    return (
+        *_daemon_checks(daemon),
+        *_folder_checks(locations),
+        *_config_checks(config, locations),
+        *_disk_checks(locations),
+        *_watch_checks(),
+        *_agent_checks(locations, environ, cwd),
+    )
+
+
+def _daemon_checks(daemon: Mapping[str, object] | None) -> Iterator[Check]:
+    """The process itself, its OTLP port, and what it could not understand."""
+    title = "Daemon"
+    if daemon is None:
+        yield Check(
+            id="daemon",
+            level="warn",
+            title=title,
+            detail="not running; the next hook, editor or command starts it",
+            remedy="agentdiff daemon start",
+        )
+        return
+    version = str(daemon.get("version"))
+    detail = f"version {version}, pid {daemon.get('pid')}, {daemon.get('socket')}"
+    if version == __version__:
+        yield Check(id="daemon", level="ok", title=title, detail=detail)
+    else:
+        yield Check(
+            id="daemon",
+            level="warn",
+            title=title,
+            detail=f"{detail}; installed is {__version__}",
+            remedy="agentdiff daemon stop",
+        )
+    port, state = daemon.get("port"), str(daemon.get("otlp"))
+    if port is not None:
+        yield Check(id="otlp", level="ok", title="OTLP listener", detail=f"127.0.0.1:{port}")
+    else:
+        yield Check(
+            id="otlp",
+            level="warn",
+            title="OTLP listener",
+            detail=f"off: {state}; calls that hooks leave open stay open longer",
+            remedy="free the port, or set otlp.port and run `agentdiff install` again",
+        )
+    counters = daemon.get("counters")
+    hooks = counters.get("hooks") if isinstance(counters, dict) else None
+    if isinstance(hooks, dict):
+        yield _payload_check(hooks)
+
+
+def _payload_check(hooks: Mapping[str, object]) -> Check:
+    """Payloads that made no sense since the daemon started."""
+    malformed, reasons = hooks.get("malformed"), hooks.get("reasons")
+    if not malformed:
+        detail = f"{hooks.get('received')} received, all understood"
+        return Check(id="payloads", level="ok", title="Hook payloads", detail=detail)
+    newest = ""
+    if isinstance(reasons, list) and reasons:
+        newest = "; ".join(f"{item['agent']}: {item['reason']}" for item in reasons[-3:])
+    return Check(
+        id="payloads",
+        level="warn",
+        title="Hook payloads",
+        detail=f"{malformed} of {hooks.get('received')} not understood; newest: {newest}",
+        remedy="an agent's new version may have changed its hooks: update agentdiff",
+    )
+
+
+def _folder_checks(locations: Locations) -> Iterator[Check]:
+    """State and runtime folders: ours alone."""
+    for name in ("state", "runtime"):
+        folder: Path = getattr(locations, name)
+        title = f"{name.capitalize()} folder"
+        try:
+            info = os.stat(folder)
+        except FileNotFoundError:
+            detail = f"{folder}: not made yet"
+            yield Check(id=name, level="ok", title=title, detail=detail)
+            continue
+        except OSError as error:
+            detail = f"{folder}: {error.strerror}"
+            remedy = f"make {folder.parent} accessible"
+            yield Check(id=name, level="error", title=title, detail=detail, remedy=remedy)
+            continue
+        mode = stat.S_IMODE(info.st_mode)
+        if info.st_uid != os.getuid():
+            detail = f"{folder} belongs to uid {info.st_uid}"
+            remedy = f"remove {folder}"
+            yield Check(id=name, level="error", title=title, detail=detail, remedy=remedy)
+        elif mode & 0o077:
+            detail = f"{folder} is open to others (mode {mode:04o})"
+            remedy = f"chmod 700 {folder}"
+            yield Check(id=name, level="error", title=title, detail=detail, remedy=remedy)
+        else:
+            yield Check(id=name, level="ok", title=title, detail=str(folder))
+
+
+def _config_checks(config: Config, locations: Locations) -> Iterator[Check]:
+    """Settings that cannot be used."""
+    if not config.problems:
+        yield Check(id="config", level="ok", title="Settings", detail=str(locations.config_file))
+    for problem in config.problems:
+        remedy = f"correct {locations.config_file} and run `agentdiff daemon stop`"
+        yield Check(id="config", level="error", title="Settings", detail=problem, remedy=remedy)
+
+
+def _disk_checks(locations: Locations) -> Iterator[Check]:
+    """Room for baselines."""
+    folder = locations.state
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    detail = f"{free // 1048576} MiB free for baselines in {folder}"
+    if free >= LOW_DISK_BYTES:
+        yield Check(id="disk", level="ok", title="Disk space", detail=detail)
+    else:
+        remedy = "free space, or `agentdiff purge` workspaces that are done"
+        yield Check(id="disk", level="warn", title="Disk space", detail=detail, remedy=remedy)
+
+
+def _watch_checks() -> Iterator[Check]:
+    """The kernel's limits on watching, where there are any."""
+    if sys.platform != "linux":
+        return
+    try:
+        limits = {
+            name: int((_INOTIFY / name).read_text("ascii"))
+            for name in ("max_user_watches", "max_user_instances", "max_queued_events")
+        }
+    except (OSError, ValueError) as error:
+        detail = f"limits unknown: {error}"
+        yield Check(id="inotify", level="warn", title="File watching", detail=detail)
+        return
+    detail = ", ".join(f"{name} {value}" for name, value in limits.items())
+    if limits["max_user_watches"] >= FEW_WATCHES:
+        yield Check(id="inotify", level="ok", title="File watching", detail=detail)
+    else:
+        yield Check(
+            id="inotify",
+            level="warn",
+            title="File watching",
+            detail=f"{detail}; a large tree needs one watch per folder",
+            remedy="sysctl fs.inotify.max_user_watches=524288",
+        )
+
+
+def _agent_checks(
+    locations: Locations, environ: Mapping[str, str], cwd: str | None
+) -> Iterator[Check]:
+    """The hooks of each agent."""
+    workspace = None if cwd is None else Path(os.fsdecode(find_root(os.fsencode(cwd), ())))
+    for state in registry.status(workspace, locations, environ):
+        yield Check(
+            id=f"agent.{state.agent}",
+            level=state.level,
+            title=f"Hooks of {state.agent}",
+            detail=state.detail,
+            remedy=state.remedy,
+        )

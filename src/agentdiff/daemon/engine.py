@@ -1,0 +1,394 @@
+"""The engine: one queue, one worker, and the hooks that run past it.
+
+Owns the crossing between threads (hop 3): everything that changes state is queued and done by one
+worker thread, in order.  Hooks first take their cut on their own thread, which queues what it saw,
+and then queue their event behind it; so the position in the queue *is* the cut.  Must not know
+payloads (`agentdiff.agents`) nor decide (`agentdiff.core`).
+
+The one broad ``except`` of the project is `Engine._do`: a bug in one event must not end the
+daemon.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeAlias
+
+from agentdiff.agents import registry
+from agentdiff.config import Config
+from agentdiff.core.events import (
+    AgentEvent,
+    EditorAttached,
+    EditorClaimed,
+    EditorDetached,
+    PromptSubmitted,
+    SessionEnded,
+    SessionStarted,
+    TimePassed,
+    ToolFinished,
+    ToolStarted,
+    TurnEnded,
+)
+from agentdiff.daemon import requests
+from agentdiff.daemon.desk import Desk
+from agentdiff.daemon.desks import Desks
+from agentdiff.daemon.ports import ClientPort, HookAnswer, PreImage, RequestError
+from agentdiff.daemon.router import Route, Router
+from agentdiff.locations import Locations
+from agentdiff.sources import editor
+from agentdiff.workspace.observations import Batch
+from agentdiff.workspace.roots import find_root
+
+WARM_NS = 300_000_000
+COLD_NS = 10_000_000_000
+SETTLE_NS = 200_000_000
+TICK_S = 2.0
+READERS = 4
+GONE_CLIENTS = 256
+
+_Job: TypeAlias = Callable[[], None]
+# Events after which a window may close: what the agent wrote must be seen before it does.
+_CLOSING = (PromptSubmitted, TurnEnded, SessionEnded)
+
+
+class Engine:
+    """The one writer of all state; implements `agentdiff.daemon.ports.Backend`.
+
+    Args:
+        locations: where workspaces are kept.
+        config: the user's settings.
+        logger: the daemon's.
+    """
+
+    def __init__(self, *, locations: Locations, config: Config, logger: logging.Logger) -> None:
+        self.config = config
+        self.locations = locations
+        self.logger = logger
+        self._home = os.fsencode(os.path.expanduser("~"))
+        self._gone: deque[str] = deque(maxlen=GONE_CLIENTS)
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._desks = Desks(locations.workspaces, self._make_desk, self._queue.put)
+        self._router = Router(self._desks.roots)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._settling: dict[str, tuple[threading.Event, set[str]]] = {}
+        self._requests = 0
+        self.counters = {"events": 0, "ignored_paths": 0, "uncertain_cuts": 0, "bugs": 0}
+        self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
+        self._worker.start()
+
+    # --- workspaces ------------------------------------------------------------------------------
+
+    def _make_desk(self, root: bytes) -> Desk:
+        folder = self.locations.workspace_folder(root)
+        return Desk(root, folder, self.config, self._home, self.logger, self._emit)
+
+    def desk(self, root: bytes) -> Desk:
+        """Returns an open workspace, opening it when needed; see `Desks.open`."""
+        return self._desks.open(root)
+
+    def _emit(self, desk: Desk, batch: Batch) -> None:
+        self._queue.put(lambda: desk.take(batch))
+
+    # --- hooks -----------------------------------------------------------------------------------
+
+    def hook(
+        self,
+        agent: str,
+        payload: bytes,
+        received_ns: int,
+        preimages: tuple[PreImage, ...] | None = None,
+    ) -> HookAnswer:
+        """Takes one hook; see `agentdiff.daemon.ports.Backend.hook`."""
+        certain = True
+        failures: list[Exception] = []
+        for event in registry.parse(agent, payload, received_ns):
+            routes, outside = self._router.route(event)
+            self.counters["events"] += 1
+            for path in outside:
+                self.counters["ignored_paths"] += 1
+                self.logger.info("path outside every workspace", extra={"path": repr(path)})
+            for route in routes:
+                try:
+                    certain &= self._deliver(route, preimages)
+                except (OSError, sqlite3.Error) as error:
+                    failures.append(error)  # the other workspaces still get their cut
+        if not certain:
+            self.counters["uncertain_cuts"] += 1
+        if failures:
+            raise failures[0]
+        return HookAnswer(certain=certain)
+
+    def _deliver(self, route: Route, preimages: tuple[PreImage, ...] | None) -> bool:
+        """Takes the cut that an event needs, then queues it; returns whether the cut is whole."""
+        desk = self._desks.open(route.root)
+        now = time.time_ns()
+        deadline = now + (COLD_NS if desk.cold.is_set() else WARM_NS)
+        *introduction, last = route.events
+        for one in introduction:
+            self._tell(desk, one)
+        certain = True
+        if isinstance(last, ToolStarted) and preimages is not None:
+            # A spooled call has run long ago: what it did must not be seen before its window.
+            self._tell(desk, last)
+            for image in preimages:
+                self._queue.put(functools.partial(desk.seed, image))
+            self._cut(desk, last, deadline)
+            return True
+        if isinstance(last, ToolStarted):
+            certain = self._cut(desk, last, deadline, before_tool=True)
+        elif isinstance(last, ToolFinished):
+            # A finish without a start opens its window before what it did is looked at.
+            self._tell(desk, last.as_start())
+            certain = self._cut(desk, last, deadline)
+        elif isinstance(last, _CLOSING):
+            certain = desk.tracker.cut(deadline).certain if not desk.cold.is_set() else True
+        self._tell(desk, last)
+        if isinstance(last, SessionStarted | PromptSubmitted) and desk.cold.is_set():
+            desk.tracker.warm()  # the first tool call finds it done, or waits for the rest
+        return certain
+
+    @staticmethod
+    def _cut(
+        desk: Desk,
+        event: ToolStarted | ToolFinished,
+        deadline_ns: int,
+        *,
+        before_tool: bool = False,
+    ) -> bool:
+        if event.scope == "none":
+            return True
+        if event.scope == "tree":
+            return desk.tracker.cut(deadline_ns, before_tool=before_tool).certain
+        if desk.cold.is_set():
+            # Whatever else happens meanwhile must have a baseline too, but nobody waits for it.
+            desk.tracker.warm()
+        certain = True
+        for target in event.targets:
+            for path in (target.path, *([target.move_to] if target.move_to else [])):
+                cut = desk.tracker.follow(path, deadline_ns, before_tool=before_tool)
+                certain &= cut.certain
+        return certain
+
+    def _tell(self, desk: Desk, event: AgentEvent) -> None:
+        self._queue.put(lambda: desk.handle(event))
+
+    # --- requests --------------------------------------------------------------------------------
+
+    def call(
+        self, method: str, params: Mapping[str, object], client: ClientPort
+    ) -> Future[dict[str, object]]:
+        """Starts a request; see `agentdiff.daemon.ports.Backend.call`."""
+        future: Future[dict[str, object]] = Future()
+        handler = requests.METHODS.get(method)
+        if handler is None:
+            future.set_exception(RequestError("unknown_method", f"unknown method: {method}"))
+            return future
+        serve = functools.partial(self._serve, handler, method, params, client, future)
+        self._readers.submit(self._answered, serve, method, future)
+        return future
+
+    def _answered(self, act: _Job, method: str, future: Future[dict[str, object]]) -> None:
+        """Does something for a request; when a bug ends it, the client learns that at least."""
+        if not self._do(act) and not future.done():
+            reason = f"{method} failed, see the daemon's log {self.locations.log_file}"
+            future.set_exception(RequestError("internal", reason))
+
+    def _serve(
+        self,
+        handler: requests.Handler,
+        method: str,
+        params: Mapping[str, object],
+        client: ClientPort,
+        future: Future[dict[str, object]],
+    ) -> None:
+        """Settles the workspace on a reader thread, then lets the worker make the answer."""
+        try:
+            root = self.root_of(params)
+            desk = self._desks.open(root)
+        except RequestError as error:
+            future.set_exception(error)
+            return
+        except (OSError, sqlite3.Error) as error:
+            future.set_exception(RequestError("unavailable", str(error)))
+            return
+        reasons = [] if method in requests.UNSETTLED else self.settle(desk, client)
+
+        def work() -> None:
+            try:
+                handler(requests.Request(self, desk, params, client, future, tuple(reasons)))
+            except RequestError as error:
+                future.set_exception(error)
+
+        self._queue.put(functools.partial(self._answered, work, method, future))
+
+    def root_of(self, params: Mapping[str, object]) -> bytes:
+        """Returns the workspace that a request names.
+
+        Raises:
+            RequestError: ``usage``, it names none or one that does not exist.
+        """
+        kind, path = editor.folder(params)
+        if not os.path.isdir(path):
+            shown = path.decode(errors="replace")
+            raise RequestError("usage", f"{kind}: no such folder: {shown}")
+        return find_root(path, self._desks.roots()) if kind == "cwd" else os.path.realpath(path)
+
+    def settle(self, desk: Desk, client: ClientPort) -> list[str]:
+        """Waits for editors and disk, at most `SETTLE_NS`; returns why that was not complete."""
+        deadline = time.time_ns() + SETTLE_NS
+        others = [one for one in list(desk.clients.values()) if one.id != client.id]
+        reasons = []
+        if others:
+            token = f"{time.monotonic_ns()}-{client.id}"
+            waiting = {one.id for one in others}
+            arrived = threading.Event()
+            self._settling[token] = (arrived, waiting)
+            for one in others:
+                one.send("settle", {"token": token})
+            if not arrived.wait((deadline - time.time_ns()) / 1e9):
+                reasons.append("an editor did not answer in time")
+            del self._settling[token]
+        if desk.cold.is_set():
+            deadline = time.time_ns() + COLD_NS
+        if not desk.tracker.cut(max(deadline, time.time_ns() + SETTLE_NS // 2)).certain:
+            reasons.append("the workspace could not be read in time")
+        return reasons
+
+    def new_request(self) -> int:
+        """Returns a number for an answer that comes later; worker thread only."""
+        self._requests += 1
+        return self._requests
+
+    def notify(self, method: str, params: Mapping[str, object], client: ClientPort) -> None:
+        """Takes a notification; see `agentdiff.daemon.ports.Backend.notify`."""
+        try:
+            if method == "settled":
+                arrived, waiting = self._settling.get(
+                    editor.required(params, "token", str), (threading.Event(), set())
+                )
+                waiting.discard(client.id)
+                if not waiting:
+                    arrived.set()
+            elif method == "claim":
+                self._claim(params, client)
+            else:
+                self.logger.warning("unknown notification", extra={"method": method})
+        except (RequestError, OSError, sqlite3.Error) as error:
+            self.logger.warning(
+                "notification refused", extra={"method": method, "error": str(error)}
+            )
+
+    def _claim(self, params: Mapping[str, object], client: ClientPort) -> None:
+        # An attached editor's workspace is open.  Opening one here would block the event loop.
+        desk = self._desks.get(self.root_of(params))
+        if desk is None:
+            self.logger.warning("claim for a workspace that is not open", extra={"by": client.id})
+            return
+        claim = editor.claim(params, client.id, time.time_ns())
+        self._queue.put(lambda: self._claimed(desk, claim))
+
+    @staticmethod
+    def _claimed(desk: Desk, claim: EditorClaimed) -> None:
+        desk.handle(claim)
+        if claim.written:
+            desk.tracker.touch([claim.path])
+
+    def attach(self, desk: Desk, client: ClientPort) -> None:
+        """Lets a client receive what changes in a workspace; worker thread only."""
+        if client.id in self._gone:
+            return  # it left while its request was waiting
+        if desk.cold.is_set():
+            desk.tracker.warm()
+        desk.clients[client.id] = client
+        desk.handle(EditorAttached(client=client.id, received_ns=time.time_ns()))
+
+    def detach(self, desk: Desk, client: ClientPort) -> None:
+        """Ends `attach`; worker thread only."""
+        if desk.clients.pop(client.id, None) is not None:
+            desk.handle(EditorDetached(client=client.id, received_ns=time.time_ns()))
+
+    def client_gone(self, client: ClientPort) -> None:
+        """Learns that a connection ended; any thread."""
+        self._queue.put(lambda: self._forget(client))
+        for arrived, waiting in list(self._settling.values()):
+            waiting.discard(client.id)
+            if not waiting:
+                arrived.set()
+
+    def _forget(self, client: ClientPort) -> None:
+        self._gone.append(client.id)
+        for desk in self._desks.all():
+            self.detach(desk, client)
+
+    # --- the worker ------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            try:
+                job = self._queue.get(timeout=TICK_S)
+            except queue.Empty:
+                job = self._tick
+            if job is None:
+                return
+            self._do(job)
+            if self._queue.empty():
+                for desk in self._desks.all():
+                    self._do(desk.publish)
+
+    def _do(self, job: _Job) -> bool:
+        """Does a job; returns whether it came to its end."""
+        try:
+            job()
+        except Exception:
+            # A bug of ours, or a disk that is full: this event is lost, the others are not.
+            self.counters["bugs"] += 1
+            self.logger.exception("an event could not be handled")
+            return False
+        return True
+
+    def _tick(self) -> None:
+        for desk in self._desks.all():
+            desk.handle(TimePassed(received_ns=time.time_ns()))
+
+    # --- the daemon's questions ------------------------------------------------------------------
+
+    def busy(self) -> bool:
+        """Whether an agent's session is live; any thread."""
+        now = time.time_ns()
+        return any(desk.ledger.sessions.live(now) for desk in self._desks.all())
+
+    def describe(self) -> dict[str, object]:
+        """Returns workspaces and counters; any thread."""
+        workspaces: list[dict[str, Any]] = [
+            {
+                "root": desk.name,
+                "pending": len(desk.ledger.paths),
+                "seq": desk.ledger.seq,
+                "clients": len(desk.clients),
+                "watching": desk.watching,
+                "blobs": desk.blobs.count,
+                "blob_bytes": desk.blobs.size_bytes,
+            }
+            for desk in self._desks.all()
+        ]
+        return {"workspaces": workspaces, "counters": dict(self.counters)}
+
+    def close(self) -> None:
+        """Finishes what is queued and closes every workspace."""
+        self._readers.shutdown(wait=True, cancel_futures=True)
+        for desk in self._desks.all():
+            desk.watcher.stop()
+            desk.tracker.close()
+        for desk in self._desks.all():
+            self._queue.put(desk.close)
+        self._queue.put(None)
+        self._worker.join()

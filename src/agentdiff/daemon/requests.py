@@ -1,0 +1,345 @@
+"""What each RPC method of the engine answers.
+
+Owns one handler per method of doc/protocol.md.  Must not settle or wait: the engine did.  Runs on
+the worker thread, so that an answer describes one state.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from agentdiff.core import panes, patch, view
+from agentdiff.core.codec import path_fields
+from agentdiff.core.entries import Entry, File, Link
+from agentdiff.core.events import (
+    DecisionRequested,
+    RestoreRequested,
+    Selection,
+    UndoRequested,
+)
+from agentdiff.core.records import DecisionMade
+from agentdiff.core.sessions import Turn
+from agentdiff.daemon.desk import Desk
+from agentdiff.daemon.ports import ClientPort, RequestError
+from agentdiff.sources import editor
+
+if TYPE_CHECKING:
+    from agentdiff.daemon.engine import Engine
+
+Json: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, with the workspace it is about.
+
+    Attributes:
+        unsettled: why the state may be older than the disk; empty when it is not.
+    """
+
+    engine: Engine
+    desk: Desk
+    params: Mapping[str, object]
+    client: ClientPort
+    future: Future[dict[str, object]]
+    unsettled: tuple[str, ...]
+
+    def answer(self, result: Json) -> None:
+        """Gives the client its result."""
+        self.future.set_result(result)
+
+    def filter(self) -> Selection:
+        """Returns the owner and path filter of the parameters."""
+        return Selection(
+            paths=editor.paths(self.params, self.desk.root),
+            agent=editor.optional(self.params, "agent", str),
+            session=editor.optional(self.params, "session", str),
+            turn=self.turn_id(editor.optional(self.params, "turn", str)),
+        )
+
+    def turn_id(self, name: str | None) -> str | None:
+        """Returns the id of the turn that a filter names; see `turn`."""
+        return None if name is None else self.turn(name).id
+
+    def turn(self, name: str) -> Turn:
+        """Returns a turn by its id, or by its number in this workspace.
+
+        Raises:
+            RequestError: ``usage``, there is no such turn.
+        """
+        for turn in self.desk.ledger.sessions.turns.values():
+            if name in (turn.id, str(turn.n)):
+                return turn
+        raise RequestError("usage", f"turn: no turn {name!r} here: see `agentdiff log`")
+
+
+Handler: TypeAlias = Callable[[Request], None]
+
+
+def _settled(request: Request) -> Json:
+    body: Json = {"settled": not request.unsettled}
+    return {**body, "unsettled": list(request.unsettled)} if request.unsettled else body
+
+
+def status(request: Request) -> None:
+    """Answers ``status``."""
+    desk = request.desk
+    coverage = [
+        {**path_fields(skipped.path), "reason": skipped.reason}
+        for skipped in desk.tracker.coverage()
+    ]
+    if desk.watcher.problem is not None:
+        coverage.append({"path": "", "reason": desk.watcher.problem})
+    request.answer(
+        {
+            **view.status(desk.ledger),
+            **_settled(request),
+            "workspace": desk.name,
+            "coverage": coverage,
+            "store": {"blobs": desk.blobs.count, "blob_bytes": desk.blobs.size_bytes},
+            "summary": view.summary(desk.ledger, time.time_ns()),
+        }
+    )
+
+
+def diff(request: Request) -> None:
+    """Answers ``diff``."""
+    external = editor.flag(request.params, "external")
+    states = view.selected(request.desk.ledger, request.filter(), external=external)
+    skipped = [
+        {**path_fields(state.path), "reason": reason}
+        for state in states
+        if (reason := patch.unpatchable(state)) is not None
+    ]
+    text = b"".join(patch.render(state) for state in states)
+    request.answer(
+        {
+            "seq": request.desk.ledger.seq,
+            **_settled(request),
+            "diff_b64": base64.b64encode(text).decode(),
+            "skipped": skipped,
+        }
+    )
+
+
+def review(request: Request) -> None:
+    """Answers ``review``."""
+    context = editor.optional(request.params, "context", int)
+    chosen = request.filter()
+    if request.params.get("path") is not None or request.params.get("path_b64") is not None:
+        chosen = replace(chosen, paths=(editor.path_of(request.params, request.desk.root),))
+    states = view.selected(request.desk.ledger, chosen, external=True)
+    body = panes.review(
+        request.desk.ledger,
+        request.desk.root,
+        states,
+        time.time_ns(),
+        patch.CONTEXT_LINES if context is None else max(context, 0),
+    )
+    request.answer({**body, **_settled(request)})
+
+
+def inline(request: Request) -> None:
+    """Answers ``inline``: one view per path that has something pending."""
+    ledger = request.desk.ledger
+    wanted = editor.paths(request.params, request.desk.root)
+    files = [panes.inline(ledger, ledger.paths[path]) for path in wanted if path in ledger.paths]
+    request.answer({"seq": ledger.seq, "files": files})
+
+
+def log(request: Request) -> None:
+    """Answers ``log``."""
+    ledger = request.desk.ledger
+    request.answer({"seq": ledger.seq, "calls": view.log(ledger)})
+
+
+# --- decisions -----------------------------------------------------------------------------------
+
+
+def _later(request: Request) -> int:
+    """Lets the ledger's `Answer` with the returned number be the answer of this request."""
+    number = request.engine.new_request()
+    request.desk.answers[number] = request.future
+    return number
+
+
+def decide(request: Request) -> None:
+    """Answers ``decide``."""
+    client = request.client.kind
+    root = request.desk.root
+    event = editor.decision(request.params, client, time.time_ns(), root=root)
+    selection = replace(event.selection, turn=request.turn_id(event.selection.turn))
+    request.desk.handle(replace(event, selection=selection, request=_later(request)))
+
+
+def undo(request: Request) -> None:
+    """Answers ``undo``."""
+    _turn(request, redo=False)
+
+
+def redo(request: Request) -> None:
+    """Answers ``redo``."""
+    _turn(request, redo=True)
+
+
+def _turn(request: Request, *, redo: bool) -> None:
+    client = request.client.kind
+    made: DecisionMade | None = request.desk.ledger.undo_target(client, redo=redo)
+    items = () if made is None else tuple(request.desk.load_item(item) for item in made.items)
+    request.desk.handle(
+        UndoRequested(
+            client=client,
+            received_ns=time.time_ns(),
+            request=_later(request),
+            redo=redo,
+            decision=None if made is None else made.decision,
+            items=items,
+        )
+    )
+
+
+# --- baseline ------------------------------------------------------------------------------------
+
+
+def baseline_list(request: Request) -> None:
+    """Answers ``baseline.list``."""
+    ledger = request.desk.ledger
+    full = view.status(ledger)
+    turns = sorted(ledger.sessions.turns.values(), key=lambda turn: turn.n)
+    request.answer(
+        {
+            "seq": ledger.seq,
+            "files": full["files"],
+            "turns": [
+                {
+                    "id": turn.id,
+                    "n": turn.n,
+                    "agent": turn.agent,
+                    "session": turn.session,
+                    "prompt": turn.prompt,
+                    "started": turn.started_ns / 1_000_000_000,
+                }
+                for turn in turns
+            ],
+        }
+    )
+
+
+def baseline_show(request: Request) -> None:
+    """Answers ``baseline.show``."""
+    path = editor.path_of(request.params, request.desk.root)
+    entry = request.desk.base_of(path)
+    ref = entry.ref()
+    request.answer(
+        {
+            **path_fields(path),
+            "kind": ref.kind,
+            "mode": ref.mode,
+            "data_b64": base64.b64encode(_content(entry)).decode(),
+            "reason": ref.note,
+        }
+    )
+
+
+def _content(entry: Entry) -> bytes:
+    if isinstance(entry, File):
+        return entry.data
+    return entry.target if isinstance(entry, Link) else b""
+
+
+def baseline_set(request: Request) -> None:
+    """Answers ``baseline.set``: what is there now becomes the base."""
+    _decide_all(request, "accept", "set")
+
+
+def baseline_clear(request: Request) -> None:
+    """Answers ``baseline.clear``: nothing pends any more, the disk is left alone."""
+    _decide_all(request, "accept", "clear")
+
+
+def baseline_restore(request: Request) -> None:
+    """Answers ``baseline.restore``: the base, or what was there when a turn started."""
+    name = editor.optional(request.params, "turn", str)
+    if name is None:
+        _decide_all(request, "reject", "restore")
+        return
+    desk = request.desk
+    turn = request.turn(name)
+    refs = desk.content_at(turn.started_seq, editor.paths(request.params, request.desk.root))
+    contents = []
+    for path, ref in refs.items():
+        current, wanted = desk.current(path), desk.load(ref)
+        if current != wanted:
+            contents.append((path, current, wanted))
+    desk.handle(
+        RestoreRequested(
+            client=request.client.kind,
+            received_ns=time.time_ns(),
+            request=_later(request),
+            contents=tuple(contents),
+            turn=turn.id,
+        )
+    )
+
+
+def _decide_all(request: Request, op: Literal["accept", "reject"], label: str) -> None:
+    paths = editor.paths(request.params, request.desk.root)
+    request.desk.handle(
+        DecisionRequested(
+            op=op,
+            selection=Selection(everything=not paths, paths=paths, include_external=True),
+            client=request.client.kind,
+            received_ns=time.time_ns(),
+            request=_later(request),
+            label=label,
+            discard_user=op == "reject",
+        )
+    )
+
+
+# --- editors -------------------------------------------------------------------------------------
+
+
+def attach(request: Request) -> None:
+    """Answers ``attach``."""
+    request.engine.attach(request.desk, request.client)
+    ledger = request.desk.ledger
+    request.answer(
+        {
+            "workspace": request.desk.name,
+            "seq": ledger.seq,
+            "summary": view.summary(ledger, time.time_ns()),
+        }
+    )
+
+
+def detach(request: Request) -> None:
+    """Answers ``detach``."""
+    request.engine.detach(request.desk, request.client)
+    request.answer({})
+
+
+METHODS: dict[str, Handler] = {
+    "status": status,
+    "diff": diff,
+    "review": review,
+    "inline": inline,
+    "log": log,
+    "decide": decide,
+    "undo": undo,
+    "redo": redo,
+    "baseline.list": baseline_list,
+    "baseline.show": baseline_show,
+    "baseline.set": baseline_set,
+    "baseline.restore": baseline_restore,
+    "baseline.clear": baseline_clear,
+    "attach": attach,
+    "detach": detach,
+}
+# An editor's own views follow the `changed` notification: they need not wait for the disk.
+UNSETTLED = frozenset({"inline", "attach", "detach"})

@@ -1,0 +1,122 @@
+"""Which workspaces an event of an agent is about.
+
+Owns the map from sessions to the workspaces that they touched, so that a session that walks into
+another workspace is introduced there with its start and its prompt.  Must not open, read or queue
+anything except to ask where a path belongs.  Hop 3.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+
+from agentdiff.core.events import (
+    AgentEvent,
+    PromptSubmitted,
+    SessionEnded,
+    SessionStarted,
+    Target,
+    ToolFinished,
+    ToolStarted,
+)
+from agentdiff.workspace.roots import confine, find_root, owner_root
+
+
+@dataclass(slots=True)
+class _Known:
+    roots: dict[bytes, None] = field(default_factory=dict)
+    introduction: dict[type[AgentEvent], AgentEvent] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One workspace that an event goes to.
+
+    Attributes:
+        root: the workspace.
+        events: what its ledger is told, in order; targets are relative to the root.
+    """
+
+    root: bytes
+    events: tuple[AgentEvent, ...]
+
+
+class Router:
+    """Thread-safe; hooks of several agents arrive at once.
+
+    Args:
+        known_roots: returns the workspaces that are open or were used before.
+    """
+
+    def __init__(self, known_roots: Callable[[], Collection[bytes]]) -> None:
+        self._known_roots = known_roots
+        self._sessions: dict[tuple[str, str], _Known] = {}
+        self._lock = threading.Lock()
+
+    def route(self, event: AgentEvent) -> tuple[list[Route], list[bytes]]:
+        """Returns where an event goes, and the announced paths that belong to no workspace."""
+        with self._lock:
+            session = self._sessions.setdefault((event.agent, event.session), _Known())
+            roots = self._known_roots()
+            home = self._home(event, session, roots)
+            outside: list[bytes] = []
+            if isinstance(event, ToolStarted | ToolFinished) and event.scope == "paths":
+                by_root: dict[bytes, AgentEvent] = dict(self._split(event, session, roots, outside))
+            else:
+                where = [*session.roots, *([] if home is None else [home])]
+                by_root = dict.fromkeys(where, event)
+            routes = [
+                Route(root, (*self._introduce(session, root), one)) for root, one in by_root.items()
+            ]
+            if isinstance(event, SessionStarted | PromptSubmitted):
+                session.introduction[type(event)] = event
+            if isinstance(event, SessionEnded):
+                del self._sessions[event.agent, event.session]
+            return routes, outside
+
+    def _introduce(self, session: _Known, root: bytes) -> tuple[AgentEvent, ...]:
+        if root in session.roots:
+            return ()
+        session.roots[root] = None
+        return tuple(session.introduction.values())
+
+    @staticmethod
+    def _home(event: AgentEvent, session: _Known, roots: Collection[bytes]) -> bytes | None:
+        """Returns the workspace of an event's cwd; a mere folder becomes one only as the first."""
+        if event.cwd is None:
+            return None
+        root = find_root(event.cwd, roots)
+        known = root in roots or os.path.lexists(os.path.join(root, b".git"))
+        return root if known or not session.roots else None
+
+    def _split(
+        self,
+        event: ToolStarted | ToolFinished,
+        session: _Known,
+        roots: Collection[bytes],
+        outside: list[bytes],
+    ) -> list[tuple[bytes, AgentEvent]]:
+        """Returns one event per workspace, with the targets that lie in it, made relative."""
+        home = self._home(event, session, roots)
+        known = {*roots, *session.roots, *([] if home is None else [home])}
+        by_root: dict[bytes, list[Target]] = {}
+        for target in event.targets:
+            for path in _places(target.path):
+                root = owner_root(path, known)
+                inside = None if root is None else confine(root, path)
+                if root is None or inside is None:
+                    outside.append(target.path)
+                    continue
+                moved = None if target.move_to is None else confine(root, target.move_to)
+                there = replace(target, path=inside, move_to=moved)
+                by_root.setdefault(root, []).append(there)
+        return [(root, replace(event, targets=tuple(inside))) for root, inside in by_root.items()]
+
+
+def _places(path: bytes) -> list[bytes]:
+    """Returns where a write to a path can arrive: there, and where it points if it is a link."""
+    parent, name = os.path.split(path)
+    place = os.path.join(os.path.realpath(parent), name)
+    return [place, os.path.realpath(place)] if os.path.islink(place) else [place]

@@ -1,0 +1,126 @@
+"""Puts the hook client where the agents' settings expect it.
+
+Owns the file `Locations.hook_client`: its path never changes, so that settings that name it stay
+byte for byte the same when agentdiff is upgraded or moved; only its content knows the interpreter.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from agentdiff.errors import MalformedPayload
+from agentdiff.install import files
+from agentdiff.locations import Locations
+
+_MODE: Final = 0o755
+_PERL: Final = "/usr/bin/perl"
+
+# Linux cuts the first line of a script here.
+_SHEBANG_BYTES: Final = 127
+
+_SHELL = """\
+#!/bin/sh
+# agentdiff hook client where there is no perl and no interpreter that can stand in a script's first
+# line: slower, otherwise the same.  Never fails the agent.
+trap 'exit 0' INT TERM HUP
+{python} -E -P -m agentdiff hook --socket {socket} --state {state} "$@"
+exit 0
+"""
+
+
+def template(name: str) -> str:
+    """Returns the text of ``hook_client.pl`` or ``hook_client.py`` with places to fill in."""
+    return resources.files("agentdiff").joinpath("sources", name).read_text(encoding="utf-8")
+
+
+def interpreter() -> str:
+    """Returns the Python that can import agentdiff, by the one name that it always has.
+
+    `sys.executable` is ``python`` or ``python3`` as the caller pleased; the client's bytes must not
+    depend on that.
+
+    Raises:
+        MalformedPayload: this Python does not know its own path.
+    """
+    own = os.path.join(sys.prefix, "bin", "python")
+    if sys.prefix != sys.base_prefix and os.access(own, os.X_OK):
+        return own
+    if not sys.executable:
+        raise MalformedPayload("this Python does not know its own path, and hooks need it")
+    return sys.executable
+
+
+def find_perl(search_path: str) -> str | None:
+    """Returns an absolute path of perl, the system's own first; None when there is none.
+
+    Args:
+        search_path: the value of ``PATH``; relative folders in it are ignored.
+    """
+    folders = [folder for folder in search_path.split(":") if folder.startswith("/")]
+    for place in (_PERL, *(f"{folder}/perl" for folder in folders)):
+        # A path with white space cannot stand in the first line of a script.
+        if os.access(place, os.X_OK) and os.path.isfile(place) and len(place.split()) == 1:
+            return place
+    return None
+
+
+def render(locations: Locations, python: str, perl: str | None) -> bytes:
+    """Returns the client's content.
+
+    Args:
+        locations: whose socket and state it uses when its arguments name no other.
+        python: absolute path of an interpreter that can import agentdiff.
+        perl: absolute path; None for a client in Python (slower by the interpreter's start).
+    """
+    socket, state = str(locations.hook_socket), str(locations.state)
+    if perl is not None:
+        places = {"@PERL@": perl, "@PYTHON@": python, "@SOCKET@": socket, "@STATE@": state}
+        return _filled(template("hook_client.pl"), places, "'")
+    first_line = f"#!{python} -ISE"
+    if len(python.split()) == 1 and len(os.fsencode(first_line)) <= _SHEBANG_BYTES:
+        text = template("hook_client.py").replace("#!@PYTHON@ -ISE", first_line, 1)
+        return _filled(text, {"@PYTHON@": python, "@SOCKET@": socket, "@STATE@": state}, '"')
+    shown = {"python": python, "socket": socket, "state": state}
+    quoted = {name: shlex.quote(value) for name, value in shown.items()}
+    return os.fsencode(_SHELL.format(**quoted))
+
+
+def _filled(text: str, places: dict[str, str], quote: str) -> bytes:
+    for word, place in places.items():
+        text = text.replace(word, place.replace("\\", "\\\\").replace(quote, "\\" + quote))
+    return os.fsencode(text)
+
+
+def install_hook_client(locations: Locations, python: str, *, perl: str | None) -> bool:
+    """Writes the client, unless it is there already.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = locations.hook_client
+    content = render(locations, python, perl)
+    old = files.read(path)
+    if old == content and stat.S_IMODE(path.stat().st_mode) == _MODE:
+        return False
+    files.replace(path, old, content, mode=_MODE)
+    path.chmod(_MODE)
+    return True
+
+
+def remove_hook_client(locations: Locations) -> None:
+    """Removes the client, and its folders when they are empty.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    path: Path = locations.hook_client
+    files.remove(path, files.read(path), (path.parent, locations.data))

@@ -1,0 +1,180 @@
+"""The connection to the daemon, for asyncio.
+
+Owns the socket, the matching of answers to requests, the end of a connection and its return.  Must
+not know workspaces or views.  Runs in the session's event loop only.  doc/protocol.md, *rpc.sock*.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from agentdiff.daemon.ports import RequestError
+from agentdiff.locations import Locations
+from agentdiff.wire import MAX_LINE_BYTES, WireError, check_greeting, decode, encode, greeting
+
+
+class DaemonLink:
+    """A greeted connection.  Make one with `DaemonLink.connect`."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        on_notification: Callable[[str, Mapping[str, Any]], None],
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._on_notification = on_notification
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._ids = itertools.count(1)
+
+    @classmethod
+    async def connect(
+        cls, path: str, on_notification: Callable[[str, Mapping[str, Any]], None]
+    ) -> DaemonLink:
+        """Connects and greets.
+
+        Args:
+            path: of ``rpc.sock``.
+            on_notification: called with method and params, in the event loop.
+
+        Raises:
+            OSError: nobody listens there, or somebody too old or new
+                (`agentdiff.wire.VersionMismatch`).
+            WireError: what answered is not a daemon of ours.
+        """
+        reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
+        writer.write(encode(greeting("nvim")))
+        line = await reader.readline()
+        if not line:
+            writer.close()
+            raise ConnectionResetError(f"the daemon at {path} closed the connection")
+        check_greeting(decode(line))
+        return cls(reader, writer, on_notification)
+
+    async def read_until_lost(self) -> None:
+        """Dispatches what arrives; returns once the connection is over and all requests failed."""
+        try:
+            while line := await self._reader.readline():
+                self._dispatch(decode(line))
+        except (OSError, WireError, ValueError):
+            # A broken frame ends the connection like a broken pipe: the next one starts clean.
+            pass
+        finally:
+            self._writer.close()
+            waiting, self._waiting = self._waiting, {}
+            for future in waiting.values():
+                if not future.done():
+                    future.set_exception(ConnectionResetError("the daemon went away"))
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._writer.is_closing()
+
+    async def request(self, method: str, params: Mapping[str, object]) -> Any:  # noqa: ANN401
+        """Returns the ``result`` of a request.
+
+        Raises:
+            RequestError: the daemon answered with an error.
+            ConnectionResetError: it went away before it answered.
+        """
+        if self.closing:
+            raise ConnectionResetError("the daemon went away")
+        number = next(self._ids)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        self._writer.write(encode({"id": number, "method": method, "params": params}))
+        return await future
+
+    def notify(self, method: str, params: Mapping[str, object]) -> None:
+        """Sends a notification at once; silent when the connection is over."""
+        if not self.closing:
+            self._writer.write(encode({"method": method, "params": params}))
+
+    def close(self) -> None:
+        """Ends the connection; `read_until_lost` returns."""
+        self._writer.close()
+
+    def _dispatch(self, message: dict[str, Any]) -> None:
+        if "id" not in message:
+            self._on_notification(str(message.get("method")), message.get("params") or {})
+            return
+        future = self._waiting.pop(message["id"], None)
+        if future is None or future.done():
+            return
+        error = message.get("error")
+        if error is None:
+            future.set_result(message.get("result"))
+        else:
+            code = error.get("code", "internal")
+            future.set_exception(RequestError(code, str(error.get("message", ""))))
+
+
+class Connection:
+    """The link that is there, was lost, or will be made when somebody needs it.
+
+    Args:
+        find_daemon: returns where a daemon answers, starting one if told so, or raises OSError;
+            blocks, and is called on a helper thread.
+        on_notification: called with method and params of each notification.
+        on_link: awaited with each new link before anybody else gets it.
+        on_lost: called once when a link is over.
+
+    Attributes:
+        link: the present link, None when there is none.
+    """
+
+    def __init__(
+        self,
+        find_daemon: Callable[[bool], Locations],
+        *,
+        on_notification: Callable[[str, Mapping[str, Any]], None],
+        on_link: Callable[[DaemonLink], Awaitable[None]],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self.link: DaemonLink | None = None
+        self._find_daemon = find_daemon
+        self._on_notification = on_notification
+        self._on_link = on_link
+        self._on_lost = on_lost
+        self._making = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
+        self._kept: deque[tuple[str, Mapping[str, object]]] = deque()
+
+    async def linked(self, *, start: bool) -> DaemonLink:
+        """Returns the link, making one (and with `start` a daemon) when there is none.
+
+        Raises:
+            OSError: no daemon, and none could be started.
+            WireError: what answered is not a daemon of ours.
+        """
+        async with self._making:
+            if self.link is not None and not self.link.closing:
+                return self.link
+            found = await asyncio.to_thread(self._find_daemon, start)
+            link = await DaemonLink.connect(str(found.rpc_socket), self._on_notification)
+            self.link = link
+            self._reading = asyncio.create_task(self._read(link))
+            await self._on_link(link)
+            # At once: a proof may come only a little later than the look at the disk.
+            while self._kept:
+                link.notify(*self._kept.popleft())
+            return link
+
+    def notify(self, method: str, params: Mapping[str, object], *, keep: bool = False) -> None:
+        """Sends a notification; without a link it is dropped, or kept for the next one."""
+        if self.link is not None and not self.link.closing:
+            self.link.notify(method, params)
+        elif keep:
+            self._kept.append((method, params))
+
+    async def _read(self, link: DaemonLink) -> None:
+        await link.read_until_lost()
+        if self.link is link:
+            self.link = None
+            self._on_lost()

@@ -1,0 +1,1 @@
+"""Where bytes arrive: hop 1 of the main path, one module per source."""

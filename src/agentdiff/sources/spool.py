@@ -1,0 +1,219 @@
+"""The spool: hooks that no daemon could take, kept on disk until one can.
+
+Owns the file format (doc/protocol.md) and both of its ends: `write` is used by the hook's fallback
+client, `Spool.drain` by the daemon.  Must not interpret a payload.  Hop 1.
+"""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import logging
+import os
+import sqlite3
+import stat
+import threading
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from agentdiff import wire
+from agentdiff.daemon.ports import HookAnswer, PreImage
+from agentdiff.errors import MalformedPayload
+
+SUFFIX = ".hook"
+BAD = "bad"
+MAX_FILES = 4096
+"""A spool that nobody empties stops growing here: the newest hooks are lost, not the oldest."""
+MAX_PREIMAGE_BYTES = 16 * 1024 * 1024
+
+Replay = Callable[[str, bytes, int, tuple[PreImage, ...]], HookAnswer]
+OnBad = Callable[[str, str, int], None]
+
+
+def read_preimage(path: bytes) -> PreImage | None:
+    """Reads what a path holds now; None when that is not a regular file of bearable size.
+
+    Follows no link at the last component, and neither blocks on a FIFO nor opens a device for long.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return PreImage(path=path, data=None)
+    except (OSError, ValueError):
+        return None  # a link, unreadable, or a NUL in the name: nothing that could be restored
+    info = os.fstat(fd)
+    if not stat.S_ISREG(info.st_mode) or info.st_size > MAX_PREIMAGE_BYTES:
+        os.close(fd)
+        return None
+    with open(fd, "rb") as file:
+        data = file.read(MAX_PREIMAGE_BYTES + 1)
+    if len(data) > MAX_PREIMAGE_BYTES:
+        return None
+    return PreImage(path=path, data=data, mode=stat.S_IMODE(info.st_mode))
+
+
+def write(
+    folder: Path, agent: str, payload: bytes, received_ns: int, preimages: Iterable[PreImage]
+) -> Path | None:
+    """Keeps one hook; returns its file, None when the spool is full.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if len(os.listdir(folder)) >= MAX_FILES:
+        return None
+    header = {
+        "proto": wire.PROTO,
+        "min_proto": wire.MIN_PROTO,
+        "agent": agent,
+        "len": len(payload),
+        "received_ns": received_ns,
+        "preimages": [
+            {
+                "path_b64": b64encode(image.path).decode("ascii"),
+                "data_b64": None if image.data is None else b64encode(image.data).decode("ascii"),
+                "mode": image.mode,
+            }
+            for image in preimages
+        ],
+    }
+    # The name sorts by time (19 digits until the year 2286); the rename makes it appear whole.
+    final = folder / f"{received_ns:019d}-{os.getpid()}{SUFFIX}"
+    partial = final.with_suffix(".partial")
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as file:
+        file.write(wire.encode(header))
+        file.write(payload)
+    os.rename(partial, final)
+    return final
+
+
+def parse(data: bytes) -> tuple[str, bytes, int, tuple[PreImage, ...]]:
+    """Returns agent, payload, ``received_ns`` and pre-images of a spool file.
+
+    Raises:
+        MalformedPayload: the file is not what `write` writes.
+    """
+    line, _, payload = data.partition(b"\n")
+    try:
+        header: Mapping[str, object] = wire.decode(line)
+    except wire.WireError as error:
+        raise MalformedPayload(str(error), field="header") from error
+    if wire.common_version(header) is None:
+        raise MalformedPayload("no common version", field="proto")
+    agent, size, received_ns = header.get("agent"), header.get("len"), header.get("received_ns")
+    if not isinstance(agent, str) or not agent:
+        raise MalformedPayload("missing", field="agent")
+    if size != len(payload):
+        raise MalformedPayload(f"{size!r}, but {len(payload)} bytes follow", field="len")
+    if not isinstance(received_ns, int):
+        raise MalformedPayload("not a number", field="received_ns")
+    images = header.get("preimages")
+    if not isinstance(images, list):
+        raise MalformedPayload("not a list", field="preimages")
+    return agent, payload, received_ns, tuple(map(_preimage, images))
+
+
+def _preimage(value: object) -> PreImage:
+    """Reads one entry of ``preimages``."""
+    match value:
+        case {"path_b64": str(path), "data_b64": None | str() as data, "mode": int(mode)}:
+            pass
+        case _:
+            raise MalformedPayload("not path_b64, data_b64, mode", field="preimages")
+    try:
+        return PreImage(
+            path=b64decode(path, validate=True),
+            data=None if data is None else b64decode(data, validate=True),
+            mode=mode,
+        )
+    except binascii.Error as error:
+        raise MalformedPayload(f"not base64: {error}", field="preimages") from error
+
+
+class Spool:
+    """The daemon's end: hands every kept hook on, oldest first, once.
+
+    Args:
+        folder: may be missing.
+        replay: takes agent, payload, ``received_ns`` and pre-images; blocks.
+        on_replayed: called before each hook is handed on.
+        on_bad: told agent, reason and ``received_ns`` of each file that made no sense.
+        logger: the daemon's.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        replay: Replay,
+        *,
+        on_replayed: Callable[[], None],
+        on_bad: OnBad,
+        logger: logging.Logger,
+    ) -> None:
+        self._folder = folder
+        self._replay = replay
+        self._on_replayed = on_replayed
+        self._on_bad = on_bad
+        self._logger = logger
+        self._lock = threading.Lock()
+
+    def waiting(self) -> list[str]:
+        """Returns the names of the kept hooks, oldest first."""
+        try:
+            return sorted(name for name in os.listdir(self._folder) if name.endswith(SUFFIX))
+        except OSError:
+            return []  # missing, as it usually is; or not readable, and then writing fails as well
+
+    def drain(self) -> int:
+        """Hands on what is there and returns how many hooks that were; any thread.
+
+        A second caller waits for the first: nothing may be observed before what was spooled.
+        """
+        if not self.waiting():
+            return 0
+        with self._lock:
+            return sum(map(self._take, self.waiting()))
+
+    def _take(self, name: str) -> bool:
+        """Hands one file on and removes it; moves it aside when it makes no sense."""
+        path = self._folder / name
+        try:
+            agent, payload, received_ns, images = parse(path.read_bytes())
+        except (MalformedPayload, OSError) as error:
+            self._aside(path)
+            self._report(path, "?", str(error), 0)
+            return False
+        self._on_replayed()
+        # Aside first: one that makes us stumble must not meet the next daemon again.
+        held = self._aside(path)
+        try:
+            self._replay(agent, payload, received_ns, images)
+        except (MalformedPayload, OSError, sqlite3.Error) as error:
+            self._report(path, agent, str(error), received_ns)
+            return False
+        with contextlib.suppress(OSError):
+            held.unlink()
+            held.parent.rmdir()  # stays when there is something to look at
+        self._logger.info("hook replayed", extra={"agent": agent, "file": name})
+        return True
+
+    def _aside(self, path: Path) -> Path:
+        """Moves a file to ``bad/``, out of the way; returns where it is now."""
+        bad = self._folder / BAD
+        try:
+            bad.mkdir(mode=0o700, exist_ok=True)
+            os.replace(path, bad / path.name)
+        except OSError as error:
+            self._logger.error(
+                "spooled hook stays", extra={"file": path.name, "reason": str(error)}
+            )
+            return path
+        return bad / path.name
+
+    def _report(self, path: Path, agent: str, reason: str, received_ns: int) -> None:
+        """Says that a file makes no sense; it is kept in ``bad/`` for a look."""
+        self._on_bad(agent, reason, received_ns)
+        self._logger.warning("spooled hook malformed", extra={"file": path.name, "reason": reason})

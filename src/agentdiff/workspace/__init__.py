@@ -1,0 +1,1 @@
+"""Owns everything that touches a workspace on disk, and what is remembered of it."""

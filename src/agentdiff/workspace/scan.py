@@ -1,0 +1,214 @@
+"""Owns the walk over a tree: which paths are followed, and which of them need to be read again.
+
+Must not read contents and must not change what is known.  Hop 5, on the tracker's own thread.
+
+Directories are opened one below the other without following links, so that a directory that
+becomes a link under our feet is not entered.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from agentdiff.workspace.ignore import METADATA, IgnoreRules, Scope
+from agentdiff.workspace.observations import Known, Skipped, TrackerSettings
+from agentdiff.workspace.temp import is_own_temp
+from agentdiff.workspace.tree import Root, open_below
+
+# Each level holds a descriptor open.
+_MAX_DEPTH = 200
+# What os.fsencode does, at a third of its price; it is paid for every file of the tree.
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+_LEFT_BEHIND_NS = 10_000_000_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """What a walk found.
+
+    Attributes:
+        followed: every path that was looked at.
+        dirty: those of them that must be read, in the order in which they were found.
+        directories: every directory that was entered.
+        unfollowed: ignored files, and directories that were not entered.
+        skipped: gaps to report.
+        complete: False when it was stopped, or found more files than the limit.
+        overflow: True when it found more files than the limit.
+    """
+
+    followed: set[bytes] = field(default_factory=set)
+    dirty: list[bytes] = field(default_factory=list)
+    directories: set[bytes] = field(default_factory=set)
+    unfollowed: set[bytes] = field(default_factory=set)
+    skipped: list[Skipped] = field(default_factory=list)
+    complete: bool = True
+    overflow: bool = False
+
+
+class Scanner:
+    """Walks one workspace.
+
+    Args:
+        root: the workspace.
+        rules: its ignore rules; the caller has refreshed them.
+        known: what was last seen; read only.
+        settings: limits.
+        now_ns: wall clock at the start.
+        proceed: called before each directory; False stops the walk.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        rules: IgnoreRules,
+        known: Mapping[bytes, Known],
+        settings: TrackerSettings,
+        now_ns: int,
+        proceed: Callable[[], bool],
+    ) -> None:
+        self._root = root
+        self._rules = rules
+        self._known = known
+        self._settings = settings
+        self._now_ns = now_ns
+        self._proceed = proceed
+        self._walk = Walk()
+
+    def run(self, base: bytes = b"") -> Walk:
+        """Walks the directory `base` (``b""`` is the whole tree) and returns what it found.
+
+        Raises:
+            OSError: the root itself cannot be listed.
+        """
+        parent = base.rpartition(b"/")[0]
+        scope = self._rules.scope(parent) if base else self._rules.top
+        try:
+            with self._root.open_directory(base, listing=True) as fd:
+                self._directory(fd, base, scope, base.count(b"/"))
+        except OSError as error:
+            if not base:
+                raise
+            self._unreadable(base, error)
+        return self._walk
+
+    def _directory(self, fd: int, path: bytes, above: Scope, depth: int) -> None:
+        walk = self._walk
+        if not self._proceed():
+            walk.complete = False
+            return
+        try:
+            with os.scandir(fd) as entries:
+                listed = {entry.name.encode(_ENCODING, _ERRORS): entry for entry in entries}
+        except OSError as error:
+            self._unreadable(path, error)
+            return
+        if path and b".git" in listed:
+            walk.unfollowed.add(path)
+            self._skip(path, "a repository of its own: followed once an agent works in it")
+            return
+        ignore_file = _stat(listed[b".gitignore"]) if b".gitignore" in listed else None
+        # At the top the rules were entered by whoever refreshed them.
+        scope = self._rules.enter(path, above, ignore_file) if path else above
+        walk.directories.add(path)
+        prefix = path + b"/" if path else b""
+        below: list[tuple[bytes, bytes]] = []
+        for name, entry in listed.items():
+            if entry.is_dir(follow_symlinks=False):
+                if name in METADATA:
+                    continue
+                if scope.ignores(name, directory=True):
+                    walk.unfollowed.add(prefix + name)
+                else:
+                    below.append((name, prefix + name))
+            else:
+                self._file(name, prefix + name, entry, scope)
+        if len(walk.followed) > self._settings.max_files:
+            walk.complete, walk.overflow = False, True
+        for name, child in below:
+            if not walk.complete:
+                return
+            self._below(fd, name, child, scope, depth + 1)
+
+    def _below(self, fd: int, name: bytes, path: bytes, scope: Scope, depth: int) -> None:
+        if depth > _MAX_DEPTH:
+            self._skip(path, "nested too deep")
+            return
+        try:
+            inner = open_below(fd, name)
+        except OSError as error:
+            self._unreadable(path, error)
+            return
+        try:
+            self._directory(inner, path, scope, depth)
+        finally:
+            os.close(inner)
+
+    def _file(self, name: bytes, path: bytes, entry: os.DirEntry[str], scope: Scope) -> None:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:  # gone since it was listed
+            return
+        known, walk = self._known.get(path), self._walk
+        if known is None:
+            if not self._is_welcome(name, path, status, scope):
+                return
+            walk.dirty.append(path)
+        elif known.signature is None or not known.signature.matches(status):
+            walk.dirty.append(path)
+        walk.followed.add(path)
+
+    def _is_welcome(self, name: bytes, path: bytes, status: os.stat_result, scope: Scope) -> bool:
+        """Whether a path that nobody knew is to be followed."""
+        if name in METADATA:
+            return False
+        if is_own_temp(name):
+            self._own_temp(path, status)
+            return False
+        if (
+            not scope.ignores(name, directory=False)
+            or follows_ignored(status, scope, self._settings)
+            or path in self._rules.tracked
+        ):
+            return True
+        self._walk.unfollowed.add(path)
+        return False
+
+    def _own_temp(self, path: bytes, status: os.stat_result) -> None:
+        # A moment's file of a write in progress is nobody's business; one that a crash left is.
+        if status.st_ctime_ns < self._now_ns - _LEFT_BEHIND_NS:
+            reason = "left behind by an interrupted write of agentdiff"
+            self._walk.skipped.append(Skipped(path=path, reason=reason))
+
+    def _unreadable(self, path: bytes, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):  # it changed since listed
+            self._skip(path, f"unreadable: {error.strerror}")
+
+    def _skip(self, path: bytes, reason: str) -> None:
+        self._walk.unfollowed.add(path)
+        self._walk.skipped.append(Skipped(path=path, reason=reason))
+
+
+def follows_ignored(status: os.stat_result, scope: Scope, settings: TrackerSettings) -> bool:
+    """Whether an ignored path is followed all the same, as ``.env`` is.
+
+    Args:
+        status: ``lstat`` of the path.
+        scope: rules of its directory, which is not ignored itself.
+        settings: limits.
+    """
+    return (
+        stat.S_ISREG(status.st_mode)
+        and status.st_size <= settings.small_file_bytes
+        and not scope.is_blanket
+    )
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except OSError:  # gone since it was listed
+        return None

@@ -1,0 +1,142 @@
+"""H1 and H2: what the hook client alone costs, spawn → acknowledged → exit, with a 2 KB payload.
+
+Both sides of H1 talk to the same responder, which answers at once as doc/protocol.md says: the
+daemon's own time would be the same on both sides and make the ratio look better than it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import orjson
+
+from agentdiff.install.hook_client import find_perl, install_hook_client
+from agentdiff.locations import Locations
+from tests.bench.harness import Pair, Row, Skipped, interleaved
+
+C_SOURCE = Path(__file__).with_name("ack_client.c")
+ANSWER = b'{"proto":1,"ok":true,"certain":true,"print":""}\n'
+PAYLOAD_BYTES = 2048
+
+
+def rows(scratch: Path) -> Iterator[Row]:
+    """Yields the rows of the hook client."""
+    yield Row(
+        name="H1",
+        what="default hook client vs a static C client, 2 KB payload, same responder",
+        at_most=4.0,
+        measure=lambda rounds: _default_client(scratch, rounds),
+    )
+    yield Row(
+        name="H2",
+        what="client of a machine without perl vs python -I -S -E -c pass",
+        at_most=1.0,
+        measure=lambda rounds: _python_client(scratch, rounds),
+    )
+
+
+def _default_client(scratch: Path, rounds: int) -> Pair:
+    perl, compiler = find_perl(os.environ["PATH"]), shutil.which("cc") or shutil.which("gcc")
+    if perl is None:
+        raise Skipped("no perl")
+    if compiler is None:
+        raise Skipped("no C compiler for the reference")
+    reference = scratch / "ack_client"
+    build = [compiler, "-O2", "-static", "-o", str(reference), str(C_SOURCE)]
+    if subprocess.run(build, capture_output=True, check=False).returncode != 0:
+        raise Skipped("the C compiler cannot link statically")
+    with _responder() as path:
+        client = _installed(scratch, perl=perl, runtime=Path(path).parent)
+        return interleaved(
+            _spawner([str(client), "claude"], scratch),
+            _spawner([str(reference), path], scratch),
+            rounds,
+        )
+
+
+def _python_client(scratch: Path, rounds: int) -> Pair:
+    reference = [sys.executable, "-I", "-S", "-E", "-c", "pass"]
+    with _responder() as path:
+        client = _installed(scratch, perl=None, runtime=Path(path).parent)
+        return interleaved(
+            _spawner([str(client), "claude"], scratch), _spawner(reference, scratch), rounds
+        )
+
+
+def _installed(scratch: Path, *, perl: str | None, runtime: Path) -> Path:
+    """Returns the client as the installer writes it, without perl the Python one."""
+    places = Locations(state=scratch, runtime=runtime, config=scratch, data=scratch)
+    install_hook_client(places, sys.executable, perl=perl)
+    return places.hook_client
+
+
+def _spawner(command: Sequence[str], scratch: Path) -> Callable[[], None]:
+    """Returns an action that runs `command` to its end, the payload on its standard input.
+
+    `os.posix_spawn`, because what `subprocess` does around it would be half of what is measured.
+    """
+    payload = scratch / "payload.json"
+    event = {
+        "session_id": "0d1e7d4c-3c4f-4f6e-9a51-6a1d1f1f8b11",
+        "hook_event_name": "PreToolUse",
+        "tool_name": "Edit",
+        "tool_use_id": "toolu_01",
+        "cwd": str(scratch),
+        "tool_input": {"file_path": str(scratch / "a.py"), "old_string": "x", "new_string": ""},
+    }
+    missing = PAYLOAD_BYTES - len(orjson.dumps(event))
+    event["tool_input"] |= {"new_string": "y" * missing}  # type: ignore[operator]
+    payload.write_bytes(orjson.dumps(event))
+    actions = [(os.POSIX_SPAWN_OPEN, 0, str(payload), os.O_RDONLY, 0)]
+
+    def spawn() -> None:
+        pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+        _, status = os.waitpid(pid, 0)
+        if status != 0:
+            raise AssertionError(f"{command[0]} ends with status {status}")
+
+    return spawn
+
+
+@contextlib.contextmanager
+def _responder() -> Iterator[str]:
+    """Answers every hook at once; yields the path of its socket; checks that hooks did arrive."""
+    folder = tempfile.mkdtemp(prefix="ad-", dir="/tmp")
+    path = f"{folder}/hook.sock"
+    served = 0
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def serve() -> None:
+            nonlocal served
+            while True:
+                connection, _ = listener.accept()
+                with connection, connection.makefile("rb") as incoming:
+                    header = incoming.readline()
+                    if not header:
+                        return
+                    incoming.read(orjson.loads(header)["len"])
+                    connection.sendall(ANSWER)
+                    served += 1
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield path
+        finally:
+            with socket.socket(socket.AF_UNIX) as end:
+                end.connect(path)
+            thread.join()
+            shutil.rmtree(folder)
+    if served == 0:
+        raise AssertionError("no client reached the responder")

@@ -1,0 +1,20 @@
+"""Hypothesis profiles, chosen by the variable ``HYPOTHESIS_PROFILE``.
+
+``fast``, the default, is derandomised and part of ``make test``; ``quick`` stops at the first
+failing example; ``deep`` is ``make deep``.
+"""
+
+import os
+
+from hypothesis import HealthCheck, Phase, settings
+
+# Neither has a deadline: a loaded machine is not a failing example.
+_COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+settings.register_profile("fast", parent=_COMMON, max_examples=60, derandomize=True, database=None)
+# For finding out: the first failing example, at once.
+settings.register_profile(
+    "quick", parent=_COMMON, max_examples=300, phases=[Phase.generate], print_blob=True
+)
+settings.register_profile("deep", parent=_COMMON, max_examples=5000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))

@@ -1,0 +1,1 @@
+"""End-to-end tests: real agents, a real daemon, a real Neovim, a scripted model."""

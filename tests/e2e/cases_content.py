@@ -1,0 +1,175 @@
+"""Scenarios about what the agent writes: names and contents of any bytes, modes.
+
+Must not check anything: `e2e.claims` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from e2e.case import Case, played
+from e2e.rig import Rig, Turn
+from e2e.script import bash, edit, quoted, read, step, steps, write
+
+_TOOL_NAMES = (
+    b"with space.txt",
+    b'quote\'s "double".txt',
+    b"$HOME `id` $(id).txt",
+    "caf\u00e9 \u65e5\u672c.txt".encode(),
+    b"-dash.txt",
+    b"back\\slash.txt",
+    b"star*[a-z]?.txt",
+    b"new\nline.txt",
+)
+_SHELL_NAMES = (
+    *_TOOL_NAMES,
+    b"\xff\xfe.txt",
+    b"latin \xe9t\xe9/\xe8.txt",
+    b" leading and trailing ",
+    b"tab\tand\x01control\x7f",
+    b"a -> b",
+    b"#hash;semi&amp|pipe",
+    b"carriage\rreturn",
+)
+
+
+def _names_tools(rig: Rig) -> tuple[Turn, ...]:
+    ws, calls = rig.workspace, []
+    for path in _TOOL_NAMES:
+        calls += [
+            read(ws, path),
+            edit(ws, path, "two\n", "TWO\n"),
+            write(ws, b"made/" + path, "new\n"),
+        ]
+    return played(rig, *steps(*calls))
+
+
+NAMES_TOOLS = Case(
+    name="names, edit tools",
+    baseline=dict.fromkeys(_TOOL_NAMES, b"one\ntwo\nthree\n"),
+    play=_names_tools,
+)
+
+
+def _names_shell(rig: Rig) -> tuple[Turn, ...]:
+    changed = [b"changed/" + name for name in _SHELL_NAMES]
+    removed = [b"removed/" + name for name in _SHELL_NAMES]
+    created = [b"created/" + name for name in _SHELL_NAMES]
+    folders = sorted({path.rpartition(b"/")[0] for path in created})
+    return played(
+        rig,
+        *steps(
+            bash("\n".join(f"echo more >> {quoted(path)}" for path in changed), *changed),
+            bash("\n".join(f"rm {quoted(path)}" for path in removed), *removed),
+            bash(
+                "\n".join(
+                    [f"mkdir -p {quoted(folder)}" for folder in folders]
+                    + [f"printf 'new\\n' > {quoted(path)}" for path in created]
+                ),
+                *created,
+            ),
+        ),
+    )
+
+
+NAMES_SHELL = Case(
+    name="names, shell",
+    baseline={
+        folder + name: b"one\ntwo\n"
+        for folder in (b"changed/", b"removed/")
+        for name in _SHELL_NAMES
+    },
+    play=_names_shell,
+)
+
+_BINARY = bytes(range(256)) * 5
+_TEXTS: Mapping[bytes, bytes] = {
+    b"crlf.txt": b"one\r\ntwo\r\nthree\r\n",
+    b"mixed.txt": b"one\r\ntwo\nthree\r\nfour\n",
+    b"bom.txt": b"\xef\xbb\xbfone\ntwo\nthree\n",
+    b"latin1.txt": b"caf\xe9\ntwo\n\xff\xfe\n",
+    b"separators.txt": b"form\x0cfeed\ntwo\nline\xe2\x80\xa8separator\x85\n",
+    b"lone-cr.txt": b"one\rstill one\ntwo\n",
+    b"no-eol.txt": b"one\ntwo",
+}
+
+
+def _bytes(rig: Rig) -> tuple[Turn, ...]:
+    ws = rig.workspace
+    return played(
+        rig,
+        step(bash("LC_ALL=C sed -i 's/two/TWO/' *.txt", *_TEXTS)),
+        step(bash("printf '\\nthree' >> grows.log", b"grows.log")),
+        step(bash("echo >> gains-eol.log", b"gains-eol.log")),
+        step(bash("truncate -s -1 loses-eol.log", b"loses-eol.log")),
+        step(bash("rm empty; : > made-empty", b"empty", b"made-empty")),
+        step(bash(": > emptied; echo x > filled", b"emptied", b"filled")),
+        step(bash("printf '\\000\\377' >> changed.bin", b"changed.bin")),
+        step(
+            bash("rm removed.bin; head -c 700 changed.bin > made.bin", b"removed.bin", b"made.bin")
+        ),
+        step(bash("printf 'now \\000 binary\\n' > becomes.bin", b"becomes.bin")),
+        step(bash("echo text > was.bin", b"was.bin")),
+        step(read(ws, b"edit-crlf.c"), read(ws, b"edit-bom.c"), read(ws, b"edit-no-eol.c")),
+        step(
+            edit(ws, b"edit-crlf.c", "two", "TWO\nand more", verbatim=False),
+            edit(ws, b"edit-bom.c", "one", "ONE"),
+            edit(ws, b"edit-no-eol.c", "two", "TWO"),
+        ),
+    )
+
+
+BYTES = Case(
+    name="bytes",
+    baseline={
+        **_TEXTS,
+        b"grows.log": b"one\ntwo",
+        b"gains-eol.log": b"one",
+        b"loses-eol.log": b"one\ntwo\n",
+        b"empty": b"",
+        b"emptied": b"one\ntwo\n",
+        b"filled": b"",
+        b"changed.bin": _BINARY,
+        b"removed.bin": _BINARY[::-1],
+        b"becomes.bin": b"text\n",
+        b"was.bin": b"\0binary\n",
+        b"edit-crlf.c": b"one\r\ntwo\r\nthree\r\n",
+        b"edit-bom.c": b"\xef\xbb\xbfone\ntwo\n",
+        b"edit-no-eol.c": b"one\ntwo",
+    },
+    play=_bytes,
+)
+
+
+def _modes(rig: Rig) -> tuple[Turn, ...]:
+    return played(
+        rig,
+        *steps(
+            bash("chmod +x plain.sh", b"plain.sh"),
+            bash("chmod -x tool.sh", b"tool.sh"),
+            bash("echo more >> both.sh; chmod +x both.sh", b"both.sh"),
+            bash("echo '#!/bin/sh' > made.sh; chmod 755 made.sh", b"made.sh"),
+            bash("rm removed.sh secret.txt", b"removed.sh", b"secret.txt"),
+            bash("echo more >> private.txt", b"private.txt"),
+            bash("chmod +x empty", b"empty"),
+            bash("chmod +x back.sh; chmod -x back.sh"),
+        ),
+    )
+
+
+MODES = Case(
+    name="modes",
+    baseline={
+        b"plain.sh": b"echo\n",
+        b"tool.sh": (b"echo\n", 0o755),
+        b"both.sh": b"echo\n",
+        b"removed.sh": (b"echo\n", 0o755),
+        b"secret.txt": (b"secret\n", 0o600),
+        b"private.txt": (b"private\n", 0o600),
+        b"empty": b"",
+        b"back.sh": b"echo\n",
+    },
+    play=_modes,
+)
+
+CASES = (NAMES_TOOLS, NAMES_SHELL, BYTES, MODES)

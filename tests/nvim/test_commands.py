@@ -1,0 +1,297 @@
+"""Commands, baseline, options and health, as a user types them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from nvim_driver import CHECKOUT, Editor
+from scripted_agent import Agent
+from test_review import pending
+
+BEFORE = "".join(f"line {n}\n" for n in range(1, 21))
+SHOWN = "vim.b.agentdiff_status_dict and vim.b.agentdiff_status_dict.hunks == "
+
+
+@pytest.fixture
+def shown(reviewer: Editor, agent: Agent) -> Editor:
+    """An editor that shows ``a.txt`` with two pending hunks, and ``b.txt`` deleted by the agent."""
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    agent.edit("a.txt", "line 15\n", "fifteen\n")
+    agent.shell("rm b.txt")
+    reviewer.wait(SHOWN + "2")
+    return reviewer
+
+
+def window_options(editor: Editor) -> list[list[object]]:
+    """Returns what a vimdiff changes, for every window."""
+    return list(
+        editor.lua(
+            """
+            return vim.tbl_map(function(win)
+              local wo = vim.wo[win]
+              return { vim.api.nvim_win_get_buf(win), wo.diff, wo.scrollbind, wo.cursorbind,
+                wo.wrap, wo.foldmethod, wo.foldcolumn, wo.foldenable }
+            end, vim.api.nvim_list_wins())
+            """
+        )
+    )
+
+
+def test_baseline_shows_the_base_beside_the_file(shown: Editor) -> None:
+    """``:AgentBaseline`` opens a vimdiff with the text before the agent came."""
+    shown.command("AgentBaseline")
+    base, diffs = shown.lua(
+        """
+        local wins = vim.api.nvim_tabpage_list_wins(0)
+        return { vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(wins[1]), 0, -1, false),
+          vim.tbl_map(function(win) return vim.wo[win].diff end, wins) }
+        """
+    )
+    assert (BEFORE.splitlines(), [True, True]) == (base, diffs)
+
+
+def test_closing_the_baseline_restores_the_window(shown: Editor) -> None:
+    """Options and layout are what they were, and inline hunks are back."""
+    before = window_options(shown)
+    screen = shown.screen()[:20]
+    shown.command("AgentBaseline")
+    shown.command("wincmd h")
+    shown.keys("q")
+    assert (before, screen) == (window_options(shown), shown.screen()[:20])
+
+
+def test_baseline_leaves_other_diffs_alone(shown: Editor, workspace: Path) -> None:
+    """With a diff in the tab page already, the comparison opens in a tab page of its own."""
+    (workspace / "other.txt").write_text("x\n")
+    shown.command("vertical diffsplit other.txt")
+    before = window_options(shown)
+    shown.command("wincmd l")
+    shown.command("AgentBaseline")
+    tabs = shown.lua("return #vim.api.nvim_list_tabpages()")
+    shown.command("tabclose")
+    assert (2, before) == (tabs, window_options(shown))
+
+
+def test_baseline_set_accepts_the_file(shown: Editor, workspace: Path) -> None:
+    """``:AgentBaseline set`` makes the present text the base; the disk stays."""
+    text = (workspace / "a.txt").read_text()
+    shown.command("AgentBaseline set")
+    shown.wait(SHOWN + "0")
+    assert text == (workspace / "a.txt").read_text()
+
+
+def test_baseline_restore_puts_the_file_back(shown: Editor, workspace: Path) -> None:
+    """``:AgentBaseline restore`` writes the base, and the buffer shows it."""
+    shown.command("AgentBaseline restore")
+    text = (workspace / "a.txt").read_text()
+    assert (BEFORE, BEFORE.splitlines()) == (text, shown.lines())
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("AgentDiff next", 10),
+        ("2AgentDiff next | AgentDiff next", 10),
+        ("AgentDiff prev", 15),
+    ],
+)
+def test_jumps(shown: Editor, command: str, expected: int) -> None:
+    """``next`` and ``prev`` go to hunks of the buffer and wrap."""
+    shown.command("normal! gg")
+    shown.command(command)
+    assert expected == shown.cursor()[0]
+
+
+def test_the_quickfix_list_has_one_entry_per_hunk(shown: Editor) -> None:
+    """``:AgentDiff qf`` lists every pending hunk, also of a deleted file."""
+    shown.command("AgentDiff qf")
+    items = shown.lua(
+        """
+        return vim.tbl_map(function(item)
+          return { vim.fn.fnamemodify(vim.api.nvim_buf_get_name(item.bufnr), ':t'), item.lnum }
+        end, vim.fn.getqflist())
+        """
+    )
+    assert items == [["a.txt", 10], ["a.txt", 15], ["b.txt", 1]]
+
+
+def test_files_are_offered_for_selection(shown: Editor) -> None:
+    """``:AgentDiff files`` asks with `vim.ui.select` and opens the choice."""
+    offered = shown.lua(
+        """
+        local offered
+        vim.ui.select = function(items, opts, choose)
+          offered = vim.tbl_map(opts.format_item, items)
+          choose(items[1])
+        end
+        vim.cmd('enew | AgentDiff files')
+        return { offered, vim.fn.expand('%:t') }
+        """
+    )
+    assert offered == [["modified  a.txt  +2 -2", "deleted   b.txt  +0 -3"], "a.txt"]
+
+
+@pytest.mark.parametrize("command", ["AgentDiff status", "AgentDiff log", "AgentBaseline list"])
+def test_reports_name_what_happened(shown: Editor, command: str) -> None:
+    """The reports work and speak of the agent."""
+    text = shown.command(command) + "\n".join(shown.lines())
+    assert "claude" in text
+
+
+def test_a_filter_shows_a_part(shown: Editor) -> None:
+    """``:AgentDiff filter path=…`` limits the review and what ``all`` means in it."""
+    shown.command("AgentDiff filter path=b.txt")
+    heading = shown.lines()[0]
+    shown.keys("ga")
+    expected = ("deleted b.txt  +0 -3", 2)
+    assert expected == (heading, pending(shown))
+
+
+def test_all_of_one_agent(shown: Editor, workspace: Path) -> None:
+    """``:AgentDiff reject all agent=…`` rejects only what that agent did."""
+    shown.command("AgentDiff reject all agent=codex")
+    kept = (workspace / "a.txt").read_text()
+    shown.command("AgentDiff reject all agent=claude")
+    expected = (True, BEFORE, True)
+    assert expected == (
+        "ten" in kept,
+        (workspace / "a.txt").read_text(),
+        (workspace / "b.txt").exists(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("AgentDiff frobnicate", "frobnicate"),
+        ("AgentBaseline frobnicate", "frobnicate"),
+        ("AgentDiff accept all colour=red", "colour=red"),
+        ("AgentDiff inline perhaps", "perhaps"),
+        ("AgentBaseline set twice", "twice"),
+    ],
+)
+def test_wrong_arguments_are_named(editor: Editor, command: str, named: str) -> None:
+    """A usage error says which word was not understood."""
+    told = editor.lua(
+        """
+        local told
+        vim.notify = function(text) told = text end
+        vim.cmd(...)
+        return told
+        """,
+        command,
+    )
+    assert named in told
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("AgentDiff ", {"review", "accept", "reject", "undo", "redo", "next", "prev", "files",
+                        "log", "qf", "filter", "inline", "install", "status"}),
+        ("AgentBaseline ", {"show", "list", "set", "restore", "clear"}),
+        ("AgentDiff inline o", {"on", "off"}),
+        ("AgentDiff! reject a", {"all", "agent="}),
+    ],
+)  # fmt: skip
+def test_completion(editor: Editor, typed: str, expected: set[str]) -> None:
+    """Subcommands and their arguments complete."""
+    assert expected <= set(editor.lua("return vim.fn.getcompletion(..., 'cmdline')", typed))
+
+
+def test_unknown_options_are_named(editor: Editor) -> None:
+    """`setup()` names each wrong option and keeps the default."""
+    problems = editor.lua(
+        """
+        local told = {}
+        vim.notify = function(text) told[#told + 1] = text end
+        require('agentdiff').setup({
+          inlin = {}, inline = { signs = 'yes' }, review = { open = 'x' },
+        })
+        return { told, require('agentdiff.config').get().inline.signs }
+        """
+    )
+    named = [re.sub(r":.*", "", text.removeprefix("agentdiff: config: ")) for text in problems[0]]
+    assert (named, problems[1]) == (["inlin", "inline.signs", "review.open"], True)
+
+
+def test_options_come_from_a_variable_too(spawn: Callable[..., Editor]) -> None:
+    """``vim.g.agentdiff`` needs no `setup()`, which goes over it."""
+    editor = spawn(config="let g:agentdiff = #{auto_attach: v:false, timeout_ms: 5}")
+    assert editor.lua(
+        """
+        local config = require('agentdiff.config')
+        local before = config.get().timeout_ms
+        require('agentdiff').setup({ timeout_ms = 7 })
+        return { before, config.get().timeout_ms, config.get().auto_attach }
+        """
+    ) == [5, 7, False]
+
+
+def test_keys_in_file_buffers_are_opt_in(spawn: Callable[..., Editor], agent: Agent) -> None:
+    """Without the option no key of a file buffer is touched; with it, only those named."""
+    maps = "return vim.tbl_map(function(m) return m.lhs end, vim.api.nvim_buf_get_keymap(0, 'n'))"
+    without = spawn("a.txt", cwd=agent.workspace)
+    without.wait("vim.b.agentdiff_workspace")
+    chosen = spawn(
+        "a.txt",
+        cwd=agent.workspace,
+        config="let g:agentdiff = #{keys: {'accept-hunk': 'ga'}}",
+    )
+    chosen.wait("vim.b.agentdiff_workspace")
+    assert (without.lua(maps), chosen.lua(maps)) == ([], ["ga"])
+
+
+def test_every_mapping_of_the_manual_exists(editor: Editor) -> None:
+    """Each <Plug> that the manual names is mapped in normal and visual mode, and no other is."""
+    manual = (CHECKOUT / "doc/agentdiff.txt").read_text()
+    named = set(re.findall(r"\*(<Plug>\(agentdiff-[a-z-]+\))\*", manual))
+    for mode in "nx":
+        mapped = editor.lua(
+            """
+            local out = {}
+            for _, map in ipairs(vim.api.nvim_get_keymap(...)) do
+              if map.lhs:find('agentdiff') then out[#out + 1] = map.lhs end
+            end
+            return out
+            """,
+            mode,
+        )
+        assert named == set(mapped)
+
+
+def test_every_group_of_the_manual_exists(editor: Editor) -> None:
+    """Each highlight group that the manual names is defined, and no other is."""
+    manual = (CHECKOUT / "doc/agentdiff.txt").read_text()
+    named = set(re.findall(r"\*hl-(AgentDiff\w+)\*", manual))
+    assert named == set(editor.lua("return vim.tbl_keys(require('agentdiff.highlight').groups)"))
+
+
+def test_a_colour_scheme_keeps_the_groups(editor: Editor) -> None:
+    """After ``:colorscheme`` the links are there again, and the user's own settings win."""
+    editor.lua("require('agentdiff.highlight').setup()")
+    editor.command("highlight AgentDiffFile guifg=#112233")
+    editor.command("colorscheme blue")
+    editor.command("colorscheme default")
+    links = editor.lua("return vim.api.nvim_get_hl(0, { name = 'AgentDiffAdded' }).link")
+    assert links == "DiffAdd"
+
+
+def test_health_reports_the_road(shown: Editor) -> None:
+    """``:checkhealth agentdiff`` finds interpreter, plugin, package and daemon in order."""
+    shown.command("checkhealth agentdiff")
+    text = "\n".join(shown.lines())
+    assert ("ERROR" not in text, "remote plugin answers" in text, "agentdiff: daemon" in text) == (
+        True,
+        True,
+        True,
+    )
+
+
+def test_health_starts_no_daemon(editor: Editor, home: Path) -> None:
+    """Looking is not using."""
+    editor.command("checkhealth agentdiff")
+    assert not (home / "state/agentdiff/daemon.lock").exists()

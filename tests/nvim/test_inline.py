@@ -1,0 +1,201 @@
+"""Hunks inside file buffers: what a person sees there, and what keys do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nvim_driver import Editor
+from scripted_agent import Agent
+
+BEFORE = "".join(f"line {n}\n" for n in range(1, 21))
+SHOWN = "vim.b.agentdiff_status_dict and vim.b.agentdiff_status_dict.hunks == "
+
+
+def screen_of(editor: Editor) -> list[str]:
+    """Returns the text rows of the only window, without its sign column."""
+    return [row[2:] for row in editor.screen()[:-2]]
+
+
+def sign_of(editor: Editor, text: str) -> str:
+    """Returns the sign beside the first row that shows this text."""
+    rows = [row for row in editor.screen() if row[2:] == text]
+    return rows[0][:2].strip()
+
+
+def test_a_deletion_at_line_1_is_visible(reviewer: Editor, agent: Agent) -> None:
+    """The deleted line stands above the first line, without scrolling."""
+    agent.edit("a.txt", "line 1\n", "")
+    reviewer.wait(SHOWN + "1")
+    assert screen_of(reviewer)[:3] == ["line 1", "line 2", "line 3"]
+
+
+def test_a_deletion_at_the_end_is_visible(reviewer: Editor, agent: Agent) -> None:
+    """Deleted lines stand below the last line."""
+    agent.edit("a.txt", "line 19\nline 20\n", "")
+    reviewer.wait(SHOWN + "1")
+    shown = screen_of(reviewer)
+    assert shown[17:20] == ["line 18", "line 19", "line 20"]
+
+
+def test_a_deletion_of_everything_is_visible(reviewer: Editor, agent: Agent) -> None:
+    """An emptied file shows its old lines."""
+    agent.write("a.txt", "")
+    reviewer.wait(SHOWN + "1")
+    assert {"line 1", "line 20"} <= set(screen_of(reviewer))
+
+
+def test_a_change_shows_old_above_new(reviewer: Editor, agent: Agent) -> None:
+    """The replaced line stands above its replacement, which has a sign."""
+    agent.edit("a.txt", "line 5\n", "five\n")
+    reviewer.wait(SHOWN + "1")
+    assert (
+        screen_of(reviewer)[3:7],
+        sign_of(reviewer, "five"),
+    ) == (["line 4", "line 5", "five", "line 6"], "┃")
+
+
+def test_signs_of_the_three_kinds(reviewer: Editor, agent: Agent) -> None:
+    """Added, changed and deleted lines have signs, other lines none."""
+    agent.edit("a.txt", "line 3\n", "line 3\nnew\n")
+    agent.edit("a.txt", "line 10\n", "")
+    reviewer.wait(SHOWN + "2")
+    assert [sign_of(reviewer, text) for text in ("new", "line 9", "line 15")] == ["┃", "▁", ""]
+
+
+def test_marks_follow_the_users_edits(reviewer: Editor, agent: Agent) -> None:
+    """Lines typed above a hunk move its marks; an update meanwhile does not move them back."""
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.nvim.api.buf_set_lines(0, 0, 0, False, ["mine", "too"])
+    agent.edit("b.txt", "one\n", "eins\n")
+    agent.edit("a.txt", "line 15\n", "fifteen\n")
+    reviewer.wait(SHOWN + "2")
+    places = reviewer.lua("return require('agentdiff.inline').positions(0 + vim.fn.bufnr())")
+    # The second write is not in the modified buffer: its mark is where line 15 stands there.
+    assert [(place["first"], place["last"]) for place in places] == [(12, 12), (17, 17)]
+
+
+def test_a_modified_buffer_keeps_its_edits_when_the_agent_writes(
+    reviewer: Editor, agent: Agent
+) -> None:
+    """Unsaved text is never replaced, and no question is asked."""
+    reviewer.nvim.api.buf_set_lines(0, 0, 1, False, ["unsaved"])
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.command("checktime")
+    assert (["unsaved", *BEFORE.splitlines()[1:]], True, "n") == (
+        reviewer.lines(),
+        reviewer.lua("return vim.bo.modified"),
+        reviewer.nvim.api.get_mode()["mode"],
+    )
+
+
+def test_taking_the_edits_back_lets_the_write_in(reviewer: Editor, agent: Agent) -> None:
+    """A buffer that is unmodified again shows what the agent wrote meanwhile."""
+    reviewer.keys("ggixyz<Esc>")
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.keys("u")
+    reviewer.wait("vim.fn.getline(10) == 'ten'")
+    assert reviewer.lines()[0] == "line 1"
+
+
+def test_an_unmodified_buffer_shows_the_write(reviewer: Editor, agent: Agent) -> None:
+    """The buffer follows without anybody asking for it."""
+    agent.shell("sed -i 's/line 7/seven/' a.txt")
+    reviewer.wait("vim.fn.getline(7) == 'seven'")
+    assert reviewer.lua("return vim.bo.modified") is False
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("10G<Plug>(agentdiff-reject-hunk)", BEFORE.replace("line 15", "fifteen")),
+        ("15GV<Plug>(agentdiff-reject-hunk)", BEFORE.replace("line 10", "ten")),
+        ("<Plug>(agentdiff-reject-file)", BEFORE),
+        ("<Plug>(agentdiff-reject-all)", BEFORE),
+        ("<Plug>(agentdiff-reject-all)<Plug>(agentdiff-undo)", None),
+        ("gg<Plug>(agentdiff-next-hunk)<Plug>(agentdiff-reject-hunk)",
+         BEFORE.replace("line 15", "fifteen")),
+        ("gg<Plug>(agentdiff-prev-hunk)<Plug>(agentdiff-reject-hunk)",
+         BEFORE.replace("line 10", "ten")),
+        ("10G<Plug>(agentdiff-accept-hunk)<Plug>(agentdiff-reject-all)",
+         BEFORE.replace("line 10", "ten")),
+    ],
+)  # fmt: skip
+def test_plug_mappings_in_a_file(
+    reviewer: Editor, agent: Agent, workspace: Path, keys: str, expected: str | None
+) -> None:
+    """The same names work in file buffers, and the buffer shows the result at once."""
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    agent.edit("a.txt", "line 15\n", "fifteen\n")
+    both = BEFORE.replace("line 10", "ten").replace("line 15", "fifteen")
+    reviewer.wait(SHOWN + "2")
+    reviewer.keys(keys)
+    text = (workspace / "a.txt").read_text()
+    assert (expected or both, text.splitlines()) == (text, reviewer.lines())
+
+
+def test_rejecting_in_a_modified_buffer_is_refused(
+    reviewer: Editor, agent: Agent, workspace: Path
+) -> None:
+    """A reject writes the file, which the unsaved buffer could not follow."""
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.nvim.api.buf_set_lines(0, 0, 0, False, ["mine"])
+    reviewer.keys("11G<Plug>(agentdiff-reject-hunk)")
+    assert ("ten" in (workspace / "a.txt").read_text(), True) == (
+        True,
+        "unsaved changes" in reviewer.messages(),
+    )
+
+
+def test_accepting_in_a_modified_buffer_finds_the_moved_hunk(
+    reviewer: Editor, agent: Agent
+) -> None:
+    """Accepting touches no disk; the hunk under the cursor is the one that moved there."""
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.nvim.api.buf_set_lines(0, 0, 0, False, ["mine"])
+    reviewer.keys("11G<Plug>(agentdiff-accept-hunk)")
+    reviewer.wait(SHOWN + "0")
+    assert reviewer.lines()[0] == "mine"
+
+
+def test_inline_off_draws_nothing(reviewer: Editor, agent: Agent) -> None:
+    """``:AgentDiff inline off`` hides signs and deleted lines; hunks can still be visited."""
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.command("AgentDiff inline off")
+    hidden = [row.strip() for row in reviewer.screen()[8:11]]
+    reviewer.keys("gg<Plug>(agentdiff-next-hunk)")
+    assert (hidden, reviewer.cursor()) == (["line 9", "ten", "line 11"], (10, 0))
+
+
+def test_the_status_variables(reviewer: Editor, agent: Agent) -> None:
+    """Buffer and editor have what statuslines need; `statusline()` reads it."""
+    agent.edit("a.txt", "line 10\n", "ten\nnew\n")
+    agent.edit("a.txt", "line 15\n", "")
+    reviewer.wait(SHOWN + "2")
+    dict_, text, everywhere, line = reviewer.lua(
+        """
+        return { vim.b.agentdiff_status_dict, vim.b.agentdiff_status, vim.g.agentdiff_status,
+          require('agentdiff').statusline() }
+        """
+    )
+    expected = {
+        "added": 1,
+        "changed": 1,
+        "removed": 1,
+        "hunks": 2,
+        "pending": True,
+        "agent": "claude",
+        "state": "working",
+    }
+    assert (expected, "+1 ~1 -1", "1 file 2 hunks claude working", "+1 ~1 -1") == (
+        dict_,
+        text,
+        everywhere,
+        line,
+    )

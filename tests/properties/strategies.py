@@ -1,0 +1,77 @@
+"""Random files, edits and histories that look like real trouble.
+
+Files are long and repetitive: short ones never showed the bugs of carried hunks.
+"""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from agentdiff.core.diff import split_lines
+from agentdiff.core.entries import ABSENT, Entry, File, Link
+from agentdiff.core.owners import EXTERNAL, USER, Owner
+
+AGENT_A = Owner(kind="agent", evidence="likely", agent="claude", session="A", tool_call="a1")
+AGENT_B = Owner(kind="agent", evidence="likely", agent="codex", session="B", tool_call="b1")
+AUTHORS = st.sampled_from([AGENT_A, AGENT_B, USER, EXTERNAL])
+
+LINE = st.sampled_from(
+    [b"a\n", b"b\n", b"\n", b"}\n", b"x\r\n", b"\xff\xfe\n", b"  return\n", b"\tend\n"]
+)
+TAIL = st.sampled_from([b"", b"", b"", b"tail", b"\xef\xbb\xbfq"])
+
+
+def terminated(lines: list[bytes]) -> list[bytes]:
+    """Returns the lines with every line but the last one terminated."""
+    return [
+        line if line.endswith(b"\n") or n == len(lines) - 1 else line + b"\n"
+        for n, line in enumerate(lines)
+    ]
+
+
+@st.composite
+def texts(draw: st.DrawFn, max_lines: int = 60) -> bytes:
+    """Draws a text of repetitive lines, maybe without a final newline."""
+    lines = draw(st.lists(LINE, max_size=max_lines))
+    return b"".join(lines) + draw(TAIL)
+
+
+@st.composite
+def edits(draw: st.DrawFn, data: bytes) -> bytes:
+    """Draws a text that comes from `data` by a few local edits."""
+    lines = split_lines(data)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(lines)))
+        kind = draw(st.sampled_from(["insert", "delete", "replace", "copy"]))
+        if kind == "insert":
+            lines[at:at] = draw(st.lists(LINE, min_size=1, max_size=3))
+        elif kind == "delete":
+            del lines[at : at + draw(st.integers(1, 4))]
+        elif kind == "replace":
+            lines[at : at + draw(st.integers(1, 3))] = draw(st.lists(LINE, max_size=3))
+        else:
+            start = draw(st.integers(0, len(lines)))
+            lines[at:at] = lines[start : start + draw(st.integers(1, 8))]
+    data = b"".join(terminated(lines))
+    ending = draw(st.sampled_from(["keep", "keep", "keep", "strip", "tail"]))
+    if ending == "strip":
+        return data.rstrip(b"\n")
+    return data + b"tail" if ending == "tail" else data
+
+
+@st.composite
+def entries(draw: st.DrawFn, previous: Entry | None = None) -> Entry:
+    """Draws what a path is next, given what it was."""
+    kind = draw(st.sampled_from(["edit"] * 12 + ["text", "absent", "binary", "link", "empty"]))
+    mode = draw(st.sampled_from([0o644] * 8 + [0o755]))
+    if kind == "edit" and isinstance(previous, File):
+        return File(data=draw(edits(previous.data)), mode=mode)
+    if kind == "absent":
+        return ABSENT
+    if kind == "binary":
+        return File(data=b"\0" + draw(st.binary(max_size=4)), mode=mode)
+    if kind == "link":
+        return Link(target=draw(st.sampled_from([b"t", b"../t", b"\xff"])))
+    if kind == "empty":
+        return File(data=b"", mode=mode)
+    return File(data=draw(texts()), mode=mode)

@@ -1,0 +1,222 @@
+"""P1–P7, P9, P10 (and P11–P13 for text): one state machine over whole histories.
+
+Every rule is something that happens to a workspace; the invariants hold after each of them.
+"""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from agentdiff.core.entries import ABSENT, Absent, Entry, File
+from agentdiff.core.events import HunkPick, Selection, Target
+from agentdiff.core.hunks import glued
+from agentdiff.core.pathstate import check, is_line_text
+from tests.play import Play, image
+from tests.properties.strategies import edits, entries, texts
+
+PATHS = [b"a.py", b"d/b.txt", b"c \xff\n.c"]
+PATH = st.sampled_from(PATHS)
+AGENTS = st.sampled_from([("claude", "A"), ("codex", "B")])
+EVERYTHING = Selection(everything=True, include_external=True)
+
+
+class ReviewMachine(RuleBasedStateMachine):
+    """Two agents, a user and strangers in one workspace of three paths."""
+
+    @initialize(first=st.tuples(entries(), entries(), entries()))
+    def open(self, first: tuple[Entry, Entry, Entry]) -> None:
+        """Starts with whatever is there; both agents are alive."""
+        disk = {p: e for p, e in zip(PATHS, first, strict=True) if not isinstance(e, Absent)}
+        self.play = Play(disk=disk)
+        for agent, session in [("claude", "A"), ("codex", "B")]:
+            self.play.prompt(agent, session)
+
+    def _bases(self) -> dict[bytes, Entry]:
+        return {path: self.play.base(path) for path in PATHS}
+
+    # --- what happens ----------------------------------------------------------------------------
+
+    @rule(agent=AGENTS, path=PATH, data=st.data())
+    def agent_runs_a_command(
+        self, agent: tuple[str, str], path: bytes, data: st.DataObject
+    ) -> None:
+        """P13 for proved order: whatever an agent does, no base moves."""
+        before = self._bases()
+        after = data.draw(entries(self.play.disk.get(path)))
+        self.play.run(*agent, {path: after})
+        assert before == self._bases()
+
+    @rule(agent=AGENTS, path=PATH, data=st.data())
+    def agent_edits_a_file(self, agent: tuple[str, str], path: bytes, data: st.DataObject) -> None:
+        """An edit tool announces its content; no base moves."""
+        before = self._bases()
+        new = data.draw(texts())
+        started = self.play.start(*agent, Target(path=path, action="write", new_text=new))
+        self.play.put(path, File(data=new))
+        self.play.finish(started)
+        assert before == self._bases()
+
+    @rule(path=PATH, data=st.data())
+    def stranger_writes(self, path: bytes, data: st.DataObject) -> None:
+        """Nobody knows who: it pends, no base moves."""
+        before = self._bases()
+        self.play.put(path, data.draw(entries(self.play.disk.get(path))))
+        self.play.cut()
+        assert before == self._bases()
+
+    @rule(path=PATH, late=st.booleans(), data=st.data())
+    def user_saves(self, path: bytes, late: bool, data: st.DataObject) -> None:
+        """P6: what the user writes never pends where nothing pended, however late the proof."""
+        there = self.play.disk.get(path, File(data=b""))
+        if not isinstance(there, File):
+            return
+        pended = path in self.play.ledger.paths
+        new = File(data=data.draw(edits(there.data)), mode=there.mode)
+        if new == there:
+            return  # Neovim makes no claim for a buffer without edits
+        if late:
+            self.play.claim(path, new.data)
+            self.play.put(path, new)
+            self.play.cut()
+            self.play.claim(path, new.data, written=True)
+        else:
+            self.play.save(path, new.data, new)
+        assert pended or path not in self.play.ledger.paths
+
+    @rule(agent=AGENTS, path=PATH, data=st.data())
+    def agent_undoes_itself(self, agent: tuple[str, str], path: bytes, data: st.DataObject) -> None:
+        """P7: a write and its exact revert leave nothing new pending."""
+        there = self.play.disk.get(path, ABSENT)
+        before = self.play.base(path)
+        self.play.run(*agent, {path: data.draw(entries(there))})
+        self.play.run(*agent, {path: before})
+        assert path not in self.play.ledger.paths
+
+    # --- decisions -------------------------------------------------------------------------------
+
+    @rule(op=st.sampled_from(["accept", "reject"]))
+    def decide_everything(self, op: str) -> None:
+        """P2, P3: accept-all leaves the disk alone, reject-all restores every base."""
+        bases, disk = self._bases(), dict(self.play.disk)
+        self.play.decide(op, EVERYTHING, discard_user=True)
+        assert not self.play.ledger.paths
+        if op == "accept":
+            assert disk == self.play.disk
+        else:
+            assert bases == {path: self.play.disk.get(path, ABSENT) for path in PATHS}
+
+    @precondition(lambda self: self.play.ledger.paths)
+    @rule(data=st.data(), op=st.sampled_from(["accept", "reject"]), keep=st.booleans())
+    def decide_some(self, data: st.DataObject, op: str, keep: bool) -> None:
+        """P5: deciding some changes leaves every other change of the path identical."""
+        path = data.draw(st.sampled_from(sorted(self.play.ledger.paths)))
+        state = self.play.ledger.paths[path]
+        ids = data.draw(st.lists(st.sampled_from(state.ids), min_size=1, unique=True))
+        picks = tuple(HunkPick(hunk=one, gen=state.changes()[one].gen) for one in ids)
+        before = self._hunks(path, ids)
+        disk = dict(self.play.disk)
+        answer = self.play.decide(op, Selection(picks=picks), discard_user=not keep)
+        assert answer["refused"] == []
+        assert disk == self.play.disk or op == "reject"
+        assert before == self._hunks(path, ids)
+
+    @precondition(lambda self: any(s.hunks for s in self.play.ledger.paths.values()))
+    @rule(data=st.data(), op=st.sampled_from(["accept", "reject"]))
+    def decide_lines(self, data: st.DataObject, op: str) -> None:
+        """A line range splits its hunk first; the other hunks do not notice."""
+        states = [s for s in self.play.ledger.paths.values() if s.hunks]
+        state = data.draw(st.sampled_from(sorted(states, key=lambda s: s.path)))
+        hunk = data.draw(st.sampled_from(state.hunks))
+        old = tuple(sorted(data.draw(st.tuples(*[st.integers(0, hunk.a1 - hunk.a0)] * 2))))
+        new = tuple(sorted(data.draw(st.tuples(*[st.integers(0, hunk.b1 - hunk.b0)] * 2))))
+        before = self._hunks(state.path, [hunk.id])
+        self.play.decide(op, Selection(picks=(HunkPick(hunk=hunk.id, old=old, new=new),)))
+        after = self._hunks(state.path, [hunk.id])
+        assert before.items() <= after.items()
+
+    def _hunks(self, path: bytes, without: list[int]) -> dict[int, object]:
+        """Returns the content of each hunk of a path, by id."""
+        state = self.play.ledger.paths.get(path)
+        if state is None or not (isinstance(state.base, File) and isinstance(state.cur, File)):
+            return {}
+        text = state.text
+        return {
+            h.id: (
+                h.gen,
+                tuple(text.base[h.a0 : h.a1]),
+                tuple(text.cur[h.b0 : h.b1]),
+                h.old_owners,
+                h.new_owners,
+            )
+            for h in state.hunks
+            if h.id not in without
+        }
+
+    @rule(count=st.integers(1, 3))
+    def undo_and_redo(self, count: int) -> None:
+        """P11: undo restores base, current and disk as they were; redo takes it back."""
+        before = self._whole()
+        done = 0
+        for _ in range(count):
+            answer = self.play.undo()
+            if answer["refused"]:
+                return  # a path moved on since: said, and left as it is
+            done += bool(answer["done"])
+        for _ in range(done):
+            assert not self.play.undo(redo=True)["refused"]
+        assert not done or before == self._whole()
+
+    def _whole(self) -> object:
+        pending = {
+            path: (state.base, state.cur, [(h.id, h.a0, h.b0) for h in state.hunks])
+            for path, state in self.play.ledger.paths.items()
+        }
+        return pending, dict(self.play.disk)
+
+    @precondition(lambda self: self.play.ledger.paths)
+    @rule(data=st.data())
+    def reject_races_with_a_write(self, data: st.DataObject) -> None:
+        """P12: a write that nobody has seen yet survives a reject, or is kept in the log."""
+        path = data.draw(st.sampled_from(sorted(self.play.ledger.paths)))
+        unseen = data.draw(entries(self.play.disk.get(path)))
+        self.play.meddle[path] = unseen
+        self.play.decide("reject", Selection(paths=(path,)), discard_user=True)
+        self.play.meddle.clear()
+        self.play.cut()
+        kept = {one for (_, one) in self._logged_contents(path)}
+        assert unseen.ref() in kept or unseen == self.play.disk.get(path, ABSENT)
+
+    def _logged_contents(self, path: bytes) -> list[tuple[int, object]]:
+        out: list[tuple[int, object]] = []
+        for seq, record in self.play.records():
+            if getattr(record, "path", None) == path:
+                out += [(seq, record.before), (seq, record.after)]  # type: ignore[union-attr]
+            for item in getattr(record, "items", ()):
+                if item.path == path:
+                    out += [(seq, item.cur_before), (seq, item.cur_after)]
+        return out
+
+    @rule()
+    def crash(self) -> None:
+        """P11: the log alone gives the same ledger; the machine goes on with that one."""
+        reloaded = self.play.reload()
+        assert image(self.play.ledger) == image(reloaded)
+        self.play.restart(reloaded)
+
+    # --- what always holds -----------------------------------------------------------------------
+
+    @invariant()
+    def states_are_sound(self) -> None:
+        """P1, P9, P10: sides add up, existence is right, no line is glued to another."""
+        if not hasattr(self, "play"):
+            return
+        for path, state in self.play.ledger.paths.items():
+            check(state)
+            assert state.cur == self.play.disk.get(path, ABSENT)
+            if is_line_text(state.base) and is_line_text(state.cur):
+                assert not glued(state.text.base)
+                assert not glued(state.text.cur)
+
+
+TestReview = ReviewMachine.TestCase

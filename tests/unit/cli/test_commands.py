@@ -1,0 +1,375 @@
+"""The command line against a real daemon with the real engine, in a workspace of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentdiff.cli import main as command_line
+from agentdiff.daemon import launch, lifecycle
+from agentdiff.locations import Locations
+from tests.unit.daemon import fixtures
+
+BEFORE = b"one\ntwo\nthree\n"
+AFTER = b"one\nTWO\nthree\n"
+
+
+@dataclass
+class Shell:
+    """Runs ``agentdiff`` in this process, in a workspace that has one pending hunk."""
+
+    workspace: Path
+    locations: Locations
+    capture: pytest.CaptureFixture[bytes]
+    code: int = 0
+    out: bytes = b""
+    err: str = ""
+
+    def run(self, *argv: str) -> int:
+        """Runs one command and keeps what it printed."""
+        try:
+            self.code = command_line.main(list(argv))
+        except SystemExit as left:
+            self.code = int(left.code or 0)
+        out, err = self.capture.readouterr()
+        self.out, self.err = out, err.decode()
+        return self.code
+
+    def json(self, *argv: str) -> Any:
+        """Runs one command and returns the JSON that it printed."""
+        self.run(*argv)
+        return json.loads(self.out)
+
+    def hook(self, event: str, tool: str = "Edit", **more: object) -> None:
+        """Sends one hook of Claude Code, as its hook client would."""
+        payload = {
+            "session_id": "session-1",
+            "transcript_path": "/t",
+            "cwd": str(self.workspace),
+            "prompt_id": "prompt-1",
+            "permission_mode": "default",
+            "hook_event_name": event,
+            **({"tool_name": tool, "tool_use_id": "toolu_1"} if "Tool" in event else {}),
+            **more,
+        }
+        launch.ensure_running(self.locations, 20.0)
+        data = json.dumps(payload).encode()
+        header = b'{"proto":1,"min_proto":1,"agent":"claude","len":%d}\n' % len(data)
+        fixtures.talk(self.locations, header + data)
+
+    def edit(self, name: str, before: bytes, after: bytes) -> None:
+        """Changes a file the way the agent does."""
+        path = self.workspace / name
+        old, new = ("two", "TWO") if after == AFTER else ("TWO", "two")
+        tool_input = {"file_path": str(path), "old_string": old, "new_string": new}
+        self.hook("PreToolUse", tool_input=tool_input)
+        assert path.read_bytes() == before
+        path.write_bytes(after)
+        self.hook("PostToolUse", tool_input=tool_input, tool_response={})
+
+
+@pytest.fixture
+def shell(
+    locations: Locations,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> Iterator[Shell]:
+    """A workspace with one file, and nothing of the user's environment."""
+    root = locations.state.parent
+    for name in ("STATE", "CONFIG", "DATA", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(root / name.lower()))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(root / "run"))
+    monkeypatch.setenv("HOME", str(root))
+    found = Locations.from_env(os.environ)
+    found.config.mkdir(parents=True)
+    found.config_file.write_text("[otlp]\nport = 0\n")
+    workspace = root / "ws"
+    (workspace / "sub").mkdir(parents=True)
+    (workspace / ".git").mkdir()
+    (workspace / "a.txt").write_bytes(BEFORE)
+    monkeypatch.chdir(workspace)
+    try:
+        yield Shell(workspace=workspace, locations=found, capture=capsysbinary)
+    finally:
+        fixtures.end(found)
+
+
+@pytest.fixture
+def pending(shell: Shell) -> Shell:
+    """A workspace in which an agent's edit pends."""
+    shell.hook("UserPromptSubmit", prompt="make it\nloud \x1b[31m")
+    shell.edit("a.txt", BEFORE, AFTER)
+    return shell
+
+
+def test_status_names_what_pends(pending: Shell) -> None:
+    """The status shows file, size of the change, owner, and the prompt without its controls."""
+    assert pending.run("status") == 0
+    lines = pending.out.decode().split("\n")
+    assert lines[0] == "1 file, 1 hunk pending  +1 -1"
+    assert lines[1].split() == ["M", "a.txt", "1", "hunk", "+1", "-1", "claude", "·", "Edit"]
+    assert lines[2] == "claude session-1 working  turn 1: make it\\nloud \\x1b[31m"
+
+
+def test_status_json_is_the_documented_shape(pending: Shell) -> None:
+    """``status --json`` has the documented top level."""
+    answer = pending.json("status", "--json")
+    wanted = {"v", "seq", "settled", "workspace", "daemon", "sessions", "files", "totals"}
+    assert wanted - set(answer) == set()
+    assert answer["workspace"] == str(pending.workspace)
+    assert answer["totals"] == {"files": 1, "hunks": 1, "added": 1, "removed": 1}
+
+
+def test_nothing_pends_at_first(shell: Shell) -> None:
+    """A workspace that no agent touched has nothing to review."""
+    assert shell.run("status") == 0
+    assert shell.out == b"nothing pending\n"
+
+
+def test_diff_is_exact_and_applies(pending: Shell) -> None:
+    """The diff, applied to the old content by git, gives the new content."""
+    assert pending.run("diff") == 0
+    copy = pending.locations.state.parent / "copy"
+    copy.mkdir()
+    (copy / "a.txt").write_bytes(BEFORE)
+    subprocess.run(["git", "apply", "-"], input=pending.out, cwd=copy, check=True)
+    assert (copy / "a.txt").read_bytes() == AFTER
+
+
+def test_diff_without_changes_exits_1(shell: Shell) -> None:
+    """Nothing to show is exit code 1 and no output."""
+    assert (shell.run("diff"), shell.out) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    "chosen", [["--all"], ["a.txt"], ["."], ["--hunk", "1"], ["--agent", "claude"]]
+)
+def test_reject_restores_the_file(pending: Shell, chosen: list[str]) -> None:
+    """Each way to choose the hunk rejects it on disk."""
+    assert pending.run("reject", *chosen) == 0
+    assert (pending.workspace / "a.txt").read_bytes() == BEFORE
+    assert pending.out == b"rejected: 1 hunk in 1 file\n"
+
+
+def test_accept_leaves_the_disk(pending: Shell) -> None:
+    """Accepting changes the baseline only."""
+    assert pending.run("accept", "--all") == 0
+    assert (pending.workspace / "a.txt").read_bytes() == AFTER
+    assert pending.json("status", "--json")["files"] == []
+
+
+def test_paths_count_from_the_current_folder(
+    pending: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path argument is relative to the current folder, not to the workspace."""
+    monkeypatch.chdir(pending.workspace / "sub")
+    assert pending.run("accept", "../a.txt") == 0
+
+
+def test_directory_option_moves_the_command(
+    pending: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``-C`` chooses the workspace, before or after the subcommand."""
+    monkeypatch.chdir("/")
+    where = str(pending.workspace)
+    assert pending.json("-C", where, "status", "--json")["totals"]["files"] == 1
+    assert pending.json("status", "--json", "-C", where)["totals"]["files"] == 1
+
+
+def test_path_outside_the_workspace_is_refused(pending: Shell) -> None:
+    """A path of elsewhere is exit code 3 and a reason."""
+    assert pending.run("accept", "/etc/hostname") == 3
+    assert "/etc/hostname is outside the workspace" in pending.err
+
+
+def test_decision_about_nothing(pending: Shell) -> None:
+    """A second decision finds nothing to do, and says so by exit code 1."""
+    pending.run("accept", "--all")
+    assert pending.run("accept", "--all") == 1
+    assert pending.out == b"nothing to do\n"
+
+
+def test_undo_and_redo(pending: Shell) -> None:
+    """A decision is taken back and repeated; then there is nothing left to repeat."""
+    pending.run("accept", "--all")
+    assert pending.run("undo") == 0
+    assert pending.json("status", "--json")["totals"]["files"] == 1
+    assert pending.run("redo") == 0
+    assert pending.json("status", "--json")["totals"]["files"] == 0
+    assert pending.run("redo") == 1
+
+
+def test_log_lists_the_call(pending: Shell) -> None:
+    """``log --json`` is an array with one object per tool call; without --json it is readable."""
+    [call] = pending.json("log", "--json")
+    assert (call["agent"], call["tool"], call["tool_call"]) == ("claude", "Edit", "toolu_1")
+    pending.run("log")
+    assert "\x1b" not in pending.out.decode()
+    assert "    Edit\n      a.txt\n" in pending.out.decode()
+
+
+def test_baseline_show_is_exact(pending: Shell) -> None:
+    """The base of a file comes out byte for byte."""
+    assert pending.run("baseline", "show", "a.txt") == 0
+    assert pending.out == BEFORE
+
+
+def test_baseline_set_restore_clear(pending: Shell) -> None:
+    """The three moves of the baseline do what they are called."""
+    assert pending.run("baseline", "restore", "a.txt") == 0
+    assert (pending.workspace / "a.txt").read_bytes() == BEFORE
+    pending.edit("a.txt", BEFORE, AFTER)
+    assert pending.run("baseline", "set", "a.txt") == 0
+    assert pending.json("status", "--json")["files"] == []
+    pending.edit("a.txt", AFTER, BEFORE)
+    assert pending.run("baseline", "clear") == 0
+    assert pending.json("status", "--json")["files"] == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        ([], "required: COMMAND"),
+        (["sttaus"], "invalid choice: 'sttaus'"),
+        (["status", "--jsn"], "unrecognized arguments: --jsn"),
+        (["accept"], "accept: say what"),
+        (["accept", "--all", "a.txt"], "--all and PATH exclude each other"),
+        (["reject", "--hunk", "x"], "--hunk x: expected ID or ID@GEN"),
+        (["reject", "--hunk", "1@"], "--hunk 1@: expected ID or ID@GEN"),
+        (["accept", "--all", "--seen", "x"], "argument --seen: invalid int value: 'x'"),
+        (["-C", "/nonexistent", "status"], "-C /nonexistent: not a folder"),
+        (["baseline"], "required: ACTION"),
+        (["baseline", "restore"], "required: PATH"),
+        (["install", "claude", "--scope", "all"], "argument --scope: invalid choice: 'all'"),
+        (["daemon", "restart"], "invalid choice: 'restart'"),
+        (["status", "--help=x"], "ignored explicit argument"),
+    ],
+)
+def test_usage_errors_name_the_mistake(shell: Shell, argv: list[str], complaint: str) -> None:
+    """A wrong command line is exit code 2, names what is wrong, and starts no daemon."""
+    assert shell.run(*argv) == 2
+    assert complaint in shell.err
+    assert not shell.locations.state.exists()
+
+
+def test_version(shell: Shell) -> None:
+    """``--version`` prints name and version."""
+    assert shell.run("--version") == 0
+    assert shell.out.startswith(b"agentdiff 0.")
+
+
+def test_no_home_is_said(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without HOME and XDG variables there is no place to look, and the message says so."""
+    for name in list(os.environ):
+        if name == "HOME" or name.startswith("XDG_"):
+            monkeypatch.delenv(name)
+    assert (shell.run("status"), shell.err) == (
+        2,
+        "agentdiff: HOME is not set in the environment\n",
+    )
+
+
+def test_daemon_life(shell: Shell) -> None:
+    """start, status and stop agree with each other and with their exit codes."""
+    assert shell.run("daemon", "status") == 4
+    assert shell.run("daemon", "start") == 0
+    status = shell.json("daemon", "status", "--json")
+    wanted = {"pid", "version", "proto", "socket", "port", "uptime_s", "workspaces", "counters"}
+    assert wanted - set(status) == set()
+    holder = lifecycle.holder(shell.locations.lock_file)
+    assert holder is not None
+    assert status["pid"] == holder.pid
+    assert shell.run("daemon", "stop") == 0
+    assert lifecycle.holder(shell.locations.lock_file) is None
+    assert shell.run("daemon", "stop") == 1
+
+
+def test_daemon_of_another_version_is_stopped(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``daemon stop`` ends a daemon that it cannot talk to, by its pid."""
+    shell.run("daemon", "start")
+    monkeypatch.setattr(
+        "agentdiff.wire.greeting",
+        lambda kind: {"client": kind, "pid": 1, "proto": 99, "min_proto": 99},
+    )
+    assert shell.run("status") == 4
+    assert "agentdiff daemon stop" in shell.err
+    assert shell.run("daemon", "stop") == 0
+
+
+def test_daemon_that_cannot_start_is_exit_4(shell: Shell) -> None:
+    """A command that needs a daemon says why there is none, and where the log is."""
+    (shell.locations.state.parent).mkdir(parents=True)
+    shell.locations.state.write_bytes(b"in the way")
+    assert shell.run("status") == 4
+    assert str(shell.locations.log_file) in shell.err
+    assert "File exists" in shell.err
+
+
+def test_doctor_without_a_daemon(shell: Shell) -> None:
+    """The doctor works alone, starts nothing, and fails only when a daemon is asked for."""
+    checks = {check["id"]: check["level"] for check in shell.json("doctor", "--json")["checks"]}
+    assert (checks["daemon"], shell.code) == ("warn", 0)
+    assert shell.run("doctor", "--need-daemon") == 4
+    assert not shell.locations.state.exists()
+
+
+def test_doctor_shows_settings_and_payloads(shell: Shell) -> None:
+    """Wrong settings and payloads that made no sense are findings with a remedy."""
+    shell.locations.config_file.write_text("[otlp]\nport = 0\nprot = 1\n")
+    shell.run("daemon", "start")
+    shell.hook("PreToolUse", session_id=5)
+    checks = {check["id"]: check for check in shell.json("doctor", "--json")["checks"]}
+    assert shell.code == 3
+    assert "unknown key 'otlp.prot'" in checks["config"]["detail"]
+    assert checks["payloads"]["level"] == "warn"
+    assert checks["payloads"]["remedy"]
+
+
+def test_doctor_finds_an_open_state_folder(shell: Shell) -> None:
+    """A state folder that others may read is an error."""
+    shell.run("daemon", "start")
+    shell.locations.state.chmod(0o755)
+    checks = {check["id"]: check for check in shell.json("doctor", "--json")["checks"]}
+    assert checks["state"]["level"] == "error"
+    assert checks["state"]["remedy"] == f"chmod 700 {shell.locations.state}"
+
+
+def test_purge_wants_a_confirmation(pending: Shell) -> None:
+    """With something pending nothing is removed unless --yes is given."""
+    assert pending.run("purge") == 3
+    assert pending.json("status", "--json")["totals"]["files"] == 1
+    assert pending.run("purge", "--yes") == 0
+    assert list(pending.locations.workspaces.iterdir()) == []
+    assert (pending.workspace / "a.txt").read_bytes() == AFTER
+
+
+def test_purge_all_removes_the_state(pending: Shell) -> None:
+    """``purge --all --yes`` names and removes the whole state folder, after the daemon left."""
+    assert pending.run("purge", "--all", "--yes") == 0
+    assert pending.out.decode() == f"removes {pending.locations.state}\n"
+    assert not pending.locations.state.exists()
+
+
+def test_output_into_a_closed_pipe_is_quiet(pending: Shell) -> None:
+    """``agentdiff diff | head -0`` ends without a traceback."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with open(write_end, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "agentdiff", "diff"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert done.stderr == b""

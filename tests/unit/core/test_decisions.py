@@ -1,0 +1,235 @@
+"""What a decision picks, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agentdiff.core.entries import ABSENT, File, Other
+from agentdiff.core.events import FileObserved, HunkPick, Selection
+from tests.play import Play
+
+F, G, D = b"f", b"g", b"d/e"
+BASE = b"1\n2\n3\n4\n5\n6\n7\n8\n9\n"
+ALL = Selection(everything=True)
+
+
+def lines(**changed: str) -> bytes:
+    """Returns `BASE` with lines replaced: ``l3="x"``."""
+    out = BASE.split(b"\n")
+    for name, text in changed.items():
+        out[int(name[1:]) - 1] = text.encode()
+    return b"\n".join(out)
+
+
+@pytest.fixture
+def play() -> Play:
+    """Claude changed line 2 of three files, Codex line 8 of `F`, a stranger `G`'s line 5."""
+    found = Play(disk={path: File(data=BASE) for path in (F, G, D)})
+    found.prompt("claude", "s", turn="t1")
+    found.prompt("codex", "r", turn="t2")
+    found.put(G, File(data=lines(l5="stranger")))
+    found.cut()
+    two = File(data=lines(l2="claude"))
+    found.run("claude", "s", {F: two, G: File(data=lines(l2="claude", l5="stranger")), D: two})
+    found.run("codex", "r", {F: File(data=lines(l2="claude", l8="codex"))})
+    return found
+
+
+def disk(play: Play, path: bytes) -> bytes:
+    """Returns the bytes on disk."""
+    entry = play.disk[path]
+    assert isinstance(entry, File)
+    return entry.data
+
+
+def hunk(play: Play, path: bytes, n: int = 0) -> HunkPick:
+    """Returns a pick of a path's n-th change, as it is now."""
+    change = play.ids(path)[n]
+    return HunkPick(hunk=change, gen=play.ledger.paths[path].changes()[change].gen)
+
+
+def test_the_fixture_is_what_it_says(play: Play) -> None:
+    """Two hunks in `F` and `G`, one in `D`."""
+    assert {path: len(play.ids(path)) for path in (F, G, D)} == {F: 2, G: 2, D: 1}
+
+
+def test_accept_all_leaves_the_disk_alone(play: Play) -> None:
+    """P2."""
+    before = dict(play.disk)
+    play.decide("accept", ALL)
+    assert (play.pending(), play.disk) == ({}, before)
+
+
+@pytest.mark.parametrize(("named", "left"), [(False, lines(l5="stranger")), (True, BASE)])
+def test_reject_all_spares_what_no_agent_wrote(play: Play, named: bool, left: bytes) -> None:
+    """P3; bulk rejects cover external changes only when they are named (DESIGN §5.3)."""
+    play.decide("reject", Selection(everything=True, include_external=named))
+    assert [disk(play, path) for path in (F, G, D)] == [BASE, left, BASE]
+
+
+@pytest.mark.parametrize("selection", [Selection(paths=(G,)), "pick"])
+def test_a_stranger_is_rejected_where_it_is_named(play: Play, selection: Selection | str) -> None:
+    """By its path or its hunk: that is no bulk."""
+    if isinstance(selection, str):
+        selection = Selection(picks=(hunk(play, G), hunk(play, G, 1)))
+    play.decide("reject", selection)
+    assert disk(play, G) == BASE
+
+
+def test_a_path_names_everything_below_it(play: Play) -> None:
+    """A folder is a path too."""
+    play.decide("reject", Selection(paths=(b"d",)))
+    assert (disk(play, D), D in play.pending()) == (BASE, False)
+
+
+def test_a_prefix_is_no_folder(play: Play) -> None:
+    """``d`` is not the parent of ``de``."""
+    play.run("claude", "s", {b"de": File(data=b"x")})
+    play.decide("accept", Selection(paths=(b"d",)))
+    assert b"de" in play.pending()
+
+
+def test_a_path_where_nothing_pends_is_refused_by_name(play: Play) -> None:
+    """The others are decided all the same."""
+    answer = play.decide("accept", Selection(paths=(b"nope", D)))
+    assert [(r["path"], r["reason"]) for r in answer["refused"]] == [
+        ("nope", "nothing pends there")
+    ]
+    assert [one["path"] for one in answer["done"]] == ["d/e"]
+
+
+def test_one_hunk_is_decided_alone(play: Play) -> None:
+    """P5: the other hunk of the file stays as it is."""
+    kept = play.ledger.paths[F].hunks[1]
+    play.decide("reject", Selection(picks=(hunk(play, F),)))
+    assert disk(play, F) == lines(l8="codex")
+    assert play.ledger.paths[F].hunks == (kept,)
+
+
+def test_lines_of_a_hunk_are_decided_alone(play: Play) -> None:
+    """A range splits the hunk first."""
+    play.run("claude", "s", {D: File(data=lines(l2="a", l3="b", l4="c"))})
+    pick = HunkPick(hunk=play.ids(D)[0], old=(1, 2), new=(1, 2))
+    play.decide("reject", Selection(picks=(pick,)))
+    assert disk(play, D) == lines(l2="a", l4="c")
+    assert len(play.ids(D)) == 2
+
+
+@pytest.mark.parametrize("op", ["accept", "reject"])
+def test_a_hunk_that_changed_since_it_was_shown_is_refused(play: Play, op: str) -> None:
+    """``id@gen`` says what was seen; the message says what is there."""
+    old = hunk(play, F)
+    play.run("claude", "s", {F: File(data=lines(l2="again", l8="codex"))})
+    answer = play.decide(op, Selection(picks=(old,)))
+    (refused,) = answer["refused"]
+    now = hunk(play, F)
+    assert refused["reason"] == (
+        f"hunk {old.hunk} changed since it was shown (now {now.hunk}@{now.gen}): look again"
+    )
+    assert answer["done"] == []
+
+
+def test_a_hunk_without_generation_is_decided_as_it_is(play: Play) -> None:
+    """The state when the command started (DESIGN §5.1)."""
+    old = hunk(play, F)
+    play.run("claude", "s", {F: File(data=lines(l2="again", l8="codex"))})
+    play.decide("reject", Selection(picks=(HunkPick(hunk=old.hunk),)))
+    assert disk(play, F) == lines(l8="codex")
+
+
+def test_a_hunk_that_moved_is_still_the_same(play: Play) -> None:
+    """An edit above does not raise its generation: what was seen can be decided."""
+    seen = hunk(play, F, 1)
+    play.run("claude", "s", {F: File(data=b"new\n" + lines(l2="claude", l8="codex"))})
+    answer = play.decide("reject", Selection(picks=(seen,)))
+    assert (answer["refused"], disk(play, F)) == ([], b"new\n" + lines(l2="claude"))
+
+
+def test_an_unknown_hunk_is_refused(play: Play) -> None:
+    """It was decided already, or its text changed back."""
+    answer = play.decide("accept", Selection(picks=(HunkPick(hunk=9999),)))
+    assert [r["hunk"] for r in answer["refused"]] == [9999]
+
+
+@pytest.mark.parametrize(
+    ("selection", "left"),
+    [
+        pytest.param({"agent": "codex"}, lines(l2="claude"), id="agent"),
+        pytest.param({"session": "r"}, lines(l2="claude"), id="session"),
+        pytest.param({"turn": "t2"}, lines(l2="claude"), id="turn"),
+        pytest.param({"agent": "claude"}, lines(l8="codex"), id="the other agent"),
+        pytest.param({"agent": "claude", "turn": "t2"}, lines(l2="claude", l8="codex"), id="none"),
+    ],
+)
+def test_a_decision_may_be_restricted_to_an_owner(
+    play: Play, selection: dict[str, Any], left: bytes
+) -> None:
+    """P8: with disjoint owners, everything of the others stays."""
+    play.decide("reject", Selection(paths=(F,), **selection))
+    assert disk(play, F) == left
+
+
+def test_entangled_lines_are_refused_for_one_owner(play: Play) -> None:
+    """Codex changed what Claude had changed: neither can be rejected alone (DESIGN §5.3)."""
+    play.run("codex", "r", {D: File(data=lines(l2="claude", l3="codex"))})
+    assert len(play.ids(D)) == 1
+    answer = play.decide("reject", Selection(paths=(D,), agent="claude"))
+    assert [r["reason"] for r in answer["refused"]] == [
+        "lines of somebody else are entangled with it: decide it by its hunk"
+    ]
+    assert disk(play, D) == lines(l2="claude", l3="codex")
+
+
+def test_entangled_lines_can_be_accepted_for_one_owner(play: Play) -> None:
+    """Accepting touches no disk and loses nothing."""
+    play.run("codex", "r", {D: File(data=lines(l2="claude", l3="codex"))})
+    answer = play.decide("accept", Selection(paths=(D,), agent="claude"))
+    assert (answer["refused"], D in play.pending()) == ([], False)
+
+
+def test_a_path_that_moved_on_stays_pending(play: Play) -> None:
+    """Accept-all carries the state that was seen (DESIGN §5.3)."""
+    seen = play.ledger.seq
+    play.run("claude", "s", {D: File(data=lines(l2="again"))})
+    answer = play.decide("accept", Selection(everything=True, seen=seen))
+    assert (answer["moved_on"], list(play.pending())) == (["d/e"], [D])
+
+
+def test_a_reject_without_a_base_is_refused(play: Play) -> None:
+    """The reason is the coverage; accepting is possible."""
+    before = Other(kind="oversized: 99 bytes")
+    play.handle(FileObserved(path=b"big", before=before, after=ABSENT, received_ns=play.tick()))
+    answer = play.decide("reject", Selection(paths=(b"big",)))
+    assert "oversized: 99 bytes" in answer["refused"][0]["reason"]
+    assert play.decide("accept", Selection(paths=(b"big",)))["refused"] == []
+
+
+def test_nothing_to_do_is_no_decision(play: Play) -> None:
+    """Nothing is logged, and there is nothing to undo."""
+    play.decide("accept", Selection(everything=True, include_external=True))
+    seq = play.ledger.seq
+    answer = play.decide("reject", ALL)
+    assert (answer["decision"], answer["done"], answer["refused"]) == (None, [], [])
+    assert play.ledger.seq == seq
+
+
+def test_the_reason_is_logged_with_the_decision(play: Play) -> None:
+    """It is what the agent will be told."""
+    answer = play.decide("reject", Selection(paths=(D,)), reason="wrong file")
+    made = play.reload().decisions[answer["decision"]]
+    assert (made.op, made.reason) == ("reject", "wrong file")
+
+
+@pytest.mark.parametrize(("discard", "left"), [(False, lines(l4="4\nuser")), (True, BASE)])
+def test_the_users_lines_in_a_mixed_hunk_are_kept_unless_discarded(
+    play: Play, discard: bool, left: bytes
+) -> None:
+    """DESIGN §5.3: ``--discard-user`` is explicit."""
+    play.run("claude", "s", {D: File(data=lines(l2="a", l3="b", l4="c"))})
+    mixed = lines(l2="a", l3="user", l4="c")
+    play.save(D, mixed, File(data=mixed))
+    assert play.ledger.paths[D].hunks[0].mixed
+    play.decide("reject", Selection(paths=(D,)), discard_user=discard)
+    assert disk(play, D) == left

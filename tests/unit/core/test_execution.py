@@ -1,0 +1,368 @@
+"""Decisions carried out: races with other writers, undo and redo, crashes in between."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentdiff.core.codec import decode_state
+from agentdiff.core.commands import Append, WriteEntry
+from agentdiff.core.entries import ABSENT, Entry, File, Link
+from agentdiff.core.events import (
+    DecisionRequested,
+    EntryWritten,
+    FileObserved,
+    LoadedItem,
+    RestoreRequested,
+    Selection,
+)
+from agentdiff.core.records import DecisionIntended, DecisionMade
+from tests.play import Play, image
+
+F, G = b"f", b"g"
+BASE = b"1\n2\n3\n4\n5\n6\n7\n8\n"
+AGENTS = BASE.replace(b"2\n", b"two\n")
+ALL = Selection(everything=True, include_external=True)
+
+
+@pytest.fixture
+def play() -> Play:
+    """An agent changed line 2 of two files."""
+    found = Play(disk={path: File(data=BASE) for path in (F, G)})
+    found.prompt("claude", "s", turn="t1")
+    found.run("claude", "s", dict.fromkeys((F, G), File(data=AGENTS)))
+    return found
+
+
+def rejected(play: Play, *paths: bytes) -> list[Append | WriteEntry]:
+    """Requests a reject and returns what is ordered, performing nothing."""
+    event = DecisionRequested(
+        op="reject", selection=Selection(paths=paths), client="cli", received_ns=play.tick()
+    )
+    return [c for c in play.ledger.handle(event) if isinstance(c, Append | WriteEntry)]
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def test_the_intent_is_synced_before_the_first_write(play: Play) -> None:
+    """A crash in between is recognised afterwards."""
+    intent, *writes = rejected(play, F, G)
+    assert isinstance(intent, Append)
+    assert isinstance(intent.record, DecisionIntended)
+    assert intent.durable
+    assert [type(write) for write in writes] == [WriteEntry, WriteEntry]
+
+
+def test_a_write_expects_what_was_decided_on(play: Play) -> None:
+    """Compare-and-swap: the content last observed."""
+    _, write = rejected(play, F)
+    assert write == WriteEntry(path=F, expect=File(data=AGENTS), write=File(data=BASE))
+
+
+def test_an_accept_writes_nothing(play: Play) -> None:
+    """One record, no intent."""
+    event = DecisionRequested(op="accept", selection=ALL, client="cli", received_ns=play.tick())
+    appends = [c for c in play.ledger.handle(event) if isinstance(c, Append)]
+    assert [type(c.record) for c in appends] == [DecisionMade]
+
+
+def test_an_unseen_write_elsewhere_in_the_file_survives(play: Play) -> None:
+    """P12: it is observed, and the hunk is rejected in what is there now."""
+    unseen = AGENTS.replace(b"7\n", b"seven\n")
+    play.meddle[F] = File(data=unseen)
+    answer = play.decide("reject", Selection(paths=(F,)))
+    assert play.disk[F] == File(data=BASE.replace(b"7\n", b"seven\n"))
+    assert (answer["refused"], play.pending()[F]) == ([], "modified")
+
+
+def test_an_unseen_write_that_takes_the_hunk_away_refuses(play: Play) -> None:
+    """The hunk is gone: the message says so and nothing is written."""
+    play.meddle[F] = File(data=BASE)
+    answer = play.decide("reject", Selection(paths=(F,)))
+    (refused,) = answer["refused"]
+    assert refused["reason"] == (
+        "the file changed meanwhile (now a file of 16 bytes) and the hunk is gone: look again"
+    )
+    assert (answer["written"], F in play.pending()) == ([], False)
+
+
+def test_one_path_that_moved_does_not_stop_the_others(play: Play) -> None:
+    """The decision is what could be carried out."""
+    play.meddle[F] = File(data=BASE)
+    answer = play.decide("reject", ALL)
+    assert ([one["path"] for one in answer["done"]], answer["written"]) == (["g"], ["g"])
+
+
+def test_a_file_that_never_holds_still_is_refused(play: Play) -> None:
+    """After three tries."""
+    rejected(play, F)
+    for n in range(3):
+        found = File(data=AGENTS.replace(b"7\n", b"%d\n" % (n + 10)))
+        commands = play.ledger.handle(EntryWritten(path=F, received_ns=play.tick(), found=found))
+    assert not any(isinstance(command, WriteEntry) for command in commands)
+    assert F in play.pending()
+
+
+def test_a_write_that_fails_is_refused_with_its_reason(play: Play) -> None:
+    """The path stays as it was."""
+    before = play.ledger.paths[F]
+    rejected(play, F)
+    play.handle(EntryWritten(path=F, received_ns=play.tick(), failed="read-only file system"))
+    (refused,) = play.answers[-1]["refused"]
+    assert (refused["reason"], play.ledger.paths[F]) == ("read-only file system", before)
+
+
+def test_a_weaker_guarantee_is_said(play: Play) -> None:
+    """Where no exchange is possible the answer names the path."""
+    rejected(play, F)
+    play.handle(EntryWritten(path=F, received_ns=play.tick(), weak=True))
+    assert play.answers[-1]["weak"] == ["f"]
+
+
+def test_an_outcome_that_nobody_waits_for_is_ignored(play: Play) -> None:
+    """No decision is under way."""
+    assert play.handle(EntryWritten(path=F, received_ns=play.tick())) == []
+
+
+def test_our_own_write_does_not_pend(play: Play) -> None:
+    """The watcher sees it, nobody is asked."""
+    play.decide("reject", ALL)
+    play.cut()
+    assert play.pending() == {}
+
+
+def test_our_own_write_is_consumed_once(play: Play) -> None:
+    """The same bytes written again later by an agent pend."""
+    play.decide("reject", ALL)
+    play.cut()
+    play.run("claude", "s", {F: File(data=AGENTS)})
+    assert play.pending() == {F: "modified"}
+
+
+def test_a_reading_from_before_our_write_is_history(play: Play) -> None:
+    """A late observation of the content that was rejected does not bring it back."""
+    earlier = play.now
+    play.decide("reject", ALL)
+    play.handle(
+        FileObserved(path=F, before=File(data=BASE), after=File(data=AGENTS), received_ns=earlier)
+    )
+    assert play.pending() == {}
+
+
+# --- undo and redo -------------------------------------------------------------------------------
+
+KINDS = [
+    pytest.param(File(data=BASE), File(data=AGENTS), id="text"),
+    pytest.param(ABSENT, File(data=AGENTS), id="created"),
+    pytest.param(File(data=BASE), ABSENT, id="deleted"),
+    pytest.param(File(data=b"\0a"), File(data=b"\0b"), id="binary"),
+    pytest.param(File(data=BASE), File(data=BASE, mode=0o755), id="mode"),
+    pytest.param(File(data=BASE), Link(target=b"g"), id="type"),
+    pytest.param(ABSENT, File(data=b""), id="created empty"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), KINDS)
+@pytest.mark.parametrize("op", ["accept", "reject"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_undo_and_redo_restore_base_current_and_disk(
+    before: Entry, after: Entry, op: str, restart: bool
+) -> None:
+    """P11, for every kind of change, also after a restart."""
+    play = Play(disk={} if before == ABSENT else {F: before})
+    play.prompt("claude", "s")
+    play.run("claude", "s", {F: after})
+    pending = play.ledger.paths[F]
+    play.decide(op, ALL)
+    play.cut()
+    decided = play.disk.get(F, ABSENT)
+    if restart:
+        play.restart(play.reload())
+    assert play.undo()["refused"] == []
+    state = play.ledger.paths[F]
+    assert (state.base, state.cur, state.hunks, state.meta) == (
+        pending.base,
+        pending.cur,
+        pending.hunks,
+        pending.meta,
+    )
+    assert play.disk.get(F, ABSENT) == after
+    play.cut()
+    if restart:
+        play.restart(play.reload())
+    assert play.undo(redo=True)["refused"] == []
+    assert (play.pending(), play.disk.get(F, ABSENT)) == ({}, decided)
+
+
+def test_one_undo_takes_back_a_whole_decision(play: Play) -> None:
+    """However many paths it had."""
+    play.decide("reject", ALL)
+    answer = play.undo()
+    assert (sorted(answer["written"]), len(play.pending())) == (["f", "g"], 2)
+
+
+def test_undo_goes_back_step_by_step(play: Play) -> None:
+    """Last decision first; then there is nothing left."""
+    play.decide("accept", Selection(paths=(F,)))
+    play.decide("reject", Selection(paths=(G,)))
+    steps = [[one["path"] for one in play.undo()["done"]] for _ in range(3)]
+    assert steps == [["g"], ["f"], []]
+
+
+def test_a_new_decision_clears_what_could_be_redone(play: Play) -> None:
+    """As in any editor."""
+    play.decide("accept", Selection(paths=(F,)))
+    play.undo()
+    play.decide("accept", Selection(paths=(G,)))
+    assert play.undo(redo=True)["decision"] is None
+
+
+def test_undo_is_per_client(play: Play) -> None:
+    """The editor's undo never takes back what was typed in a terminal."""
+    play.decide("accept", Selection(paths=(F,)), client="nvim")
+    play.decide("accept", Selection(paths=(G,)), client="cli")
+    assert [one["path"] for one in play.undo(client="nvim")["done"]] == ["f"]
+    assert play.undo(client="nvim")["decision"] is None
+
+
+def test_an_undo_where_the_path_moved_on_is_refused(play: Play) -> None:
+    """It says so; the disk is left alone, and the decision can still be undone later."""
+    play.decide("reject", Selection(paths=(F,)))
+    play.cut()
+    again = File(data=BASE.replace(b"5\n", b"five\n"))
+    play.run("claude", "s", {F: again})
+    answer = play.undo()
+    assert [r["reason"] for r in answer["refused"]] == [
+        "it changed since that decision: decide its hunks, or put it back by hand"
+    ]
+    assert play.disk[F] == again
+
+
+def test_an_undo_never_overwrites_an_unseen_write(play: Play) -> None:
+    """P12: the disk is compared first."""
+    play.decide("reject", Selection(paths=(F,)))
+    play.cut()
+    play.meddle[F] = File(data=b"unseen\n")
+    answer = play.undo()
+    assert (len(answer["refused"]), play.disk[F]) == (1, File(data=b"unseen\n"))
+
+
+def test_an_undo_of_an_accept_compares_the_disk_too(play: Play) -> None:
+    """Nothing is written, but what pends again must be what is there."""
+    play.decide("accept", Selection(paths=(F,)))
+    play.meddle[F] = File(data=b"unseen\n")
+    assert len(play.undo()["refused"]) == 1
+
+
+def test_a_refused_undo_can_be_repeated(play: Play) -> None:
+    """Nothing happened, so the stack is as it was."""
+    play.decide("reject", Selection(paths=(F,)))
+    play.cut()
+    play.put(F, File(data=b"unseen\n"))
+    play.undo()
+    play.put(F, File(data=BASE))
+    assert play.undo()["refused"] == []
+
+
+# --- crashes -------------------------------------------------------------------------------------
+
+
+def loaded(play: Play, intended: DecisionIntended, *paths: bytes) -> list[LoadedItem]:
+    """Returns the items of an interrupted decision whose write is found on disk."""
+    return [
+        LoadedItem(
+            path=item.path,
+            before=decode_state(item.before, play.contents.__getitem__),
+            after=decode_state(item.after, play.contents.__getitem__),
+            cur_before=play.contents[item.cur_before],
+            cur_after=play.contents[item.cur_after],
+        )
+        for item in intended.items
+        if item.path in paths
+    ]
+
+
+@pytest.mark.parametrize("written", [(), (F,), (F, G)])
+def test_an_interrupted_decision_is_completed_for_what_was_written(
+    play: Play, written: tuple[bytes, ...]
+) -> None:
+    """P12 across a crash: the disk tells how far it came; the rest pends as before."""
+    for command in rejected(play, F, G):
+        if isinstance(command, Append):
+            play.perform(command)
+        elif command.path in written:
+            play.put(command.path, command.write)
+    play.restart(play.reload())
+    (intended,) = play.ledger.unfinished.values()
+    for command in play.ledger.executor.recover(intended, loaded(play, intended, *written)):
+        play.perform(command)
+    assert sorted(play.pending()) == sorted({F, G} - set(written))
+    assert play.ledger.unfinished == {}
+    assert image(play.reload()) == image(play.ledger)
+
+
+def test_a_recovered_decision_can_be_undone(play: Play) -> None:
+    """It is a decision like any other."""
+    for command in rejected(play, F):
+        if isinstance(command, Append):
+            play.perform(command)
+        else:
+            play.put(command.path, command.write)
+    play.restart(play.reload())
+    (intended,) = play.ledger.unfinished.values()
+    for command in play.ledger.executor.recover(intended, loaded(play, intended, F)):
+        play.perform(command)
+    play.seen[F] = play.disk[F]
+    assert play.undo()["refused"] == []
+    assert play.disk[F] == File(data=AGENTS)
+
+
+def test_a_decision_of_which_nothing_was_done_is_not_unfinished(play: Play) -> None:
+    """Its writes were refused: no restart may find it done because the disk happens to fit."""
+    for command in rejected(play, F):
+        if isinstance(command, Append):
+            play.perform(command)
+    play.handle(EntryWritten(path=F, received_ns=play.tick(), failed="read-only file system"))
+    assert (play.ledger.unfinished, play.reload().unfinished) == ({}, {})
+
+
+def test_an_undo_of_which_nothing_was_done_is_not_unfinished(play: Play) -> None:
+    """And it can be tried again."""
+    play.decide("reject", Selection(paths=(F,)))
+    play.meddle[F] = File(data=b"unseen\n")
+    play.undo()
+    assert (play.ledger.unfinished, play.reload().unfinished) == ({}, {})
+    assert play.ledger.undo_target("cli", redo=False) is not None
+
+
+# --- restore -------------------------------------------------------------------------------------
+
+
+def restore(play: Play, *contents: tuple[bytes, Entry, Entry]) -> None:
+    """Puts paths back to contents of another time."""
+    play.handle(
+        RestoreRequested(client="cli", received_ns=play.tick(), contents=contents, turn="t1")
+    )
+
+
+def test_a_restore_puts_contents_back_and_can_be_undone(play: Play) -> None:
+    """One decision, by compare-and-swap."""
+    wanted = File(data=AGENTS.replace(b"7\n", b"seven\n"))
+    play.keep(wanted)
+    restore(play, (F, File(data=AGENTS), wanted))
+    assert (play.disk[F], play.answers[-1]["op"]) == (wanted, "restore")
+    assert play.undo()["refused"] == []
+    assert play.disk[F] == File(data=AGENTS)
+
+
+def test_a_restore_to_the_base_leaves_nothing_pending(play: Play) -> None:
+    """What pended is gone from the disk."""
+    restore(play, (F, File(data=AGENTS), File(data=BASE)))
+    assert (play.disk[F], F in play.pending()) == (File(data=BASE), False)
+
+
+def test_a_restore_never_overwrites_an_unseen_write(play: Play) -> None:
+    """P12: refused, with the reason."""
+    play.meddle[F] = File(data=b"unseen\n")
+    restore(play, (F, File(data=AGENTS), File(data=BASE)))
+    assert (len(play.answers[-1]["refused"]), play.disk[F]) == (1, File(data=b"unseen\n"))

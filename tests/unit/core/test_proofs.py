@@ -1,0 +1,197 @@
+"""The user's own saves: claims and proofs of the editor, whenever they come."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentdiff.core.entries import File
+from agentdiff.core.events import Selection, TimePassed
+from agentdiff.core.proofs import CLAIM_NS, READING_NS
+from tests.play import Play, image
+
+F = b"f"
+BASE = b"1\n2\n3\n4\n5\n6\n7\n8\n"
+USERS = BASE.replace(b"1\n", b"user\n")
+AGENTS = BASE.replace(b"8\n", b"agent\n")
+BOTH = USERS.replace(b"8\n", b"agent\n")
+
+
+@pytest.fixture
+def play() -> Play:
+    """A workspace under review with one file."""
+    found = Play(disk={F: File(data=BASE)})
+    found.prompt("claude", "s")
+    return found
+
+
+def base(play: Play) -> bytes:
+    """Returns the base of the file."""
+    entry = play.base(F)
+    assert isinstance(entry, File)
+    return entry.data
+
+
+def put(play: Play, data: bytes) -> None:
+    """Writes without looking."""
+    play.put(F, File(data=data))
+
+
+def test_a_claimed_write_never_pends(play: Play) -> None:
+    """Claim, write, sighting, proof: the usual order."""
+    play.save(F, USERS, File(data=USERS))
+    assert (play.pending(), base(play)) == ({}, USERS)
+
+
+def test_a_claim_is_enough_when_its_bytes_are_seen(play: Play) -> None:
+    """The proof may still be under way."""
+    play.claim(F, USERS)
+    put(play, USERS)
+    play.cut()
+    assert play.pending() == {}
+
+
+def test_a_save_beside_an_agents_hunk_moves_the_base(play: Play) -> None:
+    """P6: what the user typed outside the hunk is not part of the review."""
+    play.run("claude", "s", {F: File(data=AGENTS)})
+    play.save(F, BOTH, File(data=BOTH))
+    assert (base(play), play.owners(F)) == (USERS, [("agent", "s", "likely")])
+
+
+def test_a_proof_after_the_observation_corrects_the_author(play: Play) -> None:
+    """The watcher was faster than the editor: nothing pends after all."""
+    put(play, USERS)
+    play.cut()
+    assert play.owners(F) == [("external", None, "external")]
+    play.claim(F, USERS, written=True)
+    assert (play.pending(), base(play)) == ({}, USERS)
+    assert [report.level for report in play.reports] == ["info"]
+
+
+def test_a_late_proof_also_corrects_what_came_after(play: Play) -> None:
+    """What the agent wrote on top of the mistaken sighting stays the agent's."""
+    put(play, USERS)
+    play.cut()
+    play.run("claude", "s", {F: File(data=BOTH)})
+    play.claim(F, USERS, written=True)
+    assert (base(play), play.owners(F)) == (USERS, [("agent", "s", "likely")])
+    assert image(play.reload()) == image(play.ledger)
+
+
+def test_a_save_that_an_agent_overwrote_unseen_is_put_between(play: Play) -> None:
+    """The user's bytes were on disk though nobody saw them: both have their own lines."""
+    play.claim(F, USERS)
+    play.claim(F, USERS, written=True)
+    play.run("claude", "s", {F: File(data=BOTH)})
+    assert (base(play), play.owners(F)) == (USERS, [("agent", "s", "likely")])
+
+
+def test_a_claim_overwritten_before_its_proof_is_put_between_too(play: Play) -> None:
+    """The same, with the proof after the sighting."""
+    play.claim(F, USERS)
+    play.run("claude", "s", {F: File(data=BOTH)})
+    play.claim(F, USERS, written=True)
+    assert (base(play), play.owners(F)) == (USERS, [("agent", "s", "likely")])
+
+
+def test_a_failed_write_gives_the_agent_its_lines(play: Play) -> None:
+    """A claim without proof explains only exactly its bytes."""
+    play.claim(F, USERS)
+    play.run("claude", "s", {F: File(data=AGENTS)})
+    assert (base(play), play.owners(F)) == (BASE, [("agent", "s", "likely")])
+
+
+def test_a_claim_is_used_once(play: Play) -> None:
+    """The same bytes written again later are not the user's."""
+    play.save(F, USERS, File(data=USERS))
+    play.run("claude", "s", {F: File(data=BASE)})
+    play.run("claude", "s", {F: File(data=USERS)})
+    assert (play.pending(), base(play)) == ({}, USERS)
+    play.run("claude", "s", {F: File(data=AGENTS)})
+    play.run("claude", "s", {F: File(data=USERS.replace(b"5\n", b"five\n"))})
+    assert play.owners(F) == [("agent", "s", "likely")]
+
+
+def test_a_claim_expires(play: Play) -> None:
+    """A claim of a write that never came does not wait for ever."""
+    play.claim(F, USERS)
+    play.now += CLAIM_NS
+    play.handle(TimePassed(received_ns=play.now))
+    play.run("claude", "s", {F: File(data=USERS)})
+    assert play.owners(F) == [("agent", "s", "likely")]
+
+
+@pytest.mark.parametrize("proofs", [1, 2])
+def test_a_proof_without_claim_or_sighting_waits(play: Play, proofs: int) -> None:
+    """Delivered twice or once, before anything was seen: the sighting is the user's."""
+    put(play, USERS)
+    for _ in range(proofs):
+        play.claim(F, USERS, written=True)
+    play.cut()
+    assert (play.pending(), base(play)) == ({}, USERS)
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+def test_a_save_of_the_same_bytes_proves_nothing(play: Play, claimed: bool) -> None:
+    """:w of a buffer that was only reloaded: the agent's change still pends, as the agent's."""
+    play.run("claude", "s", {F: File(data=AGENTS)})
+    play.now += READING_NS
+    before = image(play.ledger)
+    if claimed:
+        play.claim(F, AGENTS)
+    play.claim(F, AGENTS, written=True)
+    play.cut()
+    assert image(play.ledger) == before
+
+
+def test_no_proof_reaches_behind_a_decision(play: Play) -> None:
+    """What was decided stays decided; sightings before it are not given again."""
+    put(play, USERS)
+    play.cut()
+    play.decide("reject", Selection(everything=True, include_external=True))
+    play.claim(F, USERS, written=True)
+    play.cut()
+    assert (play.pending(), play.disk[F]) == ({}, File(data=BASE))
+
+
+def test_two_saves_in_a_row_are_both_the_users(play: Play) -> None:
+    """The second is claimed before the first was seen."""
+    again = USERS.replace(b"2\n", b"user too\n")
+    play.claim(F, USERS)
+    put(play, USERS)
+    play.claim(F, USERS, written=True)
+    play.claim(F, again)
+    put(play, again)
+    play.claim(F, again, written=True)
+    play.cut()
+    assert (play.pending(), base(play)) == ({}, again)
+
+
+def test_an_agents_write_between_two_saves_is_not_lost(play: Play) -> None:
+    """P12: the user's buffer has taken the agent's line in; it still pends, as the agent's."""
+    play.save(F, USERS, File(data=USERS))
+    play.run("claude", "s", {F: File(data=BOTH)})
+    again = BOTH.replace(b"3\n", b"user too\n")
+    play.save(F, again, File(data=again))
+    assert base(play) == USERS.replace(b"3\n", b"user too\n")
+    assert play.owners(F) == [("agent", "s", "likely")]
+
+
+def test_an_undo_of_the_agents_edit_in_the_editor_leaves_nothing(play: Play) -> None:
+    """P7: the user typed the old line back."""
+    play.run("claude", "s", {F: File(data=AGENTS)})
+    play.save(F, BASE, File(data=BASE))
+    assert play.pending() == {}
+
+
+def test_a_new_file_of_the_user_never_pends(play: Play) -> None:
+    """Creation is proved like any write."""
+    play.save(b"new", b"x\n", File(data=b"x\n"))
+    assert play.pending() == {}
+
+
+def test_a_claim_says_nothing_about_another_path(play: Play) -> None:
+    """Equal bytes elsewhere are somebody else's."""
+    play.claim(F, USERS)
+    play.put(b"g", File(data=USERS))
+    play.cut()
+    assert play.owners(b"g") == [("external", None, "external")]

@@ -1,0 +1,126 @@
+"""Whatever comes late, twice or half done: labels may suffer, what somebody wrote may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentdiff.core.entries import ABSENT, Directory, Entry, File
+from agentdiff.core.events import FileObserved, Selection, SessionEnded
+from agentdiff.core.sessions import TAIL_NS
+from tests.play import Play
+
+PATH = b"f"
+ALL = Selection(everything=True, include_external=True)
+
+
+def text(data: str) -> File:
+    """Returns a file."""
+    return File(data=data.encode())
+
+
+def started(**disk: str) -> Play:
+    """Returns a workspace with one live agent."""
+    play = Play(disk={name.encode(): text(data) for name, data in disk.items()})
+    play.prompt("claude", "s")
+    return play
+
+
+def end(play: Play) -> None:
+    """Ends the session, and waits until its tail is over."""
+    play.handle(SessionEnded(agent="claude", session="s", received_ns=play.tick()))
+    play.now += 2 * TAIL_NS
+
+
+def test_an_old_write_of_ours_never_becomes_a_base() -> None:
+    """What the user did after the review is over is there when the next session starts."""
+    play = started(f="1\n")
+    play.run("claude", "s", {PATH: text("agent\n")})
+    play.decide("reject", ALL)
+    end(play)
+    play.put(PATH, text("1\nby hand\n"))
+    play.cut()
+    play.prompt("claude", "t")
+    play.run("claude", "t", {PATH: text("1\nby hand\nagent\n")})
+    assert play.base(PATH) == text("1\nby hand\n")
+
+
+def test_of_two_saves_only_the_second_was_seen() -> None:
+    """The first is not taken for something that the agent wrote over."""
+    play = started(f="1\n")
+    play.claim(PATH, b"1\n2\n")
+    play.put(PATH, text("1\n2\n"))
+    play.claim(PATH, b"1\n2\n", written=True)
+    play.save(PATH, b"1\n2\n3\n", text("1\n2\n3\n"))
+    play.run("claude", "s", {PATH: text("1\n2\n3\nagent\n")})
+    assert play.base(PATH) == text("1\n2\n3\n")
+
+
+@pytest.mark.parametrize("half", [ABSENT, text(""), text("1\n2")], ids=["gone", "empty", "part"])
+@pytest.mark.parametrize("window", [False, True], ids=["alone", "in a window"])
+def test_a_save_seen_half_done_is_the_users(half: Entry, window: bool) -> None:
+    """Neovim truncates, then writes; who looks in between must not take the lines for lost."""
+    play = started(f="1\n2\n3\n")
+    opened = play.start("claude", "s") if window else None
+    play.claim(PATH, b"1\n2\ntyped\n3\n")
+    for seen in (half, text("1\n2\ntyped\n3\n")):
+        play.put(PATH, seen)
+        play.cut()
+    play.claim(PATH, b"1\n2\ntyped\n3\n", written=True)
+    if opened is not None:
+        play.finish(opened)
+    assert (play.pending(), play.base(PATH)) == ({}, text("1\n2\ntyped\n3\n"))
+
+
+def test_a_job_that_writes_right_after_the_session_is_still_its_work() -> None:
+    """The tail of a session that ended keeps the workspace under review."""
+    play = started(f="1\n")
+    play.run("claude", "s", {b"g": text("x\n")})
+    play.decide("accept", ALL)
+    play.handle(SessionEnded(agent="claude", session="s", received_ns=play.tick()))
+    play.put(PATH, text("late\n"))
+    play.cut()
+    owners = play.ledger.paths[PATH].hunks[0].owners
+    assert [(owner.session, owner.evidence) for owner in owners] == [("s", "late")]
+
+
+def test_a_write_during_our_own_write_is_seen() -> None:
+    """A reading older than our write counts, unless it shows what we replaced."""
+    play = started(f="1\n")
+    play.run("claude", "s", {PATH: text("agent\n")})
+    before = play.tick()
+    play.decide("reject", ALL)
+    play.handle(
+        FileObserved(
+            path=PATH, before=text("agent\n"), after=text("agent\n2\n"), received_ns=before
+        )
+    )
+    assert play.ledger.paths[PATH].cur == text("agent\n2\n")
+
+
+def test_a_reading_of_what_we_replaced_is_history() -> None:
+    """It lay in the queue while we wrote; nothing pends because of it."""
+    play = started(f="1\n")
+    play.run("claude", "s", {PATH: text("agent\n")})
+    before = play.tick()
+    play.decide("reject", ALL)
+    play.handle(
+        FileObserved(path=PATH, before=text("1\n"), after=text("agent\n"), received_ns=before)
+    )
+    assert play.pending() == {}
+
+
+def test_a_directory_where_nothing_was_is_no_change() -> None:
+    """Only what takes the place of something is a change of type."""
+    play = started()
+    play.run("claude", "s", {b"d": text("x\n")})
+    play.run("claude", "s", {b"d": Directory()})
+    assert play.pending() == {}
+
+
+def test_what_is_deleted_makes_room_first() -> None:
+    """A folder that took a file's place is emptied before the file comes back."""
+    play = started(d="x\n")
+    play.run("claude", "s", {b"d": ABSENT})
+    play.run("claude", "s", {b"d/e/f": text("1\n"), b"d/g": text("2\n")})
+    answer = play.decide("reject", ALL)
+    assert answer["written"] == ["d/e/f", "d/g", "d"]

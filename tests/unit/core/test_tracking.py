@@ -1,0 +1,282 @@
+"""Windows, turns and sessions: what opens them, what closes them, and what never raises."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from agentdiff.core.commands import PublishTurnEnd
+from agentdiff.core.entries import File
+from agentdiff.core.events import (
+    AgentEvent,
+    CwdChanged,
+    EditorAttached,
+    FileObserved,
+    Notified,
+    PermissionRequested,
+    PromptSubmitted,
+    SessionEnded,
+    SessionStarted,
+    SubagentStarted,
+    TimePassed,
+    ToolBatchFinished,
+    ToolFinished,
+    ToolStarted,
+    TurnEnded,
+)
+from agentdiff.core.sessions import SILENT_SESSION_NS
+from tests.play import Play, image
+
+WHO = {"agent": "claude", "session": "s"}
+
+
+@pytest.fixture
+def play() -> Play:
+    """A workspace with one file and one session in its first turn."""
+    found = Play(disk={b"f": File(data=b"1\n2\n3\n")})
+    found.prompt("claude", "s", "first", turn="t1")
+    return found
+
+
+def turns(play: Play) -> list[tuple[str, int, str, bool]]:
+    """Returns (id, number, prompt, finished) of every turn."""
+    found = play.ledger.sessions.turns.values()
+    return [(t.id, t.n, t.prompt, t.finished_ns is not None) for t in found]
+
+
+def open_calls(play: Play) -> list[str]:
+    """Returns the ids of the calls whose windows are open."""
+    return [call.opened.tool_call for call in play.ledger.sessions.open_calls()]
+
+
+def outcome(play: Play, name: str) -> str:
+    """Returns how a call ended."""
+    return play.ledger.sessions.by_key["claude", "s"].calls[name].outcome
+
+
+def test_a_prompt_starts_a_turn_and_ends_the_one_before(play: Play) -> None:
+    """Turn numbers count per workspace."""
+    play.prompt("claude", "s", "second", turn="t2")
+    play.prompt("codex", "r", "third")
+    assert turns(play) == [
+        ("t1", 1, "first", True),
+        ("t2", 2, "second", False),
+        ("r:3", 3, "third", False),
+    ]
+
+
+def test_a_prompt_that_is_delivered_twice_is_one_turn(play: Play) -> None:
+    """User and project installs may both fire."""
+    play.prompt("claude", "s", "first", turn="t1")
+    assert turns(play) == [("t1", 1, "first", False)]
+
+
+def test_a_prompt_that_the_agent_wrote_goes_on_with_the_turn(play: Play) -> None:
+    """A task notification is no prompt of the user; its id is another name of the turn."""
+    play.handle(TurnEnded(**WHO, turn="t1", received_ns=play.tick()))
+    play.handle(
+        PromptSubmitted(**WHO, turn="t1b", prompt="task", by_user=False, received_ns=play.tick())
+    )
+    play.handle(
+        ToolStarted(
+            **WHO, turn="t1b", tool_call="c", tool="Bash", scope="tree", received_ns=play.tick()
+        )
+    )
+    assert turns(play) == [("t1", 1, "first", False)]
+    assert play.ledger.sessions.by_key["claude", "s"].calls["c"].opened.turn == "t1"
+
+
+def test_an_unknown_turn_is_made_up(play: Play) -> None:
+    """A call whose prompt was missed belongs to a turn of its own, without a prompt."""
+    play.handle(
+        ToolStarted(
+            **WHO, turn="t9", tool_call="c", tool="Bash", scope="tree", received_ns=play.tick()
+        )
+    )
+    assert turns(play)[1:] == [("t9", 2, "", False)]
+
+
+def test_long_prompts_are_cut(play: Play) -> None:
+    """They are titles here; the agent keeps the text."""
+    play.prompt("claude", "s", "x" * 5000, turn="t2")
+    assert len(turns(play)[1][2]) == 4000
+
+
+def test_calls_that_only_read_open_no_window(play: Play) -> None:
+    """Scope ``none``: nothing can be theirs."""
+    play.handle(
+        ToolStarted(**WHO, tool_call="c", tool="Read", scope="none", received_ns=play.tick())
+    )
+    assert open_calls(play) == []
+
+
+def test_several_windows_are_open_at_once(play: Play) -> None:
+    """Parallel tool calls are normal; each is closed by its own finish."""
+    first, second = play.start("claude", "s"), play.start("claude", "s")
+    play.finish(first)
+    assert open_calls(play) == [second.tool_call]
+
+
+CLOSERS: list[tuple[str, Callable[[Play], AgentEvent]]] = [
+    ("prompt", lambda p: PromptSubmitted(**WHO, turn="t2", received_ns=p.tick())),
+    ("stop", lambda p: TurnEnded(**WHO, received_ns=p.tick())),
+    ("end of the session", lambda p: SessionEnded(**WHO, received_ns=p.tick())),
+    (
+        "end of the batch",
+        lambda p: ToolBatchFinished(**WHO, tool_calls=("claude-1",), received_ns=p.tick()),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "closer"), CLOSERS, ids=[name for name, _ in CLOSERS])
+def test_a_window_without_finish_is_closed_by_what_proves_it_over(
+    play: Play, name: str, closer: Callable[[Play], AgentEvent]
+) -> None:
+    """A missing finish is normal: denied, interrupted and failed calls have none."""
+    play.start("claude", "s")
+    play.handle(closer(play))
+    assert open_calls(play) == []
+
+
+def test_other_sessions_windows_stay_open(play: Play) -> None:
+    """What one session says proves nothing about another."""
+    play.prompt("codex", "r")
+    started = play.start("codex", "r")
+    play.handle(TurnEnded(**WHO, received_ns=play.tick()))
+    assert open_calls(play) == [started.tool_call]
+
+
+def test_a_denied_call_is_told_from_a_finished_one(play: Play) -> None:
+    """Only the end of the batch closes it."""
+    started = play.start("claude", "s")
+    play.handle(
+        ToolBatchFinished(**WHO, tool_calls=(started.tool_call, "no"), received_ns=play.tick())
+    )
+    assert outcome(play, started.tool_call) == "denied"
+
+
+def test_the_end_of_a_turn_is_announced_once(play: Play) -> None:
+    """Stop may be delivered twice."""
+    first = play.handle(TurnEnded(**WHO, received_ns=play.tick()))
+    second = play.handle(TurnEnded(**WHO, received_ns=play.tick()))
+    ended = PublishTurnEnd(agent="claude", session="s", turn="t1")
+    assert (first.count(ended), second.count(ended)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("event", "state"),
+    [
+        (SessionStarted(**WHO), "idle"),
+        (PromptSubmitted(**WHO, turn="t2"), "working"),
+        (PermissionRequested(**WHO), "waiting"),
+        (Notified(**WHO, kind="permission_prompt"), "waiting"),
+        (Notified(**WHO, kind="idle_prompt"), "working"),
+        (SubagentStarted(**WHO, subagent="a"), "working"),
+        (CwdChanged(**WHO, cwd=b"/w/d"), "working"),
+        (TurnEnded(**WHO), "idle"),
+        (SessionEnded(**WHO), "ended"),
+    ],
+)
+def test_the_state_of_a_session_follows_its_events(
+    play: Play, event: AgentEvent, state: str
+) -> None:
+    """An event that proves nothing leaves the state alone."""
+    play.handle(event)
+    assert play.ledger.sessions.by_key["claude", "s"].state == state
+
+
+def test_a_session_that_fell_silent_ends(play: Play) -> None:
+    """A killed agent says no goodbye; its windows close with it."""
+    play.start("claude", "s")
+    play.handle(TimePassed(received_ns=play.now + SILENT_SESSION_NS))
+    assert play.ledger.sessions.by_key["claude", "s"].state == "ended"
+    assert open_calls(play) == []
+    assert image(play.reload()) == image(play.ledger)
+
+
+def history(play: Play) -> list[AgentEvent]:
+    """Returns a turn of two calls, well ordered."""
+    call = {**WHO, "turn": "t1", "tool": "Bash", "scope": "tree"}
+    return [
+        ToolStarted(**call, tool_call="a", received_ns=play.tick()),
+        ToolStarted(**call, tool_call="b", received_ns=play.tick()),
+        ToolFinished(**call, tool_call="a", outcome="ok", received_ns=play.tick()),
+        ToolFinished(
+            **call, tool_call="b", outcome="ok", background_task="j", received_ns=play.tick()
+        ),
+        ToolBatchFinished(**WHO, tool_calls=("a", "b"), received_ns=play.tick()),
+        TurnEnded(**WHO, background=("j",), received_ns=play.tick()),
+        SessionEnded(**WHO, received_ns=play.tick()),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_order_of_events_raises_or_moves_a_base(play: Play, seed: int) -> None:
+    """P13: lost, doubled and shuffled events weaken labels; what is on disk pends all the same."""
+    chance = random.Random(seed)
+    events = [e for e in history(play) * 2 if chance.random() < 0.7]
+    chance.shuffle(events)
+    before = File(data=b"1\n2\n3\n")
+    play.handle(EditorAttached(client="nvim", received_ns=play.tick()))  # under review throughout
+    for n, event in enumerate(events):
+        play.handle(event)
+        after = File(data=b"1\n%d\n3\n" % (n + 4))
+        play.put(b"f", after)
+        play.cut()
+        assert play.base(b"f") == before
+        assert image(play.reload()) == image(play.ledger)
+
+
+def test_a_finish_without_a_start_opens_and_closes_the_call(play: Play) -> None:
+    """The call is in the log, with how it ended."""
+    play.handle(
+        ToolFinished(
+            **WHO, tool_call="c", tool="Bash", outcome="ok", scope="tree", received_ns=play.tick()
+        )
+    )
+    assert (open_calls(play), outcome(play, "c")) == ([], "ok")
+
+
+def test_a_finish_before_its_start_leaves_no_window_open(play: Play) -> None:
+    """A late start must not hold a window that nobody will close."""
+    finished = ToolFinished(
+        **WHO, tool_call="c", tool="Bash", outcome="ok", scope="tree", received_ns=play.tick()
+    )
+    play.handle(finished)
+    play.handle(
+        ToolStarted(**WHO, tool_call="c", tool="Bash", scope="tree", received_ns=play.tick())
+    )
+    assert open_calls(play) == []
+
+
+@pytest.mark.parametrize("kind", ["start", "finish"])
+def test_a_second_delivery_changes_nothing(play: Play, kind: str) -> None:
+    """Delivery is idempotent on (session, tool id, kind)."""
+    started = play.start("claude", "s")
+    if kind == "finish":
+        play.finish(started)
+    before = image(play.ledger)
+    if kind == "start":
+        play.handle(started)
+    else:
+        play.finish(started)
+    assert image(play.ledger) == before
+
+
+def test_paths_are_counted_for_the_call_that_changed_them(play: Play) -> None:
+    """``agentdiff log`` names them, after a restart too."""
+    play.run("claude", "s", {b"f": File(data=b"x"), b"g": File(data=b"y")})
+    (call,) = play.reload().sessions.calls()
+    assert sorted(call.paths) == [b"f", b"g"]
+
+
+def test_an_observation_of_a_path_nobody_named_is_not_counted(play: Play) -> None:
+    """External changes belong to no call."""
+    play.handle(
+        FileObserved(
+            path=b"f", before=play.disk[b"f"], after=File(data=b"x"), received_ns=play.tick()
+        )
+    )
+    assert list(play.ledger.sessions.calls()) == []

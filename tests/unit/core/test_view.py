@@ -1,0 +1,293 @@
+"""View models: 1-based lines, parallel rows, and what each filter shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agentdiff.core import panes, view
+from agentdiff.core.entries import ABSENT, Entry, File, Link
+from agentdiff.core.events import Selection
+from agentdiff.core.sessions import SILENT_SESSION_NS
+from tests.play import Play
+
+F = b"f"
+LINES = [b"%d\n" % n for n in range(1, 10)]
+
+
+def text(**changed: bytes) -> File:
+    """Returns nine numbered lines, some of them replaced by name (`l2` is the second)."""
+    lines = [changed.get(f"l{n}", line) for n, line in enumerate(LINES, start=1)]
+    return File(data=b"".join(lines))
+
+
+def reviewed(before: Entry, after: Entry, path: bytes = F) -> Play:
+    """Returns a workspace in which Claude made `after` of `before`."""
+    play = Play(disk={} if before == ABSENT else {path: before})
+    play.prompt("claude", "s", "rename it", turn="t")
+    play.run("claude", "s", {path: after})
+    return play
+
+
+def review(play: Play, context: int = 3) -> dict[str, Any]:
+    """Returns the review of everything."""
+    states = view.selected(play.ledger, Selection(), external=True)
+    return panes.review(play.ledger, b"/w", states, play.now, context)
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        pytest.param(text(l2=b"two\n"), (2, 1, 2, 1), id="replaced"),
+        pytest.param(text(l2=b"2\nnew\n"), (2, 0, 3, 1), id="added: after old line 2"),
+        pytest.param(text(l2=b""), (2, 1, 1, 0), id="removed: after new line 1"),
+        pytest.param(text(l1=b""), (1, 1, 0, 0), id="removed at the top"),
+        pytest.param(text(l1=b"new\n1\n"), (0, 0, 1, 1), id="added at the top"),
+        pytest.param(text(l9=b"9\nend"), (9, 0, 10, 1), id="added at the end"),
+    ],
+)
+def test_hunks_have_git_line_numbers(after: File, expected: tuple[int, ...]) -> None:
+    """From 1; an empty range names the line before it."""
+    play = reviewed(text(), after)
+    (hunk,) = view.file_json(play.ledger.paths[F])["hunks"]
+    names = ("old_start", "old_lines", "new_start", "new_lines")
+    assert tuple(hunk[name] for name in names) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        (text(), text(l2=b"two\n"), ["text"]),
+        (ABSENT, text(), ["text"]),
+        (text(), ABSENT, ["text"]),
+        (text(), File(data=text().data, mode=0o755), ["mode"]),
+        (text(), File(data=text(l2=b"x\n").data, mode=0o755), ["text", "mode"]),
+        (File(data=b"\0a"), File(data=b"\0b"), ["binary"]),
+        (ABSENT, File(data=b"\0"), ["binary"]),
+        (Link(target=b"a"), Link(target=b"b"), ["link"]),
+        (ABSENT, Link(target=b"a"), ["link"]),
+        (ABSENT, File(data=b""), ["text"]),
+    ],
+)
+def test_changes_name_what_differs(before: Entry, after: Entry, changes: list[str]) -> None:
+    """``text mode link binary``, whatever the status."""
+    assert view.changes(reviewed(before, after).ledger.paths[F]) == changes
+
+
+def test_every_pending_thing_has_an_id() -> None:
+    """Also a mode, a binary and an empty file: one pseudo-hunk each."""
+    play = reviewed(text(), File(data=text(l2=b"x\n").data, mode=0o755))
+    play.run("claude", "s", {b"empty": File(data=b""), b"bin": File(data=b"\0")})
+    files = view.status(play.ledger)["files"]
+    assert {one["path"]: [h["kind"] for h in one["hunks"]] for one in files} == {
+        "bin": ["created"],
+        "empty": ["created"],
+        "f": ["mode", "text"],
+    }
+
+
+def test_totals_are_the_sums_of_the_files() -> None:
+    """Of files, ids and lines."""
+    play = reviewed(text(), text(l2=b"two\n", l8=b""))
+    play.run("claude", "s", {b"new": File(data=b"a\nb\n")})
+    totals = view.status(play.ledger)["totals"]
+    assert totals == {"files": 2, "hunks": 3, "added": 3, "removed": 2}
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (["idle"], "idle"),
+        (["idle", "working"], "working"),
+        (["waiting", "working"], "waiting"),
+        (["ended"], "idle"),
+        ([], "idle"),
+    ],
+)
+def test_the_summary_shows_the_busiest_agent(states: list[str], expected: str) -> None:
+    """Waiting for the user before working before idle; ended ones do not count."""
+    play = Play()
+    for n, state in enumerate(states):
+        play.prompt("claude", f"s{n}")
+        play.ledger.sessions.by_key["claude", f"s{n}"].state = state
+    assert view.summary(play.ledger, play.now)["state"] == expected
+
+
+def test_silent_agents_are_not_in_the_summary() -> None:
+    """A killed one is not shown as working for ever."""
+    play = reviewed(text(), text(l2=b"x\n"))
+    assert view.summary(play.ledger, play.now)["agents"] == ["claude"]
+    assert view.summary(play.ledger, play.now + SILENT_SESSION_NS)["agents"] == []
+
+
+def test_the_log_has_one_entry_per_call() -> None:
+    """With its prompt, its paths and how it ended."""
+    play = reviewed(text(), text(l2=b"x\n"))
+    play.start("claude", "s")
+    names = ("agent", "prompt", "tool", "outcome", "finished")
+    found = [[one[name] for name in names[:4]] for one in view.log(play.ledger)]
+    assert found == [
+        ["claude", "rename it", "Bash", "ok"],
+        ["claude", "rename it", "Bash", "open"],
+    ]
+    assert [one["path"] for one in view.log(play.ledger)[0]["paths"]] == ["f"]
+
+
+@pytest.mark.parametrize(
+    ("selection", "external", "paths"),
+    [
+        (Selection(), True, ["ext", "f", "g/h"]),
+        (Selection(), False, ["f", "g/h"]),
+        (Selection(paths=(b"ext",)), False, ["ext"]),
+        (Selection(paths=(b"g",)), False, ["g/h"]),
+        (Selection(paths=(b"g/",)), False, ["g/h"]),
+        (Selection(paths=(b".",)), True, ["ext", "f", "g/h"]),
+        (Selection(agent="codex"), True, ["g/h"]),
+        (Selection(turn="t"), True, ["f"]),
+        (Selection(session="nobody"), True, []),
+    ],
+)
+def test_filters(selection: Selection, external: bool, paths: list[str]) -> None:
+    """What ``diff`` and ``review`` show; external paths when they are named or wanted."""
+    play = Play(disk={F: text()})
+    play.prompt("claude", "s", turn="t")
+    play.prompt("codex", "r", turn="u")
+    play.put(b"ext", text())
+    play.cut()
+    play.run("claude", "s", {F: text(l2=b"x\n")})
+    play.run("codex", "r", {b"g/h": text()})
+    found = view.selected(play.ledger, selection, external=external)
+    assert [state.path.decode() for state in found] == paths
+
+
+# --- the review buffer ---------------------------------------------------------------------------
+
+
+def test_the_review_is_a_diff_with_rows() -> None:
+    """Lines and rows are parallel; old and new count within the hunk, context in the file."""
+    body = review(reviewed(text(), text(l2=b"two\nmore\n")), context=1)
+    assert body["lines"] == [
+        "modified f  +2 -1",
+        "@@ -1,3 +1,4 @@ claude · turn 1 · Bash",
+        " 1",
+        "-2",
+        "+two",
+        "+more",
+        " 3",
+    ]
+    assert body["rows"] == [
+        ["file", 0, -1, -1, -1],
+        ["hunk", 0, 0, -1, -1],
+        ["context", 0, 0, -1, 1],
+        ["deleted", 0, 0, 0, -1],
+        ["added", 0, 0, -1, 0],
+        ["added", 0, 0, -1, 1],
+        ["context", 0, 0, -1, 4],
+    ]
+    (hunk,) = body["hunks"]
+    assert (hunk["row"], hunk["rows"], hunk["start"], hunk["mixed"]) == (1, 6, 2, False)
+
+
+def test_every_hunk_has_rows_of_its_own() -> None:
+    """Also neighbours whose contexts meet: no row belongs to two."""
+    body = review(reviewed(text(), text(l2=b"two\n", l4=b"four\n")))
+    spans = [(hunk["row"], hunk["row"] + hunk["rows"]) for hunk in body["hunks"]]
+    assert len(spans) == 2
+    assert spans[0][1] <= spans[1][0]
+    for n, (start, end) in enumerate(spans):
+        assert {row[2] for row in body["rows"][start:end]} == {n}
+
+
+def test_a_missing_newline_is_a_row() -> None:
+    """As in any diff."""
+    body = review(reviewed(File(data=b"a\n"), File(data=b"a")))
+    assert [row[0] for row in body["rows"]] == ["file", "hunk", "deleted", "added", "nonl"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        (text(), File(data=text().data, mode=0o755), "mode 0644 → 0755"),
+        (
+            File(data=b"\0a"),
+            File(data=b"\0bc"),
+            "binary: a file of 2 bytes → a file of 3 bytes",
+        ),
+        (ABSENT, File(data=b""), "created: nothing → a file of 0 bytes"),
+        (text(), Link(target=b"t"), "type: a file of 18 bytes → a symbolic link"),
+    ],
+)
+def test_a_whole_change_is_one_row(before: Entry, after: Entry, line: str) -> None:
+    """It says what became of what, and can be decided by it."""
+    body = review(reviewed(before, after))
+    assert [(row[0], row[2]) for row in body["rows"]] == [("file", -1), ("meta", 0)]
+    assert body["lines"][1] == line
+
+
+def test_no_line_of_the_review_breaks_the_buffer() -> None:
+    """Newlines in names, NUL, carriage returns and bad UTF-8 in lines."""
+    odd = File(data=b"a\r\n\xff\x0c\nb" + b"x" * 9000 + b"\0\n")
+    body = review(reviewed(ABSENT, odd, b"new\nline \xff"))
+    assert not any("\n" in line or "\0" in line for line in body["lines"])
+    assert len(body["lines"]) == len(body["rows"])
+    assert "\\n" in body["lines"][0]
+
+
+def test_files_are_told_apart_by_a_blank_row() -> None:
+    """Between two files, not before the first."""
+    play = reviewed(text(), text(l2=b"x\n"))
+    play.run("claude", "s", {b"g": text()})
+    kinds = [row[0] for row in review(play)["rows"]]
+    assert (kinds[0], kinds.count("blank")) == ("file", 1)
+
+
+def test_a_path_without_a_base_wears_a_badge() -> None:
+    """Coverage gaps are never hidden."""
+    play = reviewed(text(), text(l2=b"x\n"))
+    state = play.ledger.paths[F]
+    object.__setattr__(state, "coverage", "oversized: 99 bytes")
+    assert review(play)["lines"][0].endswith("[oversized: 99 bytes]")
+
+
+# --- inline --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("after", "start", "added", "deleted"),
+    [
+        pytest.param(text(l2=b"two\n"), 2, 1, ["2"], id="replaced"),
+        pytest.param(text(l2=b""), 1, 0, ["2"], id="deleted after line 1"),
+        pytest.param(text(l1=b""), 0, 0, ["1"], id="deleted above line 1"),
+        pytest.param(text(l9=b"9\nend"), 10, 1, [], id="added at the end"),
+        pytest.param(File(data=b""), 0, 0, [str(n) for n in range(1, 10)], id="emptied"),
+    ],
+)
+def test_inline_hunks_say_where_they_are_drawn(
+    after: File, start: int, added: int, deleted: list[str]
+) -> None:
+    """1-based first added line; for a deletion the line after which it stood, 0 at the top."""
+    play = reviewed(text(), after)
+    (hunk,) = panes.inline(play.ledger, play.ledger.paths[F])["hunks"]
+    assert (hunk["start"], hunk["added"], hunk["removed"], hunk["deleted"]) == (
+        start,
+        added,
+        len(deleted),
+        deleted,
+    )
+
+
+def test_inline_whole_changes_have_no_lines() -> None:
+    """They are drawn as a sign for the file."""
+    play = reviewed(text(), File(data=text().data, mode=0o755))
+    (hunk,) = panes.inline(play.ledger, play.ledger.paths[F])["hunks"]
+    assert (hunk["kind"], hunk["start"], hunk["deleted"]) == ("mode", 0, [])
+
+
+def test_a_mixed_hunk_says_so() -> None:
+    """Both owners are named."""
+    play = reviewed(text(), text(l2=b"a\n", l3=b"b\n", l4=b"c\n"))
+    saved = text(l2=b"a\n", l3=b"user\n", l4=b"c\n")
+    play.save(F, saved.data, saved)
+    (hunk,) = panes.inline(play.ledger, play.ledger.paths[F])["hunks"]
+    assert (hunk["mixed"], hunk["owner"]) == (True, "claude · turn 1 · Bash, user")

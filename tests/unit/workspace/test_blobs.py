@@ -1,0 +1,173 @@
+"""The blob store keeps exact bytes, heals what it can, and never serves what it cannot prove."""
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from agentdiff.core.entries import EMPTY_OID, git_blob_oid
+from agentdiff.workspace.blobs import FILE_MARK, HEADER_BYTES, BlobStore
+
+CONTENTS = [b"", b"one\n", b"two\r\n\xff\0", b"x" * 70_000, b"AdB1" * 20]
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    """Where a store keeps its pack."""
+    return tmp_path / "blobs"
+
+
+def fill(pack: Path, contents: list[bytes]) -> list[int]:
+    """Stores contents and returns the file's length after each."""
+    store = BlobStore(pack)
+    ends = []
+    for data in contents:
+        store.put(data)
+        ends.append(store.size_bytes)
+    store.close()
+    return ends
+
+
+@pytest.mark.parametrize("data", CONTENTS)
+def test_returns_the_bytes_that_were_put(pack: Path, data: bytes) -> None:
+    """What is put comes back byte for byte under git's blob id."""
+    store = BlobStore(pack)
+    oid = store.put(data)
+    assert (oid, store.get(oid)) == (git_blob_oid(data), data)
+    store.close()
+
+
+def test_reads_what_an_earlier_process_stored(pack: Path) -> None:
+    """Opening rebuilds the index from the records."""
+    fill(pack, CONTENTS)
+    store = BlobStore(pack)
+    assert [store.get(git_blob_oid(data)) for data in CONTENTS] == CONTENTS
+    assert (store.count, store.problems) == (len(CONTENTS), ())
+    store.close()
+
+
+def test_stores_equal_contents_once(pack: Path) -> None:
+    """A second put of the same bytes adds nothing."""
+    store = BlobStore(pack)
+    store.put(b"same")
+    size = store.size_bytes
+    store.put(b"same")
+    assert (store.count, store.size_bytes) == (1, size)
+    store.close()
+
+
+def test_an_unknown_id_is_a_key_error(pack: Path) -> None:
+    """Contents that were never stored are not invented, not even the empty one."""
+    store = BlobStore(pack)
+    assert EMPTY_OID not in store
+    with pytest.raises(KeyError):
+        store.get(EMPTY_OID)
+    store.close()
+
+
+def test_the_pack_is_private(pack: Path) -> None:
+    """Nobody else may read the user's source."""
+    BlobStore(pack).close()
+    assert stat.S_IMODE(pack.stat().st_mode) == 0o600
+
+
+def test_a_torn_tail_is_cut_off_at_every_offset(pack: Path) -> None:
+    """Wherever a crash cuts the file, the whole records before stay and the next put works."""
+    contents = [b"first\n", b"second\n" * 30, b"third"]
+    ends = fill(pack, contents)
+    whole = pack.read_bytes()
+    for length in range(len(whole)):
+        pack.write_bytes(whole[:length])
+        store = BlobStore(pack)
+        kept = [data for data, end in zip(contents, ends, strict=True) if end <= length]
+        assert [data for data in contents if git_blob_oid(data) in store] == kept
+        clean = length in (0, len(FILE_MARK), *ends) or length < len(FILE_MARK)
+        assert bool(store.problems) == (not clean)
+        assert store.get(store.put(contents[-1])) == contents[-1]
+        store.close()
+
+
+def test_a_damaged_record_is_reported_and_never_served(pack: Path) -> None:
+    """Every single flipped byte of a record is noticed, and the records around it stay."""
+    contents = [b"before", b"damaged " * 9, b"after"]
+    ends = fill(pack, contents)
+    whole = pack.read_bytes()
+    for offset in range(ends[0], ends[1]):
+        pack.write_bytes(whole[:offset] + bytes([whole[offset] ^ 0x41]) + whole[offset + 1 :])
+        store = BlobStore(pack)
+        with pytest.raises(KeyError):
+            store.get(git_blob_oid(contents[1]))
+        assert store.problems
+        assert [store.get(git_blob_oid(data)) for data in (b"before", b"after")] == [
+            b"before",
+            b"after",
+        ]
+        store.close()
+
+
+def test_damage_that_is_found_while_reading_is_healed_by_the_next_put(pack: Path) -> None:
+    """A record that rots under an open store is refused, reported, and stored afresh."""
+    store = BlobStore(pack)
+    oid = store.put(b"rotten " * 9)
+    with pack.open("r+b") as file:
+        file.seek(len(FILE_MARK) + HEADER_BYTES + 4)
+        file.write(b"\0\0\0\0")
+    with pytest.raises(KeyError):
+        store.get(oid)
+    assert (oid in store, len(store.problems)) == (False, 1)
+    store.put(b"rotten " * 9)
+    assert store.get(oid) == b"rotten " * 9
+    store.close()
+
+
+def test_a_foreign_file_is_refused_and_left_alone(pack: Path) -> None:
+    """A pack of another format version is not overwritten."""
+    pack.write_bytes(b"adblobs9 something else")
+    with pytest.raises(OSError, match="not a blob pack"):
+        BlobStore(pack)
+    assert pack.read_bytes() == b"adblobs9 something else"
+
+
+def test_threads_store_at_the_same_time(pack: Path) -> None:
+    """Concurrent puts never interleave their records."""
+    store = BlobStore(pack)
+
+    def work(number: int) -> None:
+        for step in range(50):
+            store.put(b"%d " % ((number + step) % 60) * 200)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store.close()
+    again = BlobStore(pack)
+    expected = {b"%d " % number * 200 for number in range(53)}
+    assert {again.get(git_blob_oid(data)) for data in expected} == expected
+    assert (again.count, again.problems) == (53, ())
+    again.close()
+
+
+def test_a_failed_write_leaves_the_store_as_it_was(pack: Path) -> None:
+    """After an error (here: the limit of the file's length) the store serves and stores on."""
+    import resource
+    import signal
+
+    store = BlobStore(pack)
+    store.put(b"small")
+    size = store.size_bytes
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            store.put(os.urandom(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert (store.size_bytes, pack.stat().st_size) == (size, size)
+    assert store.get(store.put(b"next")) == b"next"
+    store.close()

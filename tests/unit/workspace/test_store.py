@@ -1,0 +1,210 @@
+"""The store keeps what it was told, in order, and refuses what it does not know."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from agentdiff.core.codec import SCHEMA
+from agentdiff.core.entries import ABSENT_REF, File, Link, Ref
+from agentdiff.core.owners import USER
+from agentdiff.core.records import PathChanged, Record, SessionChanged, TurnStarted
+from agentdiff.workspace.observations import Known
+from agentdiff.workspace.store import Store, StoreTooNew, root_of
+from agentdiff.workspace.tree import Signature
+
+SIGNATURE = Signature(mtime_ns=1, ctime_ns=2, size=3, ino=4, mode=0o100644, kind="file")
+WHO = {"agent": "claude", "session": "s"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the store is."""
+    return tmp_path / "ws"
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[Store]:
+    """A fresh store."""
+    made = Store(folder, b"/w")
+    yield made
+    made.close()
+
+
+def reopened(folder: Path, what: str) -> object:
+    """Returns what another process reads from the file."""
+    with closing(Store(folder, b"/w")) as other:
+        return list(other.records()) if what == "records" else other.seen()
+
+
+def changed(path: bytes, at_ns: int) -> Record:
+    """Returns a change of a path."""
+    return PathChanged(
+        path=path, before=ABSENT_REF, after=ABSENT_REF, owner=USER, state=None, at_ns=at_ns
+    )
+
+
+RECORDS: list[Record] = [
+    SessionChanged(**WHO, state="idle", at_ns=1, cwd=b"/w \xff"),
+    TurnStarted(**WHO, turn="t", n=1, prompt="p", at_ns=2),
+    changed(b"\xff", 3),
+]
+
+
+def test_records_come_back_in_order(store: Store, folder: Path) -> None:
+    """With their sequence numbers."""
+    for seq, record in enumerate(RECORDS, start=1):
+        store.append(seq, record)
+    store.commit()
+    assert reopened(folder, "records") == list(enumerate(RECORDS, start=1))
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_what_is_not_committed_is_not_there(store: Store, folder: Path, durable: bool) -> None:
+    """A transaction is all or nothing; a durable commit takes all that ran before."""
+    store.append(1, RECORDS[0])
+    assert reopened_without_waiting(folder) == 0
+    store.commit(durable=durable)
+    assert reopened_without_waiting(folder) == 1
+
+
+def reopened_without_waiting(folder: Path) -> int:
+    """Returns how many records a reader sees."""
+    with closing(sqlite3.connect(folder / "state.sqlite3")) as database:
+        return int(database.execute("SELECT count(*) FROM log").fetchone()[0])
+
+
+def test_a_commit_of_nothing_is_harmless(store: Store) -> None:
+    """Twice, durable or not."""
+    store.commit()
+    store.commit(durable=True)
+    assert list(store.records()) == []
+
+
+def test_closing_commits(folder: Path) -> None:
+    """What was told last is kept."""
+    with closing(Store(folder, b"/w")) as store:
+        store.append(1, RECORDS[0])
+    assert reopened(folder, "records") == [(1, RECORDS[0])]
+
+
+def test_a_sequence_number_is_used_once(store: Store) -> None:
+    """Two records cannot claim the same place."""
+    store.append(1, RECORDS[0])
+    with pytest.raises(sqlite3.IntegrityError):
+        store.append(1, RECORDS[1])
+
+
+def test_changes_since_a_record_are_changes_only(store: Store) -> None:
+    """Sessions and turns are no content, and the record itself is before."""
+    for seq, record in enumerate([*RECORDS, changed(b"later", 9)], start=1):
+        store.append(seq, record)
+    assert list(store.changes_since(0)) == [RECORDS[2], changed(b"later", 9)]
+    assert list(store.changes_since(3)) == [changed(b"later", 9)]
+
+
+def test_an_unpopulated_workspace_has_seen_nothing(store: Store) -> None:
+    """None, not an empty table: the first cut has to populate."""
+    assert store.seen() is None
+    store.learn([(b"f", ABSENT_REF, None)])
+    assert store.seen() is None
+
+
+@pytest.mark.parametrize(
+    ("ref", "signature"),
+    [
+        (File(data=b"x", mode=0o755).ref(), SIGNATURE),
+        (Link(target=b"\xff").ref(), SIGNATURE),
+        (ABSENT_REF, None),
+        (Ref(kind="other", note="oversized: 9 bytes", oid="9-1"), None),
+    ],
+)
+def test_what_was_seen_comes_back(
+    store: Store, folder: Path, ref: Ref, signature: Signature | None
+) -> None:
+    """Content and signature, for paths of any bytes."""
+    store.learn([(b"d/\xff\n", ref, signature)], populated=True)
+    store.commit()
+    assert reopened(folder, "seen") == {b"d/\xff\n": Known(ref=ref, signature=signature)}
+
+
+def test_the_last_sighting_counts(store: Store) -> None:
+    """One row per path."""
+    store.learn([(b"f", ABSENT_REF, None)], populated=True)
+    store.learn([(b"f", File(data=b"").ref(), SIGNATURE)])
+    assert store.seen() == {b"f": Known(ref=File(data=b"").ref(), signature=SIGNATURE)}
+
+
+def test_an_empty_workspace_is_populated_too(store: Store) -> None:
+    """Seen once, and nothing there."""
+    store.learn([], populated=True)
+    assert store.seen() == {}
+
+
+def test_the_file_is_private(store: Store, folder: Path) -> None:
+    """0600 in a folder of 0700: it names prompts."""
+    assert (folder.stat().st_mode & 0o777, store.path.stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def test_the_folder_tells_whose_it_is(folder: Path) -> None:
+    """Whatever the bytes of the root, and without writing to it."""
+    with closing(Store(folder, b"/w \xff")):
+        pass
+    assert root_of(folder) == b"/w \xff"
+
+
+@pytest.mark.parametrize("content", [None, b"something else entirely\n" * 99])
+def test_a_folder_that_is_nobodys_says_so(folder: Path, content: bytes | None) -> None:
+    """No state in it, or something that is no state."""
+    folder.mkdir()
+    if content is not None:
+        (folder / "state.sqlite3").write_bytes(content)
+    assert root_of(folder) is None
+
+
+def test_what_is_forgotten_is_not_there(store: Store) -> None:
+    """The tracker finds it anew, should it come back."""
+    store.learn([(b"f", ABSENT_REF, None), (b"g", ABSENT_REF, None)], populated=True)
+    store.learn([], [b"f"])
+    assert store.seen() == {b"g": Known(ref=ABSENT_REF)}
+
+
+def test_a_newer_schema_is_refused_and_left_alone(folder: Path) -> None:
+    """The message names the file and the remedy."""
+    Store(folder, b"/w").close()
+    newer = str(SCHEMA + 1)
+    with closing(sqlite3.connect(folder / "state.sqlite3")) as database, database:
+        database.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (newer,))
+    with pytest.raises(StoreTooNew, match="upgrade agentdiff"):
+        Store(folder, b"/w")
+    with closing(sqlite3.connect(folder / "state.sqlite3")) as database:
+        assert database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() == (
+            newer,
+        )
+
+
+def test_a_file_that_is_no_database_is_an_error(folder: Path) -> None:
+    """It is not replaced: somebody's data may be in it."""
+    folder.mkdir()
+    (folder / "state.sqlite3").write_bytes(b"something else entirely\n" * 99)
+    with pytest.raises(sqlite3.Error):
+        Store(folder, b"/w")
+    assert (folder / "state.sqlite3").read_bytes().startswith(b"something else")
+
+
+def test_a_process_that_dies_loses_only_what_it_had_not_committed(folder: Path) -> None:
+    """Any prefix of commits is a consistent state."""
+    child = os.fork()
+    if child == 0:
+        store = Store(folder, b"/w")
+        store.append(1, RECORDS[0])
+        store.commit()
+        store.append(2, RECORDS[1])
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert reopened(folder, "records") == [(1, RECORDS[0])]
