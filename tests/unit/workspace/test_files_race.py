@@ -1,4 +1,8 @@
-"""Another process writes at any moment around our replacement: its bytes are never lost unseen."""
+"""Another process writes at any moment around our replacement: its bytes are never lost unseen.
+
+A program that keeps the file open for longer than we wait is the one exception, and `weak` says so.
+On a machine under load that happens to the writer of this test, now and then.
+"""
 
 import os
 import subprocess
@@ -8,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agentdiff.core.entries import ABSENT, Entry, File
-from agentdiff.workspace.files import Root, read_entry, write_entry
+from agentdiff.workspace.files import Root, Written, read_entry, write_entry
 
 TRIALS = 100
 BEFORE = File(data=b"before\n", mode=0o644)
@@ -44,7 +48,7 @@ while order := os.read(0, 1):
 @pytest.mark.parametrize("write", [OURS, ABSENT], ids=["replace", "delete"])
 @pytest.mark.parametrize("how", ["rewrite", "append", "rename_over"])
 def test_no_unseen_write_is_lost(tmp_path: Path, how: str, write: Entry) -> None:
-    """After both are done the other's bytes are on disk, whoever came first."""
+    """After both are done the other's bytes are on disk, whoever came first, unless `weak` says so."""
     root = Root(os.fsencode(tmp_path))
     path = tmp_path / "x"
     writer = subprocess.Popen(
@@ -55,17 +59,23 @@ def test_no_unseen_write_is_lost(tmp_path: Path, how: str, write: Entry) -> None
     )
     assert writer.stdin is not None
     assert writer.stdout is not None
+    strong = 0
     try:
         for trial in range(TRIALS):
             path.write_bytes(BEFORE.data)
             path.chmod(BEFORE.mode)
             writer.stdin.write(bytes([trial * 7 % 250]))
-            write_entry(root, b"x", expect=BEFORE, write=write)
+            outcome = write_entry(root, b"x", expect=BEFORE, write=write)
             assert writer.stdout.read(1) == b"."
+            assert set(os.listdir(tmp_path)) <= {"x"}
+            if isinstance(outcome, Written) and outcome.weak:
+                path.unlink(missing_ok=True)
+                continue
+            strong += 1
             found = read_entry(root, b"x", max_bytes=1 << 20)
             assert isinstance(found, File)
             assert found.data.endswith(b"theirs\n")
-            assert os.listdir(tmp_path) == ["x"]
+        assert strong > TRIALS // 2
     finally:
         writer.kill()
         writer.communicate()
