@@ -48,7 +48,7 @@ while order := os.read(0, 1):
 @pytest.mark.parametrize("write", [OURS, ABSENT], ids=["replace", "delete"])
 @pytest.mark.parametrize("how", ["rewrite", "append", "rename_over"])
 def test_no_unseen_write_is_lost(tmp_path: Path, how: str, write: Entry) -> None:
-    """After both are done the other's bytes are on disk, whoever came first, unless `weak` says so."""
+    """After both are done the other's bytes are on disk, or `weak` says that they may not be."""
     root = Root(os.fsencode(tmp_path))
     path = tmp_path / "x"
     writer = subprocess.Popen(
