@@ -49,10 +49,10 @@ unit: $(DEV) ## unit tests, property tests (fast profile), golden tests
 test-nvim: $(if $(NVIM_BIN),test-nvim-own,$(SERIES:%=test-nvim-%)) ## tests in a real Neovim 0.10 and 0.12, or only in $NVIM_BIN
 
 test-nvim-own: $(DEV)
-	$(PYTEST) -n 2 tests/nvim
+	$(PYTEST) -n 4 tests/nvim
 
 test-nvim-%: $(DEV)
-	nvim=$$($(PY) tools/fetch_nvim.py $*) && NVIM_BIN=$$nvim $(PYTEST) -n 2 tests/nvim
+	nvim=$$($(PY) tools/fetch_nvim.py $*) && NVIM_BIN=$$nvim $(PYTEST) -n 4 tests/nvim
 
 e2e-smoke: $(DEV) ## the pinned Claude Code through the whole road, the shortest way
 	@$(PY) tools/fetch_agents.py claude-code

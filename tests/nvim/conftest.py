@@ -11,16 +11,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pynvim
 import pytest
-from nvim_driver import CHECKOUT, DEADLINE_S, Editor, wait_for
+from nvim_driver import CHECKOUT, Editor, wait_for
 from scripted_agent import Agent
 
 from agentdiff.daemon.launch import ensure_running
+from agentdiff.daemon.lifecycle import holder
 from agentdiff.locations import Locations
 
 NVIM = os.environ.get("NVIM_BIN") or str(CHECKOUT / ".cache/nvim/0.12/nvim")
@@ -45,15 +45,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def stop_daemon(lock: Path) -> None:
-    """Ends the daemon whose pid is in the lock file, and waits until it is gone."""
-    with contextlib.suppress(OSError, ValueError):
-        pid = int(lock.read_text().split()[0])
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + DEADLINE_S
-        while time.monotonic() < deadline:
-            os.kill(pid, 0)
-            time.sleep(0.01)
-        os.kill(pid, signal.SIGKILL)
+    """Ends the daemon that holds the lock file, and waits until it has let go of it."""
+    # Not until its process is gone: init may take a second to reap an orphan.
+    daemon = holder(lock)
+    if daemon is not None:
+        os.kill(daemon.pid, signal.SIGTERM)
+        wait_for(lambda: holder(lock) != daemon, "the daemon's end")
 
 
 def attach(socket: str) -> pynvim.Nvim | None:
