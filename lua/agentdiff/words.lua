@@ -55,11 +55,8 @@ function M.compare(old, new)
   end
   local a, a_starts = split(old)
   local b, b_starts = split(new)
-  local hunks = diff(
-    table.concat(a, '\n') .. '\n',
-    table.concat(b, '\n') .. '\n',
-    { result_type = 'indices' }
-  ) --[[@as integer[][] ]]
+  local hunks =
+    diff(table.concat(a, '\n') .. '\n', table.concat(b, '\n') .. '\n', { result_type = 'indices' }) --[[@as integer[][] ]]
   local old_spans, new_spans = {}, {}
   local changed = 0
   for _, hunk in ipairs(hunks) do
