@@ -35,7 +35,10 @@ class Agent:
     program: str
 
 
-AGENTS = {"claude-code": Agent(package="@anthropic-ai/claude-code", program="claude")}
+AGENTS = {
+    "claude-code": Agent(package="@anthropic-ai/claude-code", program="claude"),
+    "codex": Agent(package="@openai/codex", program="codex"),
+}
 
 
 class FetchError(Exception):

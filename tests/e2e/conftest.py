@@ -32,6 +32,12 @@ def claude() -> Path:
 
 
 @pytest.fixture(scope="session")
+def codex() -> Path:
+    """The pinned Codex, from the checkout's cache or from npm."""
+    return _fetched("fetch_agents.py", "codex")
+
+
+@pytest.fixture(scope="session")
 def nvim() -> Path:
     """$NVIM_BIN, else the Neovim on PATH, else the newest series that the checkout fetches."""
     return (

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from agentdiff.core.chunks import Chunk
 from agentdiff.core.entries import Entry
 from agentdiff.core.pathstate import PathState
 
@@ -32,6 +33,7 @@ class Target:
         new_text: replacement (``edit``) or whole new content (``write``), else None.
         replace_all: whether every occurrence of `old_text` is replaced.
         move_to: absolute destination of a ``move``.
+        chunks: what a Codex patch changes in the file (``edit`` or ``move``), else empty.
     """
 
     path: bytes
@@ -40,6 +42,7 @@ class Target:
     new_text: bytes | None = None
     replace_all: bool = False
     move_to: bytes | None = None
+    chunks: tuple[Chunk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

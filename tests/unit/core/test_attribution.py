@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentdiff.core.attribution import announced, resolve
+from agentdiff.core.chunks import Chunk
 from agentdiff.core.entries import ABSENT, Entry, File, Link
 from agentdiff.core.events import Target
 from agentdiff.core.owners import EXTERNAL
@@ -126,6 +127,18 @@ def test_nothing_that_fits_is_never_the_user() -> None:
             Target(path=b"f", action="edit", old_text=b"", new_text=b"new"),
             None,
             id="empty old text in a file",
+        ),
+        pytest.param(
+            BEFORE,
+            Target(path=b"f", action="edit", chunks=(Chunk(old=(b"one two one ",), new=(b"x",)),)),
+            File(data=b"x\n"),
+            id="a patch, as tolerantly as Codex",
+        ),
+        pytest.param(
+            BEFORE,
+            Target(path=b"f", action="edit", chunks=(Chunk(old=(b"gone",)),)),
+            None,
+            id="a patch that does not fit",
         ),
         pytest.param(
             Link(target=b"t"),
