@@ -174,7 +174,12 @@ def _add_manage_arguments(subs: Mapping[str, argparse.ArgumentParser]) -> None:
     """Adds the arguments of ``install``, ``uninstall``, ``doctor`` and ``purge``."""
     for name in ("install", "uninstall"):
         sub = subs[name]
-        sub.add_argument("agent", metavar="AGENT", help="claude")
+        sub.add_argument(
+            "agent",
+            metavar="AGENT",
+            nargs="?" if name == "install" else None,
+            help="its name, such as claude; `install --detect` lists them",
+        )
         sub.add_argument(
             "--scope",
             choices=("user", "project", "local"),
@@ -182,6 +187,9 @@ def _add_manage_arguments(subs: Mapping[str, argparse.ArgumentParser]) -> None:
             help="whose configuration (default: user)",
         )
         sub.add_argument("--dry-run", action="store_true", help="show the change, write nothing")
+    subs["install"].add_argument(
+        "--detect", action="store_true", help="list the agents of this machine, change nothing"
+    )
     subs["doctor"].add_argument(
         "--need-daemon", action="store_true", help="fail (4) when no daemon runs"
     )

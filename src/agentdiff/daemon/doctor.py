@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 from agentdiff import __version__
 from agentdiff.config import Config
-from agentdiff.install import registry
+from agentdiff.install import status
 from agentdiff.locations import Locations
 from agentdiff.workspace.roots import find_root
 
@@ -225,7 +225,7 @@ def _agent_checks(
 ) -> Iterator[Check]:
     """The hooks of each agent."""
     workspace = None if cwd is None else Path(os.fsdecode(find_root(os.fsencode(cwd), ())))
-    for state in registry.status(workspace, locations, environ):
+    for state in status.status(workspace, locations, environ):
         yield Check(
             id=f"agent.{state.agent}",
             level=state.level,

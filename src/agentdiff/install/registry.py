@@ -1,28 +1,40 @@
-"""Installs, uninstalls and inspects the hooks of an agent.
+"""Installs and uninstalls the hooks of an agent.
 
-Owns the order of the steps: plan on bytes, show the difference, and only then write the hook
-client, the record of what was found, a backup, and last the settings, each atomically.  An agent's
-own module says which file and which edits.
+Owns the table of agents and the order of the steps: plan on bytes, show the difference, and only
+then write the hook client, the record of what was found, backups, and last the settings, each
+atomically.  An agent's own module says which files and which edits.
 """
 
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from agentdiff.errors import MalformedPayload
 from agentdiff.install import claude, files, hook_client, record
-from agentdiff.install.jsonsplice import Document
 from agentdiff.install.jsontree import JsonSyntaxError
+from agentdiff.install.part import Agent, Inspection, Part, Site, Trust
 from agentdiff.install.record import Found
 from agentdiff.locations import Locations
 
-Level: TypeAlias = Literal["ok", "warn", "error"]
+AGENTS: Final[Mapping[str, Agent]] = {agent.name: agent for agent in (claude.AGENT,)}
 
-AGENTS: Final = {claude.NAME: claude}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """One settings file of an installation.
+
+    Attributes:
+        path: symbolic links resolved.
+        diff: unified diff, empty when the file stays as it is.
+    """
+
+    path: Path
+    diff: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,47 +42,41 @@ class Result:
     """What an installation or its opposite did, or would do.
 
     Attributes:
-        changed: whether the settings or the hook client differ from before.
-        path: the settings file, symbolic links resolved.
-        diff: unified diff of the settings, empty when they stay as they are.
+        changed: whether settings or the hook client differ from before.
+        edited: the settings files, the one with the hooks first.
         warnings: what keeps the hooks from running, for people.
+        trust: what the agent thinks of the hooks, None where that is no question.
     """
 
     changed: bool
-    path: Path
-    diff: str = ""
+    edited: tuple[Edited, ...]
     warnings: tuple[str, ...] = ()
+    trust: Trust | None = None
 
+    @property
+    def path(self) -> Path:
+        """The settings file with the hooks."""
+        return self.edited[0].path
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstalledState:
-    """How an agent is connected.
-
-    Attributes:
-        agent: its name.
-        level: ``error`` when hooks are installed that cannot work, ``warn`` when they are
-            incomplete, disabled or absent.
-        detail: what was found, for people.
-        remedy: what to do, empty when nothing needs doing.
-        scopes: where hooks of ours are.
-    """
-
-    agent: str
-    level: Level
-    detail: str
-    remedy: str = ""
-    scopes: tuple[str, ...] = ()
+    @property
+    def diff(self) -> str:
+        """The differences of all files."""
+        return "".join(edited.diff for edited in self.edited)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """An edit that is worked out and not yet made."""
+    """An edit of one file that is worked out and not yet made."""
 
     path: Path
     old: bytes | None
     new: bytes | None
-    found: Found | None = None
+    found: Found
     warnings: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        return self.old != self.new
 
 
 def install(
@@ -99,18 +105,20 @@ def install(
         OSError: a file cannot be read or written.
     """
     entries = record.load(locations)
-    path = _settings(agent, scope, workspace, environ)
-    plan = _plan_install(agent, scope, path, locations, entries.get(path))
+    known, site = named(agent), _site(scope, workspace, locations, environ)
+    plans = [_plan_install(known, part, site, entries) for part in known.parts_of(scope)]
     perl = hook_client.find_perl(environ.get("PATH", os.defpath))
     client = hook_client.render(locations, hook_client.interpreter(), perl)
-    changed = plan.old != plan.new or files.read(locations.hook_client) != client
+    changed = files.read(locations.hook_client) != client
     if not dry_run:
         locations.prepare()
         hook_client.install_hook_client(locations, hook_client.interpreter(), perl=perl)
-        if plan.found is not None and plan.old != plan.new:
-            record.save(locations, {**entries, path: plan.found})
-        _apply(plan, locations)
-    return _result(plan, changed)
+        entries |= {plan.path: plan.found for plan in plans if plan.changes}
+        if any(plan.changes for plan in plans):
+            record.save(locations, entries)
+        for plan in plans:
+            _apply(plan, locations)
+    return _result(known, site, plans, changed=changed)
 
 
 def uninstall(
@@ -138,101 +146,105 @@ def uninstall(
         OSError: as `install`.
     """
     entries = record.load(locations)
-    path = _settings(agent, scope, workspace, environ)
-    found = entries.pop(path, None)
-    plan = _plan_uninstall(agent, scope, path, found)
+    known, site = named(agent), _site(scope, workspace, locations, environ)
+    plans = [_plan_uninstall(known, part, site, entries) for part in known.parts_of(scope)]
     if not dry_run:
-        _apply(plan, locations, found.folders if found else ())
-        if found is not None:
-            record.save(locations, entries)
-        if not entries and not any(
-            _inspect(name, None, locations, environ).present for name in AGENTS
-        ):
+        for plan in plans:
+            recorded = entries.pop(plan.path, None)
+            _apply(plan, locations, recorded.folders if recorded else ())
+            if recorded is not None:
+                record.save(locations, entries)
+        if not entries and not _in_use(locations, environ):
             hook_client.remove_hook_client(locations)
-    return _result(plan, plan.old != plan.new)
+    return _result(known, site, plans)
 
 
-def status(
-    workspace: Path | None, locations: Locations, environ: Mapping[str, str]
-) -> tuple[InstalledState, ...]:
-    """Returns how each agent is connected; changes nothing.
+def named(agent: str) -> Agent:
+    """Returns the agent of this name.
 
-    Args:
-        workspace: root whose project and local settings count as well, None for none.
-        locations: whose hook client, socket and state.
-        environ: where the agents' settings are looked for.
+    Raises:
+        MalformedPayload: there is none; the message lists those that there are.
     """
-    return tuple(_status(agent, workspace, locations, environ) for agent in AGENTS)
-
-
-def _settings(agent: str, scope: str, workspace: Path | None, environ: Mapping[str, str]) -> Path:
-    """Returns the settings file, links resolved: they are written through, not replaced."""
-    module = AGENTS.get(agent)
-    if module is None:
+    if agent not in AGENTS:
         raise MalformedPayload(f"unknown agent {agent!r}, known are: {', '.join(sorted(AGENTS))}")
-    if scope not in module.SCOPES:
-        raise MalformedPayload(f"unknown scope {scope!r}, known are: {', '.join(module.SCOPES)}")
-    return Path(os.path.realpath(module.settings_file(scope, workspace, environ)))
+    return AGENTS[agent]
 
 
-def _document(path: Path, data: bytes) -> Document:
-    try:
-        return Document(data)
-    except JsonSyntaxError as error:
-        place = f"{path}:{error.line}:{error.column}"
-        raise MalformedPayload(f"is not JSON: {error.reason}", field=place) from error
+def place_of(part: Part, site: Site) -> Path:
+    """Returns the settings file, links resolved: they are written through, not replaced.
+
+    Raises:
+        MalformedPayload: the scope needs a workspace, or there is no home folder.
+    """
+    return Path(os.path.realpath(part.path(site)))
 
 
-def _plan_install(
-    agent: str, scope: str, path: Path, locations: Locations, earlier: Found | None
-) -> _Plan:
-    """Works out what `install` would do; pure but for reading the settings."""
-    module = AGENTS[agent]
+def inspect(agent: Agent, part: Part, site: Site) -> Inspection:
+    """Returns what the settings file on disk says of us; changes nothing.
+
+    Raises:
+        MalformedPayload: it is not what the agent accepts.
+        OSError: it cannot be read.
+    """
+    path = place_of(part, site)
+    with _Explained(agent, path):
+        return part.inspect(files.read(path) or b"", site)
+
+
+class _Explained:
+    """Turns what a part finds wrong with a file into an error that names the file and the place."""
+
+    def __init__(self, agent: Agent, path: Path) -> None:
+        self._agent = agent
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, JsonSyntaxError):
+            place = f"{self._path}:{error.line}:{error.column}"
+            raise MalformedPayload(f"is not JSON: {error.reason}", field=place) from error
+        if isinstance(error, tomllib.TOMLDecodeError):
+            raise MalformedPayload(f"is not TOML: {error}", field=str(self._path)) from error
+        if isinstance(error, TypeError):
+            reason = f"{error}, which {self._agent.name} needs it to be"
+            raise MalformedPayload(reason, field=str(self._path)) from error
+
+
+def _site(
+    scope: str, workspace: Path | None, locations: Locations, environ: Mapping[str, str]
+) -> Site:
+    return Site(scope=scope, workspace=workspace, locations=locations, environ=environ)
+
+
+def _plan_install(agent: Agent, part: Part, site: Site, entries: Mapping[Path, Found]) -> _Plan:
+    """Works out what `install` would do to one file; pure but for reading it."""
+    path = place_of(part, site)
     old = files.read(path)
-    document = _document(path, old or b"")
-    found = Found(agent=agent, scope=scope, created=old is None, blank=document.blank)
+    found = Found(agent=agent.name, scope=site.scope, created=old is None)
     found.folders = files.missing_folders(path)
-    try:
-        if earlier is not None and not document.blank and module.is_present(document):
-            found = earlier
-        if document.blank:
-            document.begin()
-        found.kept |= module.add(document, module.handler(scope, locations))
-    except TypeError as error:
-        raise MalformedPayload(f"{error}, which {agent} needs it to be", field=str(path)) from error
-    new = document.to_bytes()
-    if old is None:
-        new += b"\n"
-    return _Plan(
-        path=path, old=old, new=new, found=found, warnings=_warnings(agent, path, document)
-    )
+    with _Explained(agent, path):
+        if path in entries and part.inspect(old or b"", site).present:
+            found = entries[path]
+        new = part.installed(old, site, found)
+        warnings = part.inspect(new or b"", site).warnings
+    return _Plan(path=path, old=old, new=new, found=found, warnings=warnings)
 
 
-def _plan_uninstall(agent: str, scope: str, path: Path, found: Found | None) -> _Plan:
-    """Works out what `uninstall` would do; pure but for reading the settings."""
-    module = AGENTS[agent]
+def _plan_uninstall(agent: Agent, part: Part, site: Site, entries: Mapping[Path, Found]) -> _Plan:
+    """Works out what `uninstall` would do to one file; pure but for reading it."""
+    path = place_of(part, site)
     old = files.read(path)
+    found = entries.get(path) or Found(agent=agent.name, scope=site.scope)
     if old is None:
-        return _Plan(path=path, old=None, new=None)
-    document = _document(path, old)
-    if document.blank:
-        return _Plan(path=path, old=old, new=old)
-    found = found or Found(agent=agent, scope=scope)
-    try:
-        ours = module.is_present(document)
-        module.remove(document, found.kept)
-    except TypeError as error:
-        raise MalformedPayload(f"{error}, which {agent} needs it to be", field=str(path)) from error
-    if ours and not document.root.children:
-        if found.created:
-            return _Plan(path=path, old=old, new=None)
-        if found.blank:
-            document.end()
-    return _Plan(path=path, old=old, new=document.to_bytes())
+        return _Plan(path=path, old=None, new=None, found=found)
+    with _Explained(agent, path):
+        return _Plan(path=path, old=old, new=part.removed(old, found), found=found)
 
 
 def _apply(plan: _Plan, locations: Locations, folders: tuple[Path, ...] = ()) -> None:
-    if plan.old == plan.new:
+    if not plan.changes:
         return
     if plan.old is not None:
         files.back_up(locations.state / "backups", plan.path, plan.old)
@@ -242,69 +254,30 @@ def _apply(plan: _Plan, locations: Locations, folders: tuple[Path, ...] = ()) ->
         files.replace(plan.path, plan.old, plan.new)
 
 
-def _result(plan: _Plan, changed: bool) -> Result:
-    diff = files.unified_diff(plan.path, plan.old, plan.new)
-    return Result(changed=changed, path=plan.path, diff=diff, warnings=plan.warnings)
-
-
-def _warnings(agent: str, path: Path, document: Document) -> tuple[str, ...]:
-    return tuple(f"{path}: {warning}" for warning in AGENTS[agent].warnings(document))
-
-
-@dataclass(slots=True, kw_only=True)
-class _Findings:
-    """What the settings of all scopes hold."""
-
-    present: list[str] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
-
-
-def _status(
-    agent: str, workspace: Path | None, locations: Locations, environ: Mapping[str, str]
-) -> InstalledState:
-    """Judges what is in the settings, and the hook client."""
-    found = _inspect(agent, workspace, locations, environ)
-    scope = (found.stale or found.present or ["user"])[0]
-    again = f"agentdiff install {agent} --scope {scope}"
-    detail = f"installed for {', '.join(found.present)}" if found.present else "not installed"
-    level: Level = "warn"
-    remedy = again
-    if found.present and not os.access(locations.hook_client, os.X_OK):
-        level = "error"
-        detail += f", but {locations.hook_client} is missing or cannot be run"
-    elif found.stale:
-        detail += f"; out of date for {', '.join(found.stale)}"
-    elif found.present:
-        level = "warn" if found.troubles else "ok"
-        remedy = ""
-    return InstalledState(
-        agent=agent,
-        level=level,
-        detail="; ".join([detail, *found.troubles]),
-        remedy=remedy,
-        scopes=tuple(found.present),
+def _result(agent: Agent, site: Site, plans: list[_Plan], *, changed: bool = False) -> Result:
+    contents = {plan.path: plan.new or b"" for plan in plans}
+    return Result(
+        changed=changed or any(plan.changes for plan in plans),
+        edited=tuple(
+            Edited(path=plan.path, diff=files.unified_diff(plan.path, plan.old, plan.new))
+            for plan in plans
+        ),
+        warnings=tuple(f"{plan.path}: {warning}" for plan in plans for warning in plan.warnings),
+        trust=agent.trust(contents, site),
     )
 
 
-def _inspect(
-    agent: str, workspace: Path | None, locations: Locations, environ: Mapping[str, str]
-) -> _Findings:
-    """Reads the settings of every scope; what cannot be read is a trouble, not an error."""
-    module = AGENTS[agent]
-    found = _Findings()
-    for scope in module.SCOPES if workspace is not None else ("user",):
-        try:
-            path = _settings(agent, scope, workspace, environ)
-            document = _document(path, files.read(path) or b"")
-            if document.blank or not module.is_present(document):
-                continue
-            found.present.append(scope)
-            if not module.is_current(document, module.handler(scope, locations)):
-                found.stale.append(scope)
-            found.troubles += _warnings(agent, path, document)
-        except (MalformedPayload, TypeError) as error:
-            found.troubles.append(str(error))
-        except OSError as error:
-            found.troubles.append(f"{error.filename}: {error.strerror}")
-    return found
+def _in_use(locations: Locations, environ: Mapping[str, str]) -> bool:
+    """Tells whether the user's settings of any agent run the hook client.
+
+    Settings that cannot be read keep it: a hook without a client may fail its agent.
+    """
+    site = _site("user", None, locations, environ)
+    for agent in AGENTS.values():
+        for part in agent.parts_of("user"):
+            try:
+                if part.main and inspect(agent, part, site).present:
+                    return True
+            except (MalformedPayload, OSError):
+                return True
+    return False

@@ -90,3 +90,23 @@ def test_unknown_agent_is_a_usage_error(
     """An agent that nobody knows is a mistake on the command line."""
     assert command_line.main([what, "clod"]) == 2
     assert "unknown agent 'clod' (known: claude)" in capsys.readouterr().err
+
+
+def test_detect_lists_what_is_there(
+    settings: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each known agent is either shown with its place and state, or named as missing."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert command_line.main(["install", "--detect", "--json"]) == 0
+    found = {one["agent"]: one for one in json.loads(capsys.readouterr().out)}
+    home = str(settings.parent)
+    assert (found["claude"]["found"], found["claude"]["home"]) == (True, home)
+    assert command_line.main(["install", "--detect"]) == 0
+    (line,) = (one for one in capsys.readouterr().out.splitlines() if one.startswith("claude"))
+    assert line.split() == ["claude", "Claude", "Code", "not", "installed", home]
+
+
+@pytest.mark.parametrize("words", [["install"], ["install", "claude", "--detect"]])
+def test_detect_and_a_name_exclude_each_other(settings: Path, words: list[str]) -> None:
+    """One of the two says what is meant."""
+    assert command_line.main(words) == 2

@@ -1,20 +1,25 @@
 """A home folder to install into."""
 
-import os
 from pathlib import Path
 
-from agentdiff.install import registry
+from agentdiff.install import registry, status
+from agentdiff.install.part import Site
 from agentdiff.install.registry import Result
 from agentdiff.locations import Locations
+
+SETTINGS = {"claude": ".claude/settings.json"}
+"""The file with the hooks in the user's home, by agent."""
 
 
 class Home:
     """A home folder with nothing in it but what a test puts there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, agent: str = "claude") -> None:
         self.folder = folder
-        self.environ = {"HOME": str(folder), "PATH": os.environ["PATH"]}
-        self.settings = folder / ".claude" / "settings.json"
+        self.agent = agent
+        # Without the agents that this machine may have.
+        self.environ = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+        self.settings = folder / SETTINGS[agent]
         self.locations = Locations.from_env(self.environ)
 
     def write(self, data: bytes) -> None:
@@ -25,19 +30,29 @@ class Home:
     def install(self, scope: str = "user", *, dry_run: bool = False) -> Result:
         """Installs for a scope; the workspace is the folder ``ws``."""
         return registry.install(
-            "claude", scope, self.folder / "ws", self.locations, self.environ, dry_run
+            self.agent, scope, self.folder / "ws", self.locations, self.environ, dry_run
         )
 
     def uninstall(self, scope: str = "user", *, dry_run: bool = False) -> Result:
         """Takes the installation for a scope back."""
         return registry.uninstall(
-            "claude", scope, self.folder / "ws", self.locations, self.environ, dry_run
+            self.agent, scope, self.folder / "ws", self.locations, self.environ, dry_run
         )
 
-    def status(self) -> registry.InstalledState:
-        """Returns what ``doctor`` would say of Claude Code."""
-        (state,) = registry.status(self.folder / "ws", self.locations, self.environ)
+    def status(self) -> status.InstalledState:
+        """Returns what ``doctor`` would say of the agent."""
+        states = status.status(self.folder / "ws", self.locations, self.environ)
+        (state,) = (state for state in states if state.agent == self.agent)
         return state
+
+    def site(self, scope: str = "user") -> Site:
+        """Returns what an installation for a scope may name."""
+        return Site(
+            scope=scope,
+            workspace=self.folder / "ws",
+            locations=self.locations,
+            environ=self.environ,
+        )
 
     def tree(self) -> set[str]:
         """Returns every path in the home folder."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agentdiff.install import claude, hook_client
+from agentdiff.install.part import Site
 from agentdiff.locations import Locations
 
 
@@ -58,10 +59,10 @@ def test_the_client_can_be_run_by_everybody_and_is_written_once(locations: Locat
 def test_an_upgrade_changes_the_content_and_not_the_place(locations: Locations) -> None:
     """Another interpreter means other content at the same path: settings stay as they are."""
     hook_client.install_hook_client(locations, "/old", perl="/usr/bin/perl")
-    hook = claude.handler("user", locations)
+    hook = claude.handler(_site("user", locations))
     changed = hook_client.install_hook_client(locations, "/new", perl="/usr/bin/perl")
     assert (changed, b"'/new'" in locations.hook_client.read_bytes()) == (True, True)
-    assert claude.handler("user", locations) == hook
+    assert claude.handler(_site("user", locations)) == hook
 
 
 def test_where_no_interpreter_fits_the_shell_hands_over(
@@ -91,8 +92,12 @@ def test_perl_is_found_on_the_path_when_the_system_has_none(
     assert (hook_client.find_perl(":".join(folders)), hook_client.find_perl("")) == (found, None)
 
 
+def _site(scope: str, locations: Locations) -> Site:
+    return Site(scope=scope, workspace=None, locations=locations, environ={})
+
+
 def _run_project_hook(locations: Locations, **environ: str) -> tuple[int, bytes]:
-    hook = claude.handler("project", locations)
+    hook = claude.handler(_site("project", locations))
     assert isinstance(hook["args"], list)
     done = subprocess.run(
         [str(hook["command"]), *hook["args"]],

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from install_home import Home
 
-from agentdiff.install import claude
+from agentdiff.install.claude import EVENTS, HOOKS
 from agentdiff.install.jsonsplice import Document
 
 
@@ -28,7 +28,7 @@ FEWER = hypothesis_settings(max_examples=hypothesis_settings.default.max_example
 
 GROUP = {"matcher": "Edit", "hooks": [{"type": "command", "command": "notify \"$X\" 'é'"}]}
 SPACE = st.sampled_from(["", " ", "\n", "\r\n", "\t", "\n\n  "])
-HOOKS = st.dictionaries(
+FOREIGN = st.dictionaries(
     st.sampled_from(["PreToolUse", "Stop", "SessionEnd", "FutureEvent"]),
     st.lists(st.just(GROUP), max_size=2),
 )
@@ -50,7 +50,7 @@ def settings(draw: st.DrawFn) -> bytes:
         return (bom + draw(SPACE)).encode()
     document: dict[str, Any] = draw(OTHERS)
     if draw(st.booleans()):
-        document["hooks"] = draw(HOOKS)
+        document["hooks"] = draw(FOREIGN)
         document = dict(draw(st.permutations(list(document.items()))))
     layout = draw(
         st.sampled_from(
@@ -99,10 +99,10 @@ def test_installing_adds_one_group_per_event_and_nothing_else(data: bytes) -> No
     """What the settings meant they still mean; each event has our group behind those of others."""
     document = _document(data)
     expected = _load(document.to_bytes())
-    for event in claude.EVENTS:
+    for event in EVENTS:
         groups = expected.setdefault("hooks", {}).setdefault(event, [])
         groups.append({"matcher": "", "hooks": [HOOK]})
-    claude.add(document, HOOK)
+    HOOKS.add(document, HOOK)
     assert _load(document.to_bytes()) == expected
 
 
@@ -111,9 +111,9 @@ def test_installing_adds_one_group_per_event_and_nothing_else(data: bytes) -> No
 def test_installing_again_changes_nothing(data: bytes) -> None:
     """The second installation finds everything in place."""
     document = _document(data)
-    claude.add(document, HOOK)
+    HOOKS.add(document, HOOK)
     installed = document.to_bytes()
-    kept = claude.add(document, HOOK)
+    kept = HOOKS.add(document, HOOK)
     assert (document.to_bytes(), kept) == (installed, {})
 
 
@@ -125,13 +125,13 @@ def test_what_somebody_added_meanwhile_survives(
     """A key and a hook that came after us stay when we go, even if the file was laid out anew."""
     document = _document(data)
     before = _load(document.to_bytes())
-    kept = claude.add(document, HOOK)
+    kept = HOOKS.add(document, HOOK)
     changed = _load(document.to_bytes())
     stop = changed["hooks"]["Stop"]
     stop.insert(0 if at_front else len(stop), GROUP)
     changed = {"added": 1, **changed} if at_front else {**changed, "added": 1}
     document = Document(json.dumps(changed, indent=indent).encode())
-    claude.remove(document, kept)
+    HOOKS.remove(document, kept)
     stop = before.setdefault("hooks", {}).setdefault("Stop", [])
     stop.insert(0 if at_front else len(stop), GROUP)
     left = _load(document.to_bytes())

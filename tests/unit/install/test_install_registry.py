@@ -10,7 +10,7 @@ import pytest
 from install_home import Home
 
 from agentdiff.errors import MalformedPayload
-from agentdiff.install import claude, registry
+from agentdiff.install import claude, registry, status
 
 GROUP = {"matcher": "Edit", "hooks": [{"type": "command", "command": "notify"}]}
 
@@ -87,7 +87,7 @@ def test_an_outdated_installation_is_updated_in_place(home: Home) -> None:
     home.settings.write_bytes(moved.replace(b'"PreToolUse"', b'"PreviousEvent"'))
     home.install()
     hooks = _load(home.settings.read_bytes())["hooks"]
-    ours = {"matcher": "", "hooks": [claude.handler("user", home.locations)]}
+    ours = {"matcher": "", "hooks": [claude.handler(home.site())]}
     assert hooks == {**{event: [ours] for event in claude.EVENTS}, "Stop": [GROUP, ours]}
 
 
@@ -251,7 +251,7 @@ def test_switches_that_disable_hooks_are_pointed_out(home: Home, switch: str) ->
     ("agent", "scope", "error"),
     [
         ("clude", "user", "unknown agent 'clude', known are: claude"),
-        ("claude", "world", "unknown scope 'world', known are: user, project, local"),
+        ("claude", "world", "claude has no scope 'world', known are: user, project, local"),
         ("claude", "local", "the scope local needs a workspace"),
     ],
 )
@@ -264,11 +264,35 @@ def test_wrong_words_are_named(home: Home, agent: str, scope: str, error: str) -
 
 def test_without_an_installation_status_says_how(home: Home) -> None:
     """Absent hooks are a warning with the command that installs them."""
+    home.settings.parent.mkdir()
     state = home.status()
     assert (state.level, state.detail, state.remedy) == (
         "warn",
-        "not installed",
+        f"not installed, and {home.settings.parent} is there",
         "agentdiff install claude --scope user",
+    )
+
+
+def test_an_agent_that_is_not_there_needs_nothing(home: Home) -> None:
+    """Nobody is asked to connect an agent that this machine does not have."""
+    state = home.status()
+    assert (state.level, state.detail, state.remedy) == ("ok", "not on this machine", "")
+
+
+def test_an_agent_is_detected_by_its_program_or_its_folder(home: Home) -> None:
+    """On PATH, used before, or installed: each is a sign."""
+    program = home.folder / "bin" / "claude"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    home.environ["PATH"] += f":{program.parent}"
+    detected = {one.agent: one for one in status.detect(None, home.locations, home.environ)}
+    claude_there = detected["claude"]
+    home.install()
+    detected = {one.agent: one for one in status.detect(None, home.locations, home.environ)}
+    assert (claude_there.program, claude_there.home, claude_there.scopes) == (program, None, ())
+    assert (detected["claude"].home, detected["claude"].scopes) == (
+        home.settings.parent,
+        ("user",),
     )
 
 
