@@ -1,0 +1,104 @@
+"""What a scripted model says: the vocabulary of the scenarios.
+
+Owns `Call`, `Step`, `Track`, `Scenario` and the ids of calls.  Must not know how any model API puts
+it (`e2e.dialects`), nor agentdiff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+MAIN = "main"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One tool call that the model asks for.
+
+    Attributes:
+        tool: the tool's name (``Edit``, ``Write``, ``Bash``, ``Agent``…).
+        input: the tool's arguments.
+        touches: workspace paths whose pending change this call is answerable for in the end: the
+            truth that the attribution is checked against.  A change that a later call overwrote is
+            not listed.
+        evidence: how sure agentdiff may be of that: one of these, and of nothing else.
+    """
+
+    tool: str
+    input: Mapping[str, object]
+    touches: tuple[bytes, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One assistant message.  Several calls are parallel calls; no call ends the turn.
+
+    Attributes:
+        gate: name of a gate; the answer waits until the test releases it.  The tools of the step
+            before are over by then, with their hooks.
+    """
+
+    calls: tuple[Call, ...] = ()
+    text: str = ""
+    gate: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """The steps of a subagent, chosen when its first prompt contains `match`."""
+
+    match: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """All that the model says in one turn: the main conversation and one track for each subagent.
+
+    Attributes:
+        start: how many messages the model has said in earlier turns of the session.
+    """
+
+    steps: tuple[Step, ...]
+    tracks: tuple[Track, ...] = ()
+    start: int = 0
+
+    @property
+    def end(self) -> int:
+        """The `start` of the next turn: after the last step the model says once that it is done."""
+        return self.start + len(self.steps) + 1
+
+    def pick(self, first_text: str, index: int) -> tuple[str, Step]:
+        """Returns (name of the track, step) for a conversation's `index`-th message (0-based)."""
+        track, steps, index = MAIN, self.steps, index - self.start
+        for candidate in self.tracks:
+            if candidate.match in first_text:
+                track, steps, index = candidate.match, candidate.steps, index + self.start
+        return track, steps[index] if 0 <= index < len(steps) else Step(text="done")
+
+    def calls(self) -> Iterator[ScriptedCall]:
+        """Yields every call, subagents included."""
+        for track, start, steps in (
+            (MAIN, self.start, self.steps),
+            *((track.match, 0, track.steps) for track in self.tracks),
+        ):
+            for index, step in enumerate(steps, start):
+                for number, call in enumerate(step.calls):
+                    identity = call_id(track, index, number)
+                    yield ScriptedCall(id=identity, call=call, subagent=track != MAIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptedCall:
+    """A call with the id that the model gives it; `subagent` says whether a subagent makes it."""
+
+    id: str
+    call: Call
+    subagent: bool
+
+
+def call_id(track: str, step: int, number: int) -> str:
+    """Returns the id of the `number`-th call of a step (0-based); the same on every replay."""
+    return f"toolu_{''.join(filter(str.isalnum, track))}_{step:02d}_{number}"
