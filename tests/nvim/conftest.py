@@ -1,6 +1,8 @@
 """A real Neovim per test, alone in its own folders.
 
 ``NVIM_BIN`` chooses the Neovim: one per run, so that the suite is run once per supported version.
+A daemon takes longest to start, so tests share one, each in a workspace of its own; a test that
+asks for ``home`` has folders and daemon for itself.
 """
 
 from __future__ import annotations
@@ -26,22 +28,49 @@ from agentdiff.locations import Locations
 NVIM = os.environ.get("NVIM_BIN") or str(CHECKOUT / ".cache/nvim/0.12/nvim")
 
 
+def make_home(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Folders of a user who has nothing; a short one for sockets; no daemon is left behind."""
+    folder.mkdir()
+    runtime = Path(tempfile.mkdtemp(prefix="ad-", dir="/tmp"))
+    enter_home(folder, runtime, patch)
+    yield folder
+    stop_daemon(folder / "state" / "agentdiff" / "daemon.lock")
+    shutil.rmtree(runtime, ignore_errors=True)
+
+
+def enter_home(folder: Path, runtime: Path, patch: pytest.MonkeyPatch) -> None:
+    """Sets the environment of that user."""
+    for name in ("STATE", "CONFIG", "DATA", "CACHE"):
+        patch.setenv(f"XDG_{name}_HOME", str(folder / name.lower()))
+    patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    patch.setenv("HOME", str(folder))
+    patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for name in ("NVIM", "NVIM_LISTEN_ADDRESS", "VIMRUNTIME", "PYTHONPATH"):
+        patch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Folders of a user who has nothing; a short one for sockets; no daemon is left behind."""
-    home = tmp_path / "home"
-    home.mkdir()
-    runtime = Path(tempfile.mkdtemp(prefix="ad-", dir="/tmp"))
-    for name in ("STATE", "CONFIG", "DATA", "CACHE"):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    for name in ("NVIM", "NVIM_LISTEN_ADDRESS", "VIMRUNTIME", "PYTHONPATH"):
-        monkeypatch.delenv(name, raising=False)
-    yield home
-    stop_daemon(home / "state" / "agentdiff" / "daemon.lock")
-    shutil.rmtree(runtime, ignore_errors=True)
+    """A user of this test's own."""
+    yield from make_home(tmp_path / "home", monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """The user whose daemon most tests share: home, and runtime folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in make_home(tmp_path_factory.mktemp("user") / "home", patch):
+            yield folder, Path(os.environ["XDG_RUNTIME_DIR"])
+
+
+@pytest.fixture
+def user(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folders of the test's user: its own when it asks for ``home``."""
+    if "home" in request.fixturenames:
+        return Path(request.getfixturevalue("home"))
+    folder, runtime = request.getfixturevalue("shared_home")
+    enter_home(folder, runtime, monkeypatch)
+    return Path(folder)
 
 
 def stop_daemon(lock: Path) -> None:
@@ -62,22 +91,22 @@ def attach(socket: str) -> pynvim.Nvim | None:
 
 
 @pytest.fixture
-def spawn(home: Path) -> Iterator[Callable[..., Editor]]:
+def spawn(user: Path, tmp_path: Path) -> Iterator[Callable[..., Editor]]:
     """Starts Neovims; all of them are gone afterwards."""
     started: list[tuple[subprocess.Popen[bytes], Editor]] = []
-    runtime = os.environ["XDG_RUNTIME_DIR"]
+    sockets = Path(tempfile.mkdtemp(prefix="ad-", dir="/tmp"))
 
     def start(
         *arguments: str, cwd: Path | None = None, config: str = "", clean: bool = True
     ) -> Editor:
-        socket = f"{runtime}/nvim{len(started)}"
+        socket = f"{sockets}/nvim{len(started)}"
         argv = [NVIM, *["--clean"] * clean, "-i", "NONE", "-n", "--headless", "--listen", socket]
         argv += ["--cmd", f"set rtp^={CHECKOUT} noswapfile lines=40 columns=100"]
         if config:
             argv += ["--cmd", config]
         process = subprocess.Popen(
             [*argv, *arguments],
-            cwd=cwd or home,
+            cwd=cwd or tmp_path,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -96,6 +125,7 @@ def spawn(home: Path) -> Iterator[Callable[..., Editor]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    shutil.rmtree(sockets, ignore_errors=True)
 
 
 @pytest.fixture
@@ -121,8 +151,8 @@ def workspace(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def agent(home: Path, workspace: Path) -> Agent:
-    """A session of an agent in the workspace, on a daemon of its own."""
+def agent(user: Path, workspace: Path) -> Agent:
+    """A session of an agent in the workspace."""
     ensure_running(Locations.from_env(os.environ))
     return Agent(workspace)
 

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +23,9 @@ from agentdiff.locations import Locations
 class Agent:
     """One session of Claude Code in a workspace; starting it sends SessionStart and a prompt."""
 
-    def __init__(self, workspace: Path, session: str = "s1") -> None:
+    def __init__(self, workspace: Path, session: str = "") -> None:
         self.workspace = workspace
+        session = session or f"session-{uuid.uuid4().hex}"
         self._ids = itertools.count(1)
         self._common = {
             "session_id": session,
