@@ -1,4 +1,4 @@
-"""One scenario: what is there before, and a function that makes the real Claude Code act on it.
+"""One scenario: what is there before, and a function that makes a real agent act on it.
 
 Owns the shape only; ``cases_*.py`` hold the scenarios.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from e2e.driver import said
 from e2e.model_server import Scenario, Step
 from e2e.rig import Rig, Turn
 
@@ -29,7 +30,7 @@ class Case:
 
 
 def played(rig: Rig, *steps: Step) -> tuple[Turn, ...]:
-    """Makes Claude Code play these steps as one turn without a stop, and returns that turn."""
-    with rig.run_claude(Scenario(steps=steps)) as run:
+    """Makes the agent play these steps as one turn without a stop, and returns that turn."""
+    with rig.run(Scenario(steps=said(*steps))) as run:
         pass
     return (run.turn,)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from e2e.agent_claude import ClaudeCode
 from e2e.case import Case, played
+from e2e.driver import quoted, step, steps
+from e2e.model_server import Call
 from e2e.rig import Rig, Turn
-from e2e.script import bash, edit, quoted, read, step, steps, write
 
 _TOOL_NAMES = (
     b"with space.txt",
@@ -34,12 +36,13 @@ _SHELL_NAMES = (
 
 
 def _names_tools(rig: Rig) -> tuple[Turn, ...]:
-    ws, calls = rig.workspace, []
+    ws, agent = rig.workspace, rig.agent
+    calls: list[Call | None] = []
     for path in _TOOL_NAMES:
         calls += [
-            read(ws, path),
-            edit(ws, path, "two\n", "TWO\n"),
-            write(ws, b"made/" + path, "new\n"),
+            agent.read(ws, path),
+            agent.edit(ws, path, "two\n", "TWO\n"),
+            agent.write(ws, b"made/" + path, "new\n"),
         ]
     return played(rig, *steps(*calls))
 
@@ -52,6 +55,7 @@ NAMES_TOOLS = Case(
 
 
 def _names_shell(rig: Rig) -> tuple[Turn, ...]:
+    agent = rig.agent
     changed = [b"changed/" + name for name in _SHELL_NAMES]
     removed = [b"removed/" + name for name in _SHELL_NAMES]
     created = [b"created/" + name for name in _SHELL_NAMES]
@@ -59,9 +63,9 @@ def _names_shell(rig: Rig) -> tuple[Turn, ...]:
     return played(
         rig,
         *steps(
-            bash("\n".join(f"echo more >> {quoted(path)}" for path in changed), *changed),
-            bash("\n".join(f"rm {quoted(path)}" for path in removed), *removed),
-            bash(
+            agent.bash("\n".join(f"echo more >> {quoted(path)}" for path in changed), *changed),
+            agent.bash("\n".join(f"rm {quoted(path)}" for path in removed), *removed),
+            agent.bash(
                 "\n".join(
                     [f"mkdir -p {quoted(folder)}" for folder in folders]
                     + [f"printf 'new\\n' > {quoted(path)}" for path in created]
@@ -95,27 +99,23 @@ _TEXTS: Mapping[bytes, bytes] = {
 
 
 def _bytes(rig: Rig) -> tuple[Turn, ...]:
-    ws = rig.workspace
+    agent = rig.agent
     return played(
         rig,
-        step(bash("LC_ALL=C sed -i 's/two/TWO/' *.txt", *_TEXTS)),
-        step(bash("printf '\\nthree' >> grows.log", b"grows.log")),
-        step(bash("echo >> gains-eol.log", b"gains-eol.log")),
-        step(bash("truncate -s -1 loses-eol.log", b"loses-eol.log")),
-        step(bash("rm empty; : > made-empty", b"empty", b"made-empty")),
-        step(bash(": > emptied; echo x > filled", b"emptied", b"filled")),
-        step(bash("printf '\\000\\377' >> changed.bin", b"changed.bin")),
+        step(agent.bash("LC_ALL=C sed -i 's/two/TWO/' *.txt", *_TEXTS)),
+        step(agent.bash("printf '\\nthree' >> grows.log", b"grows.log")),
+        step(agent.bash("echo >> gains-eol.log", b"gains-eol.log")),
+        step(agent.bash("truncate -s -1 loses-eol.log", b"loses-eol.log")),
+        step(agent.bash("rm empty; : > made-empty", b"empty", b"made-empty")),
+        step(agent.bash(": > emptied; echo x > filled", b"emptied", b"filled")),
+        step(agent.bash("printf '\\000\\377' >> changed.bin", b"changed.bin")),
         step(
-            bash("rm removed.bin; head -c 700 changed.bin > made.bin", b"removed.bin", b"made.bin")
+            agent.bash(
+                "rm removed.bin; head -c 700 changed.bin > made.bin", b"removed.bin", b"made.bin"
+            )
         ),
-        step(bash("printf 'now \\000 binary\\n' > becomes.bin", b"becomes.bin")),
-        step(bash("echo text > was.bin", b"was.bin")),
-        step(read(ws, b"edit-crlf.c"), read(ws, b"edit-bom.c"), read(ws, b"edit-no-eol.c")),
-        step(
-            edit(ws, b"edit-crlf.c", "two", "TWO\nand more", verbatim=False),
-            edit(ws, b"edit-bom.c", "one", "ONE"),
-            edit(ws, b"edit-no-eol.c", "two", "TWO"),
-        ),
+        step(agent.bash("printf 'now \\000 binary\\n' > becomes.bin", b"becomes.bin")),
+        step(agent.bash("echo text > was.bin", b"was.bin")),
     )
 
 
@@ -133,26 +133,50 @@ BYTES = Case(
         b"removed.bin": _BINARY[::-1],
         b"becomes.bin": b"text\n",
         b"was.bin": b"\0binary\n",
-        b"edit-crlf.c": b"one\r\ntwo\r\nthree\r\n",
-        b"edit-bom.c": b"\xef\xbb\xbfone\ntwo\n",
-        b"edit-no-eol.c": b"one\ntwo",
     },
     play=_bytes,
 )
 
 
+def _edit_bytes(rig: Rig) -> tuple[Turn, ...]:
+    """Edits of parts of lines, which only some agents have."""
+    ws, agent = rig.workspace, rig.agent
+    assert isinstance(agent, ClaudeCode)
+    return played(
+        rig,
+        step(agent.read(ws, b"crlf.c"), agent.read(ws, b"bom.c"), agent.read(ws, b"no-eol.c")),
+        step(
+            agent.edit(ws, b"crlf.c", "two", "TWO\nand more", verbatim=False),
+            agent.edit(ws, b"bom.c", "one", "ONE"),
+            agent.edit(ws, b"no-eol.c", "two", "TWO"),
+        ),
+    )
+
+
+EDIT_BYTES = Case(
+    name="bytes, edit tools",
+    baseline={
+        b"crlf.c": b"one\r\ntwo\r\nthree\r\n",
+        b"bom.c": b"\xef\xbb\xbfone\ntwo\n",
+        b"no-eol.c": b"one\ntwo",
+    },
+    play=_edit_bytes,
+)
+
+
 def _modes(rig: Rig) -> tuple[Turn, ...]:
+    agent = rig.agent
     return played(
         rig,
         *steps(
-            bash("chmod +x plain.sh", b"plain.sh"),
-            bash("chmod -x tool.sh", b"tool.sh"),
-            bash("echo more >> both.sh; chmod +x both.sh", b"both.sh"),
-            bash("echo '#!/bin/sh' > made.sh; chmod 755 made.sh", b"made.sh"),
-            bash("rm removed.sh secret.txt", b"removed.sh", b"secret.txt"),
-            bash("echo more >> private.txt", b"private.txt"),
-            bash("chmod +x empty", b"empty"),
-            bash("chmod +x back.sh; chmod -x back.sh"),
+            agent.bash("chmod +x plain.sh", b"plain.sh"),
+            agent.bash("chmod -x tool.sh", b"tool.sh"),
+            agent.bash("echo more >> both.sh; chmod +x both.sh", b"both.sh"),
+            agent.bash("echo '#!/bin/sh' > made.sh; chmod 755 made.sh", b"made.sh"),
+            agent.bash("rm removed.sh secret.txt", b"removed.sh", b"secret.txt"),
+            agent.bash("echo more >> private.txt", b"private.txt"),
+            agent.bash("chmod +x empty", b"empty"),
+            agent.bash("chmod +x back.sh; chmod -x back.sh"),
         ),
     )
 
@@ -172,4 +196,4 @@ MODES = Case(
     play=_modes,
 )
 
-CASES = (NAMES_TOOLS, NAMES_SHELL, BYTES, MODES)
+CASES = (NAMES_TOOLS, NAMES_SHELL, BYTES, EDIT_BYTES, MODES)

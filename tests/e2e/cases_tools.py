@@ -5,32 +5,35 @@ Must not check anything: `e2e.claims` does.
 
 from __future__ import annotations
 
-import uuid
-
+from e2e.agent_claude import ClaudeCode
 from e2e.case import TEN, Case, played
+from e2e.driver import said, step, steps
 from e2e.model_server import ModelServer, Scenario, Step
 from e2e.rig import PROMPT, Rig, Turn
-from e2e.script import bash, edit, read, step, steps, subagent, write
 from e2e.terminal import Terminal
 
 
 def _mix(rig: Rig) -> tuple[Turn, ...]:
     """Edit, Write and Bash, and a background job that writes after its hook was answered."""
-    ws, late, written = rig.workspace, rig.barrier("late"), rig.barrier("written")
+    ws, agent, late, written = rig.workspace, rig.agent, rig.barrier("late"), rig.barrier("written")
     job = f"{late.bash}; echo late > late.txt; {written.bash_signal}"
     scenario = Scenario(
-        steps=(
-            step(read(ws, b"a.txt")),
+        steps=said(
+            step(agent.read(ws, b"a.txt")),
             step(
-                edit(ws, b"a.txt", "line 2\n", "line two\nand a half\n"),
-                write(ws, b"n.txt", "n\n"),
+                agent.edit(ws, b"a.txt", "line 2\n", "line two\nand a half\n"),
+                agent.write(ws, b"n.txt", "n\n"),
             ),
-            step(bash("sed -i 's/line 9/line nine/' a.txt && rm gone.txt", b"a.txt", b"gone.txt")),
-            step(bash(job, b"late.txt", background=True)),
+            step(
+                agent.bash(
+                    "sed -i 's/line 9/line nine/' a.txt && rm gone.txt", b"a.txt", b"gone.txt"
+                )
+            ),
+            step(agent.bash(job, b"late.txt", background=True)),
             Step(text="waits", gate="after the job's hook"),
         )
     )
-    with rig.run_claude(scenario) as run:
+    with rig.run(scenario) as run:
         gate = run.gate("after the job's hook")
         gate.wait_reached()
         late.wait_reached()
@@ -44,18 +47,18 @@ MIX = Case(name="mix", baseline={b"a.txt": TEN, b"gone.txt": b"gone\n"}, play=_m
 
 
 def _edit_tools(rig: Rig) -> tuple[Turn, ...]:
-    ws = rig.workspace
+    ws, agent = rig.workspace, rig.agent
     return played(
         rig,
         *steps(
-            read(ws, b"a.txt"),
-            edit(ws, b"a.txt", "line 2\n", "line two\n"),
-            edit(ws, b"a.txt", "line 10\n", ""),
-            write(ws, b"new.txt", "one\ntwo\n"),
-            write(ws, b"deep/er/new.txt", "no newline at the end"),
-            read(ws, b"over.txt"),
-            write(ws, b"over.txt", "one\nTWO\nthree\nfour\n"),
-            edit(ws, b"new.txt", "two\n", "TWO\n"),
+            agent.read(ws, b"a.txt"),
+            agent.edit(ws, b"a.txt", "line 2\n", "line two\n"),
+            agent.edit(ws, b"a.txt", "line 10\n", ""),
+            agent.write(ws, b"new.txt", "one\ntwo\n"),
+            agent.write(ws, b"deep/er/new.txt", "no newline at the end"),
+            agent.read(ws, b"over.txt"),
+            agent.write(ws, b"over.txt", "one\nTWO\nthree\nfour\n"),
+            agent.edit(ws, b"new.txt", "two\n", "TWO\n"),
         ),
     )
 
@@ -68,43 +71,47 @@ EDIT_TOOLS = Case(
 
 
 def _parallel(rig: Rig) -> tuple[Turn, ...]:
-    ws = rig.workspace
+    ws, agent = rig.workspace, rig.agent
     calls = (
-        edit(ws, b"a.txt", "line 2\n", "line two\n"),
-        edit(ws, b"b.txt", "line 5\n", "line five\n"),
-        edit(ws, b"a.txt", "line 8\n", "line eight\n"),
-        write(ws, b"c.txt", "c\n"),
-        bash("echo d > d.txt; echo eleven >> b.txt", b"d.txt", b"b.txt"),
+        agent.edit(ws, b"a.txt", "line 2\n", "line two\n"),
+        agent.edit(ws, b"b.txt", "line 5\n", "line five\n"),
+        agent.edit(ws, b"a.txt", "line 8\n", "line eight\n"),
+        agent.write(ws, b"c.txt", "c\n"),
+        agent.bash("echo d > d.txt; echo eleven >> b.txt", b"d.txt", b"b.txt"),
     )
-    return played(rig, step(read(ws, b"a.txt"), read(ws, b"b.txt")), step(*calls))
+    return played(rig, step(agent.read(ws, b"a.txt"), agent.read(ws, b"b.txt")), step(*calls))
 
 
 PARALLEL = Case(name="parallel", baseline={b"a.txt": TEN, b"b.txt": TEN}, play=_parallel)
 
 
 def _subagents(rig: Rig) -> tuple[Turn, ...]:
-    ws = rig.workspace
-    first, first_track = subagent(
+    ws, agent = rig.workspace, rig.agent
+    first, first_track = agent.subagent(
         "ALPHA",
-        step(read(ws, b"a.txt")),
-        step(edit(ws, b"a.txt", "line 2\n", "line two\n")),
-        step(write(ws, b"alpha.txt", "alpha\n")),
+        *steps(
+            agent.read(ws, b"a.txt"),
+            agent.edit(ws, b"a.txt", "line 2\n", "line two\n"),
+            agent.write(ws, b"alpha.txt", "alpha\n"),
+        ),
     )
-    second, second_track = subagent(
+    second, second_track = agent.subagent(
         "BETA",
-        step(write(ws, b"beta.txt", "beta\n")),
-        step(read(ws, b"b.txt")),
-        step(edit(ws, b"b.txt", "line 3\n", "")),
+        *steps(
+            agent.write(ws, b"beta.txt", "beta\n"),
+            agent.read(ws, b"b.txt"),
+            agent.edit(ws, b"b.txt", "line 3\n", ""),
+        ),
     )
     scenario = Scenario(
-        steps=(
+        steps=said(
             step(first, second),
-            step(read(ws, b"a.txt")),
-            step(edit(ws, b"a.txt", "line 9\n", "line nine\n")),
+            step(agent.read(ws, b"a.txt")),
+            step(agent.edit(ws, b"a.txt", "line 9\n", "line nine\n")),
         ),
         tracks=(first_track, second_track),
     )
-    with rig.run_claude(scenario) as run:
+    with rig.run(scenario) as run:
         pass
     return (run.turn,)
 
@@ -113,18 +120,23 @@ SUBAGENTS = Case(name="subagents", baseline={b"a.txt": TEN, b"b.txt": TEN}, play
 
 
 def _shell(rig: Rig) -> tuple[Turn, ...]:
+    agent = rig.agent
     heredoc = "cat > here.txt <<'EOF'\nhere $HOME\n\ndoc\nEOF"
     return played(
         rig,
         *steps(
-            bash("sed -i 's/line 3/line three/' sed.txt", b"sed.txt"),
-            bash("rm rm.txt", b"rm.txt"),
-            bash("mv mv.txt moved.txt", b"mv.txt", b"moved.txt"),
-            bash("echo eleven >> append.txt", b"append.txt"),
-            bash(heredoc, b"here.txt"),
-            bash("rm -r folder", b"folder/one.txt", b"folder/sub/two.txt"),
-            bash("mkdir -p made/deep && cp sed.txt made/deep/copy.txt", b"made/deep/copy.txt"),
-            bash("touch sed.txt untouched.txt; cp untouched.txt x; cat x > untouched.txt; rm x"),
+            agent.bash("sed -i 's/line 3/line three/' sed.txt", b"sed.txt"),
+            agent.bash("rm rm.txt", b"rm.txt"),
+            agent.bash("mv mv.txt moved.txt", b"mv.txt", b"moved.txt"),
+            agent.bash("echo eleven >> append.txt", b"append.txt"),
+            agent.bash(heredoc, b"here.txt"),
+            agent.bash("rm -r folder", b"folder/one.txt", b"folder/sub/two.txt"),
+            agent.bash(
+                "mkdir -p made/deep && cp sed.txt made/deep/copy.txt", b"made/deep/copy.txt"
+            ),
+            agent.bash(
+                "touch sed.txt untouched.txt; cp untouched.txt x; cat x > untouched.txt; rm x"
+            ),
         ),
     )
 
@@ -145,14 +157,16 @@ SHELL = Case(
 
 
 def _failing(rig: Rig) -> tuple[Turn, ...]:
-    ws = rig.workspace
+    ws, agent = rig.workspace, rig.agent
     return played(
         rig,
         *steps(
-            bash("echo partial >> a.txt; echo half > half.txt; exit 3", b"a.txt", b"half.txt"),
-            read(ws, b"b.txt"),
-            edit(ws, b"b.txt", "there is no such text", "x", survives=False),
-            bash("false"),
+            agent.bash(
+                "echo partial >> a.txt; echo half > half.txt; exit 3", b"a.txt", b"half.txt"
+            ),
+            agent.read(ws, b"b.txt"),
+            agent.edit(ws, b"b.txt", "there is no such text", "x", survives=False),
+            agent.bash("false"),
         ),
     )
 
@@ -161,21 +175,21 @@ FAILING = Case(name="failing command", baseline={b"a.txt": TEN, b"b.txt": TEN}, 
 
 
 def _two_turns(rig: Rig) -> tuple[Turn, ...]:
-    ws = rig.workspace
+    ws, agent = rig.workspace, rig.agent
     first = Scenario(
-        steps=steps(read(ws, b"a.txt"), edit(ws, b"a.txt", "line 2\n", "line two\n")),
+        steps=steps(agent.read(ws, b"a.txt"), agent.edit(ws, b"a.txt", "line 2\n", "line two\n")),
     )
     second = Scenario(
         steps=steps(
-            read(ws, b"a.txt"),
-            edit(ws, b"a.txt", "line 9\n", "line nine\n"),
-            bash("rm b.txt", b"b.txt"),
+            agent.read(ws, b"a.txt"),
+            agent.edit(ws, b"a.txt", "line 9\n", "line nine\n"),
+            agent.bash("rm b.txt", b"b.txt"),
         ),
         start=first.end,
     )
-    with rig.run_claude(first, prompt="first: line 2") as one:
+    with rig.run(first, prompt="first: line 2") as one:
         pass
-    with rig.run_claude(second, prompt="second: line 9\nand b", resume=one.turn.session) as two:
+    with rig.run(second, prompt="second: line 9\nand b", resume=one.turn.session) as two:
         pass
     return one.turn, two.turn
 
@@ -189,15 +203,19 @@ def _interrupt(rig: Rig) -> tuple[Turn, ...]:
     Not SIGINT to ``claude -p``: that ends the session.  After Esc Claude Code sends nothing at all
     for the call (no Post, no Stop) and the session goes on, which is the case that has to be right.
     """
-    barrier, session = rig.barrier("running"), str(uuid.uuid4())
+    agent, barrier = rig.agent, rig.barrier("running")
+    assert isinstance(agent, ClaudeCode)
+    session = agent.new_session()
     command = f"echo partial >> a.txt; rm b.txt; {barrier.bash}; echo never > never.txt"
-    calls = (step(bash(command, b"a.txt", b"b.txt")),)
+    calls = (step(agent.bash(command, b"a.txt", b"b.txt")),)
     whole = Scenario(steps=(*calls, Step(text="carries on")))
-    argv = [str(rig.claude), "--dangerously-skip-permissions", "--session-id", session]
-    rig.trust_workspace()
     with (
         ModelServer(whole) as model,
-        Terminal(argv, env=rig.claude_environment(model), cwd=rig.workspace) as terminal,
+        Terminal(
+            agent.terminal_command(session),
+            env=rig.environment(agent.environment(model.url)),
+            cwd=rig.workspace,
+        ) as terminal,
     ):
         terminal.expect("bypass permissions on")
         _submit(terminal, PROMPT)
@@ -208,7 +226,8 @@ def _interrupt(rig: Rig) -> tuple[Turn, ...]:
         terminal.expect("carries on")
         _submit(terminal, "/exit")
         terminal.expect("Resume this session with")
-    return (Turn(session=session, prompt=PROMPT, scenario=Scenario(steps=calls)),)
+    turn = Turn(agent=agent, session=session, prompt=PROMPT, scenario=Scenario(steps=calls))
+    return (turn,)
 
 
 def _submit(terminal: Terminal, text: str) -> None:
@@ -222,16 +241,18 @@ INTERRUPT = Case(name="interrupt", baseline={b"a.txt": TEN, b"b.txt": TEN}, play
 
 
 def _subfolder(rig: Rig) -> tuple[Turn, ...]:
-    ws = rig.workspace
+    ws, agent = rig.workspace, rig.agent
     scenario = Scenario(
         steps=steps(
-            read(ws, b"a.txt"),
-            edit(ws, b"a.txt", "line 2\n", "line two\n"),
-            bash("echo eleven >> b.txt; cd deeper; pwd > c.txt", b"sub/b.txt", b"sub/deeper/c.txt"),
-            bash("rm d.txt", b"sub/deeper/d.txt"),
+            agent.read(ws, b"a.txt"),
+            agent.edit(ws, b"a.txt", "line 2\n", "line two\n"),
+            agent.bash(
+                "echo eleven >> b.txt; cd deeper; pwd > c.txt", b"sub/b.txt", b"sub/deeper/c.txt"
+            ),
+            agent.bash("rm d.txt", b"sub/deeper/d.txt"),
         )
     )
-    with rig.run_claude(scenario, folder="sub") as run:
+    with rig.run(scenario, folder="sub") as run:
         pass
     return (run.turn,)
 
@@ -245,16 +266,16 @@ SUBFOLDER = Case(
 
 def _crash(rig: Rig) -> tuple[Turn, ...]:
     """Kills the daemon while a command is open: the command writes while nobody watches."""
-    ws, barrier = rig.workspace, rig.barrier("running")
+    ws, agent, barrier = rig.workspace, rig.agent, rig.barrier("running")
     command = f"{barrier.bash}; sed -i 's/line 9/line nine/' a.txt; rm b.txt; echo n > n.txt"
     scenario = Scenario(
         steps=steps(
-            read(ws, b"a.txt"),
-            edit(ws, b"a.txt", "line 2\n", "line two\n"),
-            bash(command, b"a.txt", b"b.txt", b"n.txt"),
+            agent.read(ws, b"a.txt"),
+            agent.edit(ws, b"a.txt", "line 2\n", "line two\n"),
+            agent.bash(command, b"a.txt", b"b.txt", b"n.txt"),
         )
     )
-    with rig.run_claude(scenario) as run:
+    with rig.run(scenario) as run:
         barrier.wait_reached()
         rig.kill_daemon()
         barrier.release()

@@ -45,8 +45,9 @@ class Review:
     def calls_by_path(self) -> dict[bytes, dict[str, tuple[ScriptedCall, Turn]]]:
         """Returns, for each path that the script says will be pending, its calls by id."""
         found: dict[bytes, dict[str, tuple[ScriptedCall, Turn]]] = {}
+        logged = self.rig.log()
         for turn in self.turns:
-            for scripted in turn.scenario.calls():
+            for scripted in turn.agent.known_ids(turn, logged):
                 for path in scripted.call.touches:
                     found.setdefault(path, {})[scripted.id] = (scripted, turn)
         return found
@@ -93,15 +94,12 @@ def pending_names_its_calls(review: Review) -> None:
         assert file["hunks"], file
         named = set()
         for owner in (owner for hunk in file["hunks"] for owner in hunk["owners"]):
-            assert (path, owner["kind"], owner["agent"]) == (path, "agent", "claude")
             assert owner["tool_call"] in calls[path], (path, owner)
             scripted, turn = calls[path][owner["tool_call"]]
-            assert (path, owner["session"], owner["tool"]) == (
-                path,
-                turn.session,
-                scripted.call.tool,
-            )
-            assert prompts["claude", turn.session, owner["turn"]] == turn.prompt
+            who = (path, owner["kind"], owner["agent"], owner["session"], owner["tool"])
+            tool = scripted.call.reported
+            assert who == (path, "agent", turn.agent.name, turn.session, tool)
+            assert prompts[turn.agent.name, turn.session, owner["turn"]] == turn.prompt
             assert (path, bool(owner["subagent"])) == (path, scripted.subagent)
             assert owner["evidence"] in scripted.call.evidence, (path, owner)
             named.add(owner["tool_call"])
@@ -163,12 +161,12 @@ def log_names_every_call(review: Review) -> None:
         assert entry["tool_call"] not in logged, entry
         logged[entry["tool_call"]] = entry
     for turn in review.turns:
-        for scripted in turn.scenario.calls():
+        for scripted in turn.agent.known_ids(turn, list(logged.values())):
             if not scripted.call.touches:
                 continue
             entry = logged[scripted.id]
-            assert (entry["agent"], entry["session"]) == ("claude", turn.session)
-            assert (entry["prompt"], entry["tool"]) == (turn.prompt, scripted.call.tool)
+            assert (entry["agent"], entry["session"]) == (turn.agent.name, turn.session)
+            assert (entry["prompt"], entry["tool"]) == (turn.prompt, scripted.call.reported)
             assert set(scripted.call.touches) <= set(map(path_of, entry["paths"])), entry
 
 

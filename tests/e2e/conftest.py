@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.agent_claude import ClaudeCode
 from e2e.rig import CHECKOUT
 
 
@@ -26,9 +27,9 @@ def _fetched(tool: str, what: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def claude() -> Path:
+def claude() -> ClaudeCode:
     """The pinned Claude Code, from the checkout's cache or from npm."""
-    return _fetched("fetch_agents.py", "claude-code")
+    return ClaudeCode(_fetched("fetch_agents.py", "claude-code"))
 
 
 @pytest.fixture(scope="session")

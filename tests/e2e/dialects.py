@@ -1,8 +1,8 @@
-"""How model APIs put what a scripted model says: Anthropic Messages, OpenAI Chat, Gemini.
+"""How model APIs put what a scripted model says: those of Anthropic, OpenAI (two) and Google.
 
 Owns the shapes of requests and answers, as the agents sent and accepted them (Claude Code 2.1.197
-and 2.1.329, Gemini CLI 0.61.0, opencode 1.18.33, Qwen Code 0.24.4, Copilot CLI 1.0.102).  Must not
-know sockets (`e2e.model_server`).  A dialect more is one object in `DIALECTS`.
+and 2.1.329, Codex 0.169.0, Gemini CLI 0.61.0, opencode 1.18.33, Qwen Code 0.24.4, Copilot CLI
+1.0.102).  Must not know sockets (`e2e.model_server`).  A dialect more is one object in `DIALECTS`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 from e2e.scenario import Step, call_id
 
 _CHUNK_CHARS = 200
 _MESSAGES_USAGE = {"input_tokens": 1, "output_tokens": 1}
+_RESPONSES_USAGE = {
+    "input_tokens": 1,
+    "input_tokens_details": {"cached_tokens": 0},
+    "output_tokens": 1,
+    "output_tokens_details": {"reasoning_tokens": 0},
+    "total_tokens": 2,
+}
+_OWN = ("function_call", "custom_tool_call", "reasoning")
 _CHAT_USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 
 
@@ -50,9 +59,16 @@ class Said:
     step: Step
 
     def calls(self) -> Iterator[tuple[str, str, dict[str, object]]]:
-        """Yields id, tool and arguments of each call."""
+        """Yields id, tool and arguments of each call of a tool with a schema."""
+        for identity, tool, given in self.any_calls():
+            if not isinstance(given, str):
+                yield identity, tool, given
+
+    def any_calls(self) -> Iterator[tuple[str, str, dict[str, object] | str]]:
+        """Yields id, tool and arguments (of a tool without a schema: its text) of each call."""
         for number, call in enumerate(self.step.calls):
-            yield call_id(self.track, self.index, number), call.tool, dict(call.input)
+            given = call.input if isinstance(call.input, str) else dict(call.input)
+            yield call_id(self.track, self.index, number), call.tool, given
 
 
 class Dialect(Protocol):
@@ -224,6 +240,97 @@ class Chat:
         }
 
 
+class Responses:
+    """OpenAI's Responses API, as Codex 0.169.0 uses it."""
+
+    named = True
+    farewell = ""
+
+    def speaks(self, path: str) -> bool:
+        """See `Dialect.speaks`."""
+        return path.endswith("/responses")
+
+    def hear(self, path: str, request: dict[str, Any]) -> Heard:
+        """See `Dialect.hear`.
+
+        One message of the model is a run of neighbouring items.  A subagent's task is the last of
+        the user's first texts, behind the instructions of the project.  The tools of models in code
+        mode are an item of the input.
+        """
+        del path
+        items = request.get("input", [])
+        own = [item.get("role") == "assistant" or item.get("type") in _OWN for item in items]
+        texts = (_text(item.get("content")) for item in items if item.get("role") == "user")
+        extra = any(item.get("type") == "additional_tools" for item in items)
+        return Heard(
+            first="\n".join(texts),
+            index=sum(is_own and not before for before, is_own in pairwise([False, *own])),
+            tools=bool(request.get("tools")) or extra,
+            stream=bool(request.get("stream")),
+            model=request.get("model", "scripted"),
+        )
+
+    def plain(self, said: Said) -> dict[str, Any]:
+        """See `Dialect.plain`."""
+        return {
+            **self._base(said),
+            "status": "completed",
+            "output": self._items(said),
+            "usage": _RESPONSES_USAGE,
+        }
+
+    def stream(self, said: Said) -> Iterator[dict[str, Any]]:
+        """See `Dialect.stream`."""
+        opening = {**self._base(said), "status": "in_progress", "output": []}
+        yield {"type": "response.created", "response": opening}
+        for index, item in enumerate(self._items(said)):
+            started = {**item, "status": "in_progress"}
+            yield {"type": "response.output_item.added", "output_index": index, "item": started}
+            yield {"type": "response.output_item.done", "output_index": index, "item": item}
+        yield {"type": "response.completed", "response": self.plain(said)}
+
+    @staticmethod
+    def _items(said: Said) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        if said.step.text or not said.step.calls:
+            content = [{"type": "output_text", "text": said.step.text, "annotations": []}]
+            items.append(
+                {
+                    "type": "message",
+                    "id": f"msg_{said.track}_{said.index:02d}",
+                    "role": "assistant",
+                    "status": "completed",
+                    "content": content,
+                }
+            )
+        for identity, tool, given in said.any_calls():
+            namespace, _, name = tool.rpartition(".")
+            items.append(
+                {
+                    "id": f"item_{identity}",
+                    "call_id": identity,
+                    "name": name,
+                    "status": "completed",
+                    **({"namespace": namespace} if namespace else {}),
+                    **(
+                        {"type": "custom_tool_call", "input": given}
+                        if isinstance(given, str)
+                        else {"type": "function_call", "arguments": json.dumps(given)}
+                    ),
+                }
+            )
+        return items
+
+    @staticmethod
+    def _base(said: Said) -> dict[str, Any]:
+        return {
+            "id": f"resp_{said.track}_{said.index:02d}",
+            "object": "response",
+            "created_at": 1_795_244_000,
+            "model": said.model,
+        }
+
+
 class Generate:
     """Google's ``generateContent``; it has no ids of calls."""
 
@@ -293,4 +400,4 @@ class Generate:
         }
 
 
-DIALECTS: tuple[Dialect, ...] = (Messages(), Chat(), Generate())
+DIALECTS: tuple[Dialect, ...] = (Messages(), Chat(), Responses(), Generate())

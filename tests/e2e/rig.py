@@ -1,4 +1,4 @@
-"""One isolated machine for one test: HOME, workspace, model, the real Claude Code and agentdiff.
+"""One isolated machine for one test: HOME, workspace, model, the real agents and agentdiff.
 
 Owns the temporary folder with everything in it, the clean environment, the runs of the agent and
 the runs of the ``agentdiff`` command.  Must not look into agentdiff's own files: what it says
@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 from e2e import processes, tree
 from e2e.barrier import Barrier
+from e2e.driver import Driver, Launch
 from e2e.model_server import Gate, ModelServer, Scenario
 
 WorkspaceKind: TypeAlias = Literal["git", "dirty", "autocrlf", "plain"]
@@ -32,10 +32,9 @@ WorkspaceKind: TypeAlias = Literal["git", "dirty", "autocrlf", "plain"]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 AGENTDIFF = Path(sys.executable).parent / "agentdiff"
-CLAUDE_TIMEOUT_S = 90.0
+AGENT_TIMEOUT_S = 90.0
 CLI_TIMEOUT_S = 30.0
 PROMPT = "please do the scripted work"
-_KEY = "sk-ant-scripted-0000000000000000000000"
 _GIT = (
     "git",
     "-c",
@@ -49,20 +48,36 @@ _GIT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One run of the agent: what must be found again in agentdiff's answers."""
+    """One run of an agent: what must be found again in agentdiff's answers."""
 
+    agent: Driver
     session: str
     prompt: str
     scenario: Scenario
 
 
 @dataclass(slots=True, kw_only=True)
-class ClaudeRun:
-    """The agent while it runs."""
+class AgentRun:
+    """An agent while it runs, and after.
 
-    turn: Turn
+    Attributes:
+        session: empty as long as only the agent knows it.
+    """
+
+    agent: Driver
+    session: str
+    prompt: str
+    scenario: Scenario
     model: ModelServer
     process: subprocess.Popen[bytes]
+
+    @property
+    def turn(self) -> Turn:
+        """What was played; the session is known when the agent has ended."""
+        assert self.session, "the agent is still running"
+        return Turn(
+            agent=self.agent, session=self.session, prompt=self.prompt, scenario=self.scenario
+        )
 
     def gate(self, name: str) -> Gate:
         """Returns a gate of the scenario."""
@@ -74,14 +89,16 @@ class Rig:
     """Use as a context manager; `close` leaves neither process nor file behind.
 
     Attributes:
-        claude: the program of the real Claude Code.
+        agent: the one that works here.
+        others: agents that work here as well.
         kind: what sort of workspace.
         root: everything is below it; short, because Unix socket paths are limited to about 100
             bytes.
     """
 
-    claude: Path
+    agent: Driver
     kind: WorkspaceKind
+    others: tuple[Driver, ...] = ()
     root: Path = field(
         default_factory=lambda: Path(tempfile.mkdtemp(prefix="ad-", dir="/tmp")).resolve()
     )
@@ -98,6 +115,8 @@ class Rig:
             self._run(["git", "init", "-q", "-b", "main"])
         if self.kind == "autocrlf":
             self._run(["git", "config", "core.autocrlf", "input"])
+        for agent in (self.agent, *self.others):
+            agent.prepare(self)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -183,73 +202,62 @@ class Rig:
         return barrier
 
     def install_hooks(self) -> None:
-        """Installs the hooks the way a user does."""
-        self.agentdiff("install", "claude", "--scope", "user")
+        """Installs the hooks of every agent the way a user does."""
+        for agent in (self.agent, *self.others):
+            agent.install(self)
 
     @contextmanager
-    def run_claude(
+    def run(
         self,
         scenario: Scenario,
         *,
         prompt: str = PROMPT,
         resume: str | None = None,
         folder: str = ".",
-    ) -> Iterator[ClaudeRun]:
-        """Starts ``claude -p`` and yields it while it runs; leaving waits until it has ended well.
+        agent: Driver | None = None,
+    ) -> Iterator[AgentRun]:
+        """Starts the agent for one turn and yields it; leaving waits until it has ended well.
 
         Args:
             scenario: what the model says, over all turns of the session.
             prompt: the user's prompt of this turn.
             resume: session to go on with; None starts a new one.
             folder: where the agent is started, relative to the workspace.
+            agent: None for the rig's first.
         """
-        session = resume or str(uuid.uuid4())
-        how = ["--resume", session] if resume else ["--session-id", session]
+        agent = agent or self.agent
+        session = resume or agent.new_session()
         with ModelServer(scenario) as model:
-            argv = [str(self.claude), "-p", prompt, *how, "--dangerously-skip-permissions"]
+            launch = Launch(
+                prompt=prompt, url=model.url, session=session, resume=resume is not None
+            )
             process = subprocess.Popen(
-                argv,
+                agent.command(launch),
                 cwd=self.workspace / folder,
-                env=self.claude_environment(model),
+                env=self.environment(agent.environment(model.url)),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
-            turn = Turn(session=session, prompt=prompt, scenario=scenario)
+            run = AgentRun(
+                agent=agent,
+                session=session,
+                prompt=prompt,
+                scenario=scenario,
+                model=model,
+                process=process,
+            )
             try:
-                yield ClaudeRun(turn=turn, model=model, process=process)
-                out, err = process.communicate(timeout=CLAUDE_TIMEOUT_S)
+                yield run
+                out, err = process.communicate(timeout=AGENT_TIMEOUT_S)
             except BaseException as error:
                 processes.end(process.pid)
                 out, err = process.communicate()
-                error.add_note(f"claude said {out!r} {err!r}; the model was asked {model.asked}")
+                error.add_note(f"{agent.name} said {out!r} {err!r}; it asked {model.asked}")
                 raise
             assert process.returncode == 0, (process.returncode, out, err, model.asked)
-
-    def claude_environment(self, model: ModelServer) -> dict[str, str]:
-        """Returns the environment that makes Claude Code talk to `model` and to nothing else."""
-        return self.environment(
-            {
-                "ANTHROPIC_BASE_URL": model.url,
-                "ANTHROPIC_API_KEY": _KEY,
-                "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-                "DISABLE_AUTOUPDATER": "1",
-                # Without it Claude Code refuses to skip permissions for root, as containers run it.
-                "IS_SANDBOX": "1",
-            }
-        )
-
-    def trust_workspace(self) -> None:
-        """Answers what the terminal interface asks at its first start (seen in 2.1.197)."""
-        seeded = {
-            "hasCompletedOnboarding": True,
-            "theme": "dark",
-            "bypassPermissionsModeAccepted": True,
-            "customApiKeyResponses": {"approved": [_KEY[-20:]], "rejected": []},
-            "projects": {str(self.workspace): {"hasTrustDialogAccepted": True}},
-        }
-        (self.home / ".claude.json").write_text(json.dumps(seeded))
+            run.session = session or agent.session_of(out)
 
     def agentdiff(self, *args: str, expect: int = 0) -> bytes:
         """Runs the command line in the workspace and returns its standard output.

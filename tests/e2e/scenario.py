@@ -17,18 +17,28 @@ class Call:
     """One tool call that the model asks for.
 
     Attributes:
-        tool: the tool's name (``Edit``, ``Write``, ``Bash``, ``Agent``…).
-        input: the tool's arguments.
+        tool: the name under which the model calls the tool (``Edit``, ``exec_command``…).
+        input: the tool's arguments, or the text that a tool without a schema takes.
         touches: workspace paths whose pending change this call is answerable for in the end: the
             truth that the attribution is checked against.  A change that a later call overwrote is
             not listed.
         evidence: how sure agentdiff may be of that: one of these, and of nothing else.
+        shown: the name under which the agent's hooks report the tool, when that is another.
+        inner: calls that a program in `input` makes, in the place of this one: the hooks report
+            them, under ids that nobody knows before (Codex's code mode).
     """
 
     tool: str
-    input: Mapping[str, object]
+    input: Mapping[str, object] | str
     touches: tuple[bytes, ...] = ()
     evidence: tuple[str, ...] = ()
+    shown: str = ""
+    inner: tuple[Call, ...] = ()
+
+    @property
+    def reported(self) -> str:
+        """The name of the tool in agentdiff's answers."""
+        return self.shown or self.tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +97,17 @@ class Scenario:
             for index, step in enumerate(steps, start):
                 for number, call in enumerate(step.calls):
                     identity = call_id(track, index, number)
-                    yield ScriptedCall(id=identity, call=call, subagent=track != MAIN)
+                    for at, one in enumerate(call.inner or (call,)):
+                        name = f"{identity}/{at}" if call.inner else identity
+                        yield ScriptedCall(id=name, call=one, subagent=track != MAIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptedCall:
-    """A call with the id that the model gives it; `subagent` says whether a subagent makes it."""
+    """A call with the id that the model gives it; `subagent` says whether a subagent makes it.
+
+    The id of an inner call is its place in the script; see `e2e.driver.Driver.known_ids`.
+    """
 
     id: str
     call: Call

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from e2e import claims, tree
+from e2e.agent_claude import ClaudeCode
 from e2e.cases_tools import SHELL
 from e2e.editor import Editor
 from e2e.rig import Rig, WorkspaceKind
@@ -17,9 +18,9 @@ PENDING = "(vim.g.agentdiff_status or '') ~= ''"
 
 
 @pytest.mark.parametrize("kind", ["git", "plain"])
-def test_review_is_there(kind: WorkspaceKind, claude: Path, nvim: Path) -> None:
+def test_review_is_there(kind: WorkspaceKind, claude: ClaudeCode, nvim: Path) -> None:
     """With no Neovim during the run, ``:AgentDiff`` shows every added and removed line later."""
-    with Rig(claude=claude, kind=kind) as rig:
+    with Rig(agent=claude, kind=kind) as rig:
         base = rig.prepare(SHELL.baseline)
         rig.install_hooks()
         SHELL.play(rig)
@@ -32,9 +33,9 @@ def test_review_is_there(kind: WorkspaceKind, claude: Path, nvim: Path) -> None:
             assert shown == expected
 
 
-def test_decision_in_neovim_reaches_the_disk(claude: Path, nvim: Path) -> None:
+def test_decision_in_neovim_reaches_the_disk(claude: ClaudeCode, nvim: Path) -> None:
     """Rejecting all in a Neovim opened later restores the baseline, and undo takes it back."""
-    with Rig(claude=claude, kind="git") as rig:
+    with Rig(agent=claude, kind="git") as rig:
         base = rig.prepare(SHELL.baseline)
         rig.install_hooks()
         SHELL.play(rig)

@@ -7,11 +7,11 @@ no daemon running at the first hook; then every claim of `e2e.claims` is checked
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from e2e import cases_content, cases_tools, claims, processes, tree
+from e2e.agent_claude import ClaudeCode
 from e2e.case import Case
 from e2e.claims import Review
 from e2e.rig import Rig, WorkspaceKind
@@ -52,10 +52,10 @@ def _identified(run: tuple[Case, WorkspaceKind]) -> str:
         *(pytest.param(run, id=_identified(run)) for run in RUNS),
     ],
 )
-def review(request: pytest.FixtureRequest, claude: Path) -> Iterator[Review]:
+def review(request: pytest.FixtureRequest, claude: ClaudeCode) -> Iterator[Review]:
     """What one run of the agent left."""
     case, kind = request.param
-    with Rig(claude=claude, kind=kind) as rig:
+    with Rig(agent=claude, kind=kind) as rig:
         base = rig.prepare(case.baseline)
         rig.install_hooks()
         assert processes.of_home(rig.home) == [], "a daemon runs before the first hook"

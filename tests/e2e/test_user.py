@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from e2e import claims, tree
+from e2e.agent_claude import ClaudeCode
 from e2e.case import TEN, played
 from e2e.claims import Review
+from e2e.driver import said, step
 from e2e.editor import Editor
 from e2e.model_server import Scenario, Step
 from e2e.rig import Rig, Turn, WorkspaceKind
-from e2e.script import bash, edit, read, step, write
 from e2e.tree import Node
 
 CLAIMS = (
@@ -29,10 +30,10 @@ CLAIMS = (
 @pytest.fixture(
     scope="module", params=[pytest.param("git", marks=pytest.mark.smoke), pytest.param("plain")]
 )
-def review(request: pytest.FixtureRequest, claude: Path, nvim: Path) -> Iterator[Review]:
+def review(request: pytest.FixtureRequest, claude: ClaudeCode, nvim: Path) -> Iterator[Review]:
     """A run of the agent in which the user typed before, between and during tool calls."""
     kind: WorkspaceKind = request.param
-    with Rig(claude=claude, kind=kind) as rig:
+    with Rig(agent=claude, kind=kind) as rig:
         base = rig.prepare({b"a.txt": TEN, b"b.txt": TEN})
         rig.install_hooks()
         git_names = frozenset(rig.git_names())
@@ -44,18 +45,21 @@ def review(request: pytest.FixtureRequest, claude: Path, nvim: Path) -> Iterator
 
 def _together(rig: Rig, editor: Editor) -> tuple[tuple[Turn, ...], dict[bytes, bytes]]:
     """Plays agent and user; returns the turns, and what the user alone would have written."""
-    ws, during = rig.workspace, rig.barrier("during")
+    ws, agent, during = rig.workspace, rig.agent, rig.barrier("during")
     command = f"sed -i 's/line 5$/line five/' a.txt; {during.bash}; echo c > c.txt"
     scenario = Scenario(
-        steps=(
-            step(read(ws, b"a.txt")),
-            step(edit(ws, b"a.txt", "line 2\n", "line two\n"), write(ws, b"agents.txt", "agent\n")),
-            Step(calls=(bash(command, b"a.txt", b"c.txt"),), gate="between"),
+        steps=said(
+            step(agent.read(ws, b"a.txt")),
+            step(
+                agent.edit(ws, b"a.txt", "line 2\n", "line two\n"),
+                agent.write(ws, b"agents.txt", "agent\n"),
+            ),
+            Step(calls=(agent.bash(command, b"a.txt", b"c.txt"),), gate="between"),
         )
     )
     agents = TEN.decode().replace("line 2\n", "line two\n")
     editor.edit(b"a.txt")
-    with rig.run_claude(scenario) as run:
+    with rig.run(scenario) as run:
         run.gate("between").wait_reached()
         editor.wait_for_lines(agents.splitlines())
         editor.type("Gotyped between<Esc>:write<CR>")
@@ -104,18 +108,19 @@ def test_users_lines_survive_reject(review: Review) -> None:
     assert found[b"mine.txt"].data == b"my own file\n"
 
 
-def test_line_typed_into_a_hunk_survives_reject(claude: Path, nvim: Path) -> None:
+def test_line_typed_into_a_hunk_survives_reject(claude: ClaudeCode, nvim: Path) -> None:
     """Rejecting a hunk that the user typed into takes the agent's lines and leaves the user's."""
-    with Rig(claude=claude, kind="git") as rig:
+    with Rig(agent=claude, kind="git") as rig:
         rig.prepare({b"a.txt": TEN})
         rig.install_hooks()
+        ws, agent = rig.workspace, rig.agent
         agents = TEN.decode().replace("line 4\nline 5\n", "four\nfive\nand six\n")
         with Editor(nvim, rig) as editor:
             editor.edit(b"a.txt")
             played(
                 rig,
-                step(read(rig.workspace, b"a.txt")),
-                step(edit(rig.workspace, b"a.txt", "line 4\nline 5\n", "four\nfive\nand six\n")),
+                step(agent.read(ws, b"a.txt")),
+                step(agent.edit(ws, b"a.txt", "line 4\nline 5\n", "four\nfive\nand six\n")),
             )
             editor.wait_for_lines(agents.splitlines())
             editor.type("/five<CR>otyped inside<Esc>:write<CR>")
