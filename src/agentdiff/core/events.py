@@ -12,188 +12,63 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from agentdiff.core.chunks import Chunk
+from agentdiff.core.agent_events import (
+    AgentEvent,
+    CwdChanged,
+    Notified,
+    Outcome,
+    PermissionRequested,
+    PromptSubmitted,
+    SessionEnded,
+    SessionStarted,
+    SubagentFinished,
+    SubagentStarted,
+    Target,
+    TargetAction,
+    ToolBatchFinished,
+    ToolFinished,
+    ToolReported,
+    ToolScope,
+    ToolStarted,
+    TurnEnded,
+)
 from agentdiff.core.entries import Entry
 from agentdiff.core.pathstate import PathState
 
-ToolScope: TypeAlias = Literal["paths", "tree", "none"]
-TargetAction: TypeAlias = Literal["read", "edit", "write", "delete", "move"]
-Outcome: TypeAlias = Literal["ok", "error", "interrupted", "denied", "unknown"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A path that a tool call announced it will touch.
-
-    Attributes:
-        path: absolute path as bytes, joined with the payload's cwd but **not** resolved; nothing
-            about it is trusted before `agentdiff.workspace` has confined it.
-        action: what the call will do with it.
-        old_text: text that an edit replaces (``action="edit"``), else None.
-        new_text: replacement (``edit``) or whole new content (``write``), else None.
-        replace_all: whether every occurrence of `old_text` is replaced.
-        move_to: absolute destination of a ``move``.
-        chunks: what a Codex patch changes in the file (``edit`` or ``move``), else empty.
-    """
-
-    path: bytes
-    action: TargetAction
-    old_text: bytes | None = None
-    new_text: bytes | None = None
-    replace_all: bool = False
-    move_to: bytes | None = None
-    chunks: tuple[Chunk, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentEvent:
-    """What every event of an agent carries.
-
-    Attributes:
-        agent: name given on the hook command line (``claude``, ``codex``…), never guessed.
-        session: the agent's own session id; sessions are keyed by (agent, session).
-        turn: the agent's own id of the turn (Claude ``prompt_id``), None when the payload has none.
-        subagent: id of the subagent that acted, None for the main agent.
-        cwd: absolute working directory, None when the payload has none (OTLP).
-        received_ns: wall clock in nanoseconds.
-    """
-
-    agent: str
-    session: str
-    turn: str | None = None
-    subagent: str | None = None
-    cwd: bytes | None = None
-    received_ns: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionStarted(AgentEvent):
-    """A session opened (`reason`: ``startup``, ``resume``, ``clear``, ``compact``)."""
-
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionEnded(AgentEvent):
-    """A session said that it ended."""
-
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptSubmitted(AgentEvent):
-    """The user submitted a prompt: a turn starts, and every open call of the session is over.
-
-    Attributes:
-        prompt: the text, lossily decoded.
-        by_user: False for prompts that the agent program writes itself (task notifications).
-    """
-
-    prompt: str = ""
-    by_user: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnEnded(AgentEvent):
-    """The agent stopped; `background` holds the ids of jobs that still run."""
-
-    background: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolStarted(AgentEvent):
-    """A tool is about to run; the agent waits for our acknowledgement.
-
-    Attributes:
-        tool_call: the agent's id of the call, or one that the adapter derived.
-        tool: the agent's own name of the tool (``Edit``, ``Bash``, ``mcp__x__y``).
-        scope: ``paths`` when `targets` is complete, ``tree`` when anything may change, ``none`` for
-            tools that only read.
-        targets: announced paths, empty unless `scope` is ``paths``.
-        command: the shell command line, for display only: never evaluated.
-    """
-
-    tool_call: str
-    tool: str
-    scope: ToolScope
-    targets: tuple[Target, ...] = ()
-    command: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolFinished(AgentEvent):
-    """A tool returned.  Not the end of writing when `background_task` is set.
-
-    `scope` and `targets` are repeated because the start may have been missed.
-    """
-
-    tool_call: str
-    tool: str
-    outcome: Outcome
-    scope: ToolScope = "none"
-    targets: tuple[Target, ...] = ()
-    command: str | None = None
-    background_task: str | None = None
-    error: str | None = None
-
-    def as_start(self) -> ToolStarted:
-        """Returns the start of this call, for one whose start was missed."""
-        return ToolStarted(
-            agent=self.agent,
-            session=self.session,
-            turn=self.turn,
-            subagent=self.subagent,
-            cwd=self.cwd,
-            received_ns=self.received_ns,
-            tool_call=self.tool_call,
-            tool=self.tool,
-            scope=self.scope,
-            targets=self.targets,
-            command=self.command,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolBatchFinished(AgentEvent):
-    """All calls of one assistant message are over; the only close of denied and invalid ones."""
-
-    tool_calls: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermissionRequested(AgentEvent):
-    """The agent waits for the user's permission to use `tool`."""
-
-    tool: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubagentStarted(AgentEvent):
-    """A subagent (`AgentEvent.subagent`) started; `name` is its type."""
-
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubagentFinished(AgentEvent):
-    """A subagent (`AgentEvent.subagent`) finished; `name` is its type."""
-
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CwdChanged(AgentEvent):
-    """The session's working directory moved; `cwd` is the new one."""
-
-    old_cwd: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notified(AgentEvent):
-    """The agent shows the user a notice; `kind` is the agent's own word (``permission_prompt``)."""
-
-    kind: str = ""
-    message: str = ""
+__all__ = [
+    "AgentEvent",
+    "CommentAdded",
+    "CwdChanged",
+    "DecisionRequested",
+    "EditorAttached",
+    "EditorClaimed",
+    "EditorDetached",
+    "EntryWritten",
+    "Event",
+    "FileObserved",
+    "HunkPick",
+    "LoadedItem",
+    "Notified",
+    "Outcome",
+    "PermissionRequested",
+    "PromptSubmitted",
+    "RestoreRequested",
+    "Selection",
+    "SessionEnded",
+    "SessionStarted",
+    "SubagentFinished",
+    "SubagentStarted",
+    "Target",
+    "TargetAction",
+    "TimePassed",
+    "ToolBatchFinished",
+    "ToolFinished",
+    "ToolReported",
+    "ToolScope",
+    "ToolStarted",
+    "TurnEnded",
+    "UndoRequested",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +180,26 @@ class DecisionRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommentAdded:
+    """The user says something about a change or a place, for the agent to read.
+
+    Attributes:
+        path: relative to the workspace root.
+        text: what they say.
+        hunk: the change it is about, None when it is about lines or the whole file.
+        lines: first and last line of the current file, 1-based and inclusive, None for no lines.
+    """
+
+    path: bytes
+    text: str
+    client: str
+    received_ns: int
+    request: int = 0
+    hunk: int | None = None
+    lines: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedItem:
     """One path of a decision, with its states and contents brought back from the store."""
 
@@ -378,6 +273,7 @@ Event: TypeAlias = (
     | EditorAttached
     | EditorDetached
     | DecisionRequested
+    | CommentAdded
     | UndoRequested
     | RestoreRequested
     | EntryWritten
