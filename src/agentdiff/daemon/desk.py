@@ -42,7 +42,7 @@ from agentdiff.core.ledger import Ledger
 from agentdiff.core.records import DecisionItem, DecisionMade, DecisionTurned
 from agentdiff.core.view import summary
 from agentdiff.daemon.ports import ClientPort, PreImage
-from agentdiff.sources.watch import Watcher
+from agentdiff.sources.watch import Watcher, open_feed
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.files import (
     Changed,
@@ -112,11 +112,11 @@ class Desk:
             whole_tree=self._whole,
             reason=reason,
         )
-        self.tracker = Tracker(root, self.blobs, seen, lambda b: emit(self, b), settings)
-        self.watcher = Watcher(root, self.tracker.touch)
+        feed = open_feed(root) if self._whole else None
+        self.tracker = Tracker(root, self.blobs, seen, lambda b: emit(self, b), settings, feed=feed)
+        self.watcher = Watcher(root, self.tracker.touch, feed)
         self._made = self.store.made()
-        self._files: dict[bytes, None] = {}
-        self._written: dict[bytes, None] = {}
+        self._files, self._written = dict[bytes, None](), dict[bytes, None]()
         self._changed = False
 
     def watch(self) -> None:
@@ -234,7 +234,9 @@ class Desk:
         # What changed while nothing watched is nobody's, unless a call was, or still is, at work.
         unwatched = batch.catching_up and not (sessions.open_calls() or sessions.jobs())
         for one in () if batch.initial else news:
-            if one.before != one.after and not (unwatched and one.path not in self.ledger.paths):
+            # The tracker does not know what we wrote: "unchanged" is news if it is the old content.
+            changed = one.before != one.after or one.path in self.ledger.own_writes
+            if changed and not (unwatched and one.path not in self.ledger.paths):
                 self._observe(one, uncertain=batch.uncertain)
         self.store.learn(
             ((o.path, o.after, o.signature) for o in news if not o.forget),

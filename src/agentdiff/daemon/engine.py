@@ -131,7 +131,7 @@ class Engine:
         """Takes the cut that an event needs, then queues it; returns whether the cut is whole."""
         desk = self._desks.open(route.root)
         now = time.time_ns()
-        deadline = now + (COLD_NS if desk.cold.is_set() else WARM_NS)
+        deadline = now + (WARM_NS if desk.tracker.is_warm else COLD_NS)
         *introduction, last = route.events
         for one in introduction:
             self._tell(desk, one)
@@ -257,7 +257,7 @@ class Engine:
             if not arrived.wait((deadline - time.time_ns()) / 1e9):
                 reasons.append("an editor did not answer in time")
             del self._settling[token]
-        if desk.cold.is_set():
+        if not desk.tracker.is_warm:
             deadline = time.time_ns() + COLD_NS
         if not desk.tracker.cut(max(deadline, time.time_ns() + SETTLE_NS // 2)).certain:
             reasons.append("the workspace could not be read in time")

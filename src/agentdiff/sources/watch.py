@@ -1,8 +1,10 @@
 """Owns the file system watcher: hints that paths of one workspace may have changed.
 
-Must not read files and must not be believed: watchdog misses changes at the watch limit, after an
-overflow of the kernel's queue and on network file systems, so a cut never relies on it.  Hop 1;
-what is read because of a hint is `agentdiff.workspace.tracker`'s business.
+Must not read files.  On Linux it only rings: what changed, the tracker asks the feed itself
+(`agentdiff.sources.inotify`).  Elsewhere watchdog's own observer names paths, and must not be
+believed: it misses changes at the limit of watches, after an overflow of the kernel's queue and on
+network file systems, so a cut never relies on it.  Hop 1; what is read because of a hint is
+`agentdiff.workspace.tracker`'s business.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import os
 import sys
 import threading
@@ -19,7 +22,10 @@ from watchdog import events
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from agentdiff.sources.inotify import Inotify, InotifyEmitter, open_feed
 from agentdiff.workspace.temp import is_own_temp
+
+__all__ = ["Watcher", "open_feed"]
 
 # Everything that means change.  Opened and closed-without-write would make one `rg` over a large
 # tree overflow the kernel's queue for good; a directory's own modification is the change of what
@@ -46,11 +52,18 @@ class Watcher:
 
     Args:
         root: absolute path of the workspace.
-        touch: takes paths relative to the root that may have changed; called on the watcher's
-            thread.
+        touch: takes paths relative to the root that may have changed, none when `feed` has news;
+            called on the watcher's thread.
+        feed: what the tracker asks; None for watchdog's own observer, which names paths.
     """
 
-    def __init__(self, root: bytes, touch: Callable[[Iterable[bytes]], None]) -> None:
+    def __init__(
+        self,
+        root: bytes,
+        touch: Callable[[Iterable[bytes]], None],
+        feed: Inotify | None = None,
+    ) -> None:
+        self._feed = feed
         # FSEvents reports resolved paths, whatever was asked for.
         self._root = os.path.realpath(root)
         self._touch = touch
@@ -71,7 +84,7 @@ class Watcher:
     @property
     def problem(self) -> str | None:
         """Why hints are missing or incomplete, a sentence; None while all is well."""
-        return self._problem
+        return self._problem or (self._feed.problem if self._feed else None)
 
     def wait_ready(self, timeout_s: float) -> bool:
         """Waits until watching began, or failed (see `problem`); False when the time is over."""
@@ -88,22 +101,29 @@ class Watcher:
 
     def _start(self) -> None:
         try:
-            observer = Observer()
-        except OSError as error:  # the limit of inotify instances
+            if self._feed is not None:
+                emitter = functools.partial(InotifyEmitter, feed=self._feed)
+                # watchdog only calls it, as it would the class.
+                bell = _Bell(self._touch)
+                self._observe(BaseObserver(emitter), bell, None)  # type: ignore[arg-type]
+            else:
+                handler = _Handler(self._root, self._touch, self._check_limit)
+                self._observe(Observer(), handler, _CHANGES)
+                self._check_limit()
+        except OSError as error:  # the root is gone, unreadable, or a limit of inotify's
             self._fail(error)
             return
-        self._observer = observer
-        handler = _Handler(self._root, self._touch, self._check_limit)
-        try:
-            observer.schedule(
-                handler, os.fsdecode(self._root), recursive=True, event_filter=_CHANGES
-            )
-            observer.start()
-        except OSError as error:  # the root is gone, unreadable, or the limit of watches
-            self._fail(error)
-            return
-        self._check_limit()
         self._ready.set()
+
+    def _observe(
+        self,
+        observer: BaseObserver,
+        handler: events.FileSystemEventHandler,
+        only: list[type[events.FileSystemEvent]] | None,
+    ) -> None:
+        self._observer = observer
+        observer.schedule(handler, os.fsdecode(self._root), recursive=True, event_filter=only)
+        observer.start()
 
     def _fail(self, error: OSError) -> None:
         self._problem = f"cannot watch the workspace: {error.strerror or error}"
@@ -113,6 +133,17 @@ class Watcher:
         """Notes when no further watch can be had: watchdog leaves directories out in silence."""
         if self._problem is None and _at_watch_limit(self._root):
             self._problem = _LIMIT
+
+
+class _Bell(events.FileSystemEventHandler):
+    """Passes on that the feed has news."""
+
+    def __init__(self, touch: Callable[[Iterable[bytes]], None]) -> None:
+        self._touch = touch
+
+    def on_any_event(self, event: events.FileSystemEvent) -> None:  # noqa: ARG002
+        """Rings."""
+        self._touch(())
 
 
 class _Handler(events.FileSystemEventHandler):

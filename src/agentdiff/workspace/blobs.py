@@ -61,10 +61,14 @@ class BlobStore:
             os.close(self._fd)
             raise
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, *, lazily: bool = False) -> str:  # noqa: ARG002
         """Stores `data` unless it is there, and returns its git blob id (40 hexadecimal digits).
 
         Durable only after `sync`.
+
+        Args:
+            data: the content.
+            lazily: whether the death of the process may take it until `flush`.
 
         Raises:
             OSError: it cannot be written; the store is as it was before.
@@ -119,6 +123,13 @@ class BlobStore:
     def problems(self) -> tuple[str, ...]:
         """What was found damaged since the store was opened, one sentence each."""
         return tuple(self._problems)
+
+    def flush(self) -> None:
+        """Hands everything that was put lazily to the operating system.
+
+        Raises:
+            OSError: it cannot be written; it is tried again next time.
+        """
 
     def sync(self) -> None:
         """Makes everything stored so far durable.

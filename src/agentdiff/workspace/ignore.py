@@ -12,7 +12,9 @@ own file, or that of a scope above, changes.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
+from concurrent import futures
 
 from pathspec import GitIgnoreSpec
 
@@ -97,23 +99,51 @@ class IgnoreRules:
         self._excludes_file: bytes | None = None
         self._index_signature: Signature | None = None
         self._git_entry: Signature | None = None
+        self._answer: futures.Future[frozenset[bytes]] | None = None
         self.tracked: frozenset[bytes] = frozenset()
         self.top = Scope(b"", None, b"")
         # Of each directory asked for since the last refresh: its scope, and whether it is pruned.
         self._places: dict[bytes, tuple[Scope, bool]] = {}
 
-    def refresh(self) -> Scope:
+    def refresh(self, *, trusting: bool = False) -> Scope:
         """Looks what changed in git's own files and at the top; returns the root directory's scope.
 
         To be called once before each series of questions.
+
+        Args:
+            trusting: whether somebody calls `forget_places` when an ignore file further down, or a
+                directory, changes.
         """
         self._refresh_git()
         git = self._git
         outer = self._outside(b"//user", None, self._excludes_file or b"")
         inner = self._outside(b"//exclude", outer, git.exclude if git else b"")
         self.top = self.enter(b"", inner, self._root.lstat(b".gitignore"))
-        self._places.clear()
+        if not trusting:
+            self._places.clear()
         return self.top
+
+    def forget_places(self) -> None:
+        """Lets the ignore files of directories be looked at again."""
+        self._places.clear()
+
+    def newly_tracked(self) -> frozenset[bytes]:
+        """Returns what joined `tracked`, if git answered since the last call.
+
+        Git needs as long as there are tracked files, which no hook may wait for.
+        """
+        answer = self._answer
+        if answer is None or not answer.done():
+            return frozenset()
+        self._answer = None
+        before, self.tracked = self.tracked, answer.result()
+        return self.tracked - before
+
+    def await_tracked(self) -> None:
+        """Waits until git has answered what `tracked` is now."""
+        if self._answer is not None:
+            futures.wait([self._answer])
+            self.newly_tracked()
 
     def enter(self, path: bytes, parent: Scope, status: os.stat_result | None) -> Scope:
         """Returns the scope of the directory `path`, reading its ``.gitignore`` if that changed.
@@ -178,6 +208,7 @@ class IgnoreRules:
             self._git_entry = entry
             self._git = find_git(self._root.path) if entry else None
             self._index_signature = None
+            self._answer = None
             self.tracked = frozenset()
             self._excludes_file = (
                 self._git.excludes_file if self._git else find_excludes_file(self._root.path)
@@ -186,8 +217,15 @@ class IgnoreRules:
             return
         started_ns = self._clock_ns()
         index = _sign(self._git.index)
-        if index is not None and index != self._index_signature:
-            self.tracked = tracked_but_ignored(self._root.path)
+        if index is not None and index != self._index_signature and self._answer is None:
+            self._answer = futures.Future()
+            asking = threading.Thread(
+                target=_answer_tracked,
+                args=(self._root.path, self._answer),
+                name="tracked",
+                daemon=True,
+            )
+            asking.start()
             self._index_signature = index if is_settled(index, started_ns) else None
 
     def _outside(self, key: bytes, parent: Scope | None, file: bytes) -> Scope:
@@ -245,6 +283,10 @@ def _is_pattern(line: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _answer_tracked(root: bytes, answer: futures.Future[frozenset[bytes]]) -> None:
+    answer.set_result(tracked_but_ignored(root))
 
 
 def _sign(path: bytes) -> Signature | None:

@@ -1,18 +1,19 @@
 """Owns what is known of each followed path of one workspace, and turns reads into observations.
 
-Must not start threads and must not lock: everything here runs on the tracker's own thread.  Hop 5.
+Must not start threads, must not lock and must not choose what is read (`agentdiff.workspace.survey`
+does): everything here runs on the tracker's own thread.  Hop 5.
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
+import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 
 from agentdiff.core.entries import ABSENT, ABSENT_REF, Directory, Entry, File, Link, Other, Ref
 from agentdiff.workspace.blobs import BlobStore
-from agentdiff.workspace.ignore import METADATA, IgnoreRules
+from agentdiff.workspace.ignore import IgnoreRules
+from agentdiff.workspace.known import KnownTable, Population, is_unchanged
 from agentdiff.workspace.observations import (
     Batch,
     Known,
@@ -20,8 +21,7 @@ from agentdiff.workspace.observations import (
     Skipped,
     TrackerSettings,
 )
-from agentdiff.workspace.scan import Scanner, Walk, follows_ignored
-from agentdiff.workspace.temp import is_own_temp
+from agentdiff.workspace.scan import follows_ignored
 from agentdiff.workspace.tree import Root, Signature, is_settled, read_at, read_signed
 
 _BATCH_OBSERVATIONS = 256
@@ -33,6 +33,15 @@ class Index:
 
     Attributes:
         changed: how many observations so far held something else than what was known.
+        known: what was last seen of each path.
+        rules: what is ignored.
+        exists: whether the root was there when `begin` looked.
+        named: paths that are followed though no walk finds them.
+        unfollowed: what the last walks passed over.
+        directories: which directories they entered.
+        fresh: those of them that were not there at the last cut of the whole tree: a hint may
+            notice a new directory before the file that it was made for.
+        walked: whether the whole tree was seen in this life of the daemon.
 
     Args:
         root: the workspace.
@@ -55,155 +64,105 @@ class Index:
         clock_ns: Callable[[], int],
     ) -> None:
         self.changed = 0
+        self.known = KnownTable(known)
+        self.rules = IgnoreRules(root, clock_ns)
+        self.exists = True
+        # What was stored as absent may be a named path, or a file that was simply deleted: the
+        # first walk sifts them.
+        self.named = {path for path, seen in (known or {}).items() if seen.ref.kind == "absent"}
+        self.unsifted = set(self.named)
+        self.unfollowed: set[bytes] = set()
+        self.directories: set[bytes] = set()
+        self.fresh: set[bytes] = set()
+        self.walked = False
         self._root = root
         self._blobs = blobs
-        self._known = dict(known or {})
         self._initial = known is None
         self._emit = emit
         self._is_late = is_late
         self._settings = settings
         self._clock_ns = clock_ns
-        self._rules = IgnoreRules(root, clock_ns)
-        self._exists = True
-        # Followed though no walk finds them.  What was stored as absent may be one, or a file that
-        # was simply deleted: the first walk sifts them.
-        self._named = {path for path, seen in self._known.items() if seen.ref.kind == "absent"}
-        self._unsifted = set(self._named)
-        # Of the last walk: what it passed over, and which directories it entered.
-        self._unfollowed: set[bytes] = set()
-        self._directories: set[bytes] = set()
-        # Those of the last cut alone: a hint may notice a new directory before the file that it
-        # was made for.
-        self._cut_directories: set[bytes] = set()
-        self._walked = False
+        self._started_ns = clock_ns()
         self._gaps = {
-            path: seen.ref.note for path, seen in self._known.items() if _is_gap(seen.ref)
+            path: seen.ref.note for path, seen in (known or {}).items() if _is_gap(seen.ref)
         }
-        self._tree_gaps: tuple[Skipped, ...] = ()
         self._pending: list[Observation] = []
-        # What the first population found so far; handed over at its end, so that a workspace is
-        # either known as a whole or not at all, also after a crash.
-        self._baseline: dict[bytes, Observation] = {}
+        # The first population is handed over at its end, so that a workspace is either known as a
+        # whole or not at all, also after a crash; except what changed meanwhile, which is told.
+        self._told: set[bytes] = set()
 
-    def known(self) -> dict[bytes, Known]:
-        """Returns a copy of what is known; callable from any thread."""
-        return dict(self._known)
+    @property
+    def initial(self) -> bool:
+        """Whether the first population has not come to its end."""
+        return self._initial
 
-    def lookup(self, path: bytes) -> Known | None:
-        """Returns what is known of one path; callable from any thread."""
-        return self._known.get(path)
+    def gaps(self) -> list[Skipped]:
+        """Returns followed paths whose content is not kept; any thread."""
+        return [Skipped(path=path, reason=note) for path, note in list(self._gaps.items())]
 
-    def gaps(self) -> tuple[Skipped, ...]:
-        """Returns what is not covered, by path."""
-        own = (
-            () if self._settings.whole_tree else (Skipped(path=b"", reason=self._settings.reason),)
-        )
-        files = [Skipped(path=path, reason=note) for path, note in self._gaps.items()]
-        return tuple(sorted((*own, *self._tree_gaps, *files), key=lambda gap: gap.path))
-
-    def begin(self) -> None:
+    def begin(self, *, trusting: bool) -> None:
         """Looks at the root and the rules; to be called before each series of reads.
+
+        Args:
+            trusting: whether changed ignore files will be named by the feed.
 
         Raises:
             OSError: the root is there but cannot be entered.
         """
-        self._exists = self._root.refresh()
-        if self._exists:
-            self._rules.refresh()
+        self.exists = self._root.refresh()
+        if self.exists:
+            self.rules.refresh(trusting=trusting)
 
-    def read_tree(self, proceed: Callable[[], bool]) -> int:
-        """Reads whatever changed in the whole tree; the first time that is everything.
+    def read_all(self, paths: Iterator[bytes], proceed: Callable[[], bool]) -> bool:
+        """Reads paths, opening each directory once; False when it was stopped."""
+        fd, parent = -1, b""
+        try:
+            for path in paths:
+                if not proceed():
+                    return False
+                above = path.rpartition(b"/")[0]
+                if above != parent or fd < 0:
+                    fd, parent = self.reopen(fd, above), above
+                self.read(path, fd if fd >= 0 else None)
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        return True
 
-        The first time that it gets to the end, it emits the initial batch, be it empty.
+    def reopen(self, fd: int, directory: bytes) -> int:
+        """Closes one directory and opens another; -1 when it is gone or a link by now."""
+        if fd >= 0:
+            os.close(fd)
+        if not self.exists:
+            return -1
+        try:
+            return self._root.open_path(directory)
+        except OSError:  # `read` finds out why
+            return -1
 
-        Args:
-            proceed: called now and then; False stops, and the next time starts afresh.
-
-        Returns:
-            How many paths were looked at.
-
-        Raises:
-            OSError: the root cannot be listed.
-        """
-        walk = Walk()
-        if self._exists and self._settings.whole_tree:
-            self._sift()
-            walk = self._scan(b"", proceed)
-            if not (walk.complete or walk.overflow):
-                return 0
-            self._tree_gaps = tuple(walk.skipped)
-            if walk.overflow:
-                reason = f"more than {self._settings.max_files} files: only named ones are followed"
-                self._tree_gaps = (Skipped(path=b"", reason=reason),)
-                walk = Walk(unfollowed={b""})
-        elsewhere = self._known.keys() - walk.followed
-        if self._exists and self._settings.whole_tree:
-            elsewhere |= self._rules.tracked - walk.followed
-        if not self._read_all((*walk.dirty, *sorted(elsewhere)), proceed):
-            return 0
-        self._unfollowed, self._directories = walk.unfollowed, walk.directories
-        self._cut_directories = set(walk.directories)
-        if not self._walked:
-            self.flush()  # what was read until now belongs to catching up
-            self._walked = True
-        self._end_population()
-        return len(walk.followed) + len(elsewhere)
-
-    def read_paths(
-        self, paths: Iterable[bytes], proceed: Callable[[], bool], *, follow: bool
-    ) -> int:
-        """Reads these paths, and what is below those that are, or were, directories.
-
-        Args:
-            paths: relative to the root.
-            proceed: called before each directory that is walked; False stops that walk.
-            follow: whether they are followed from now on though ignored.
-
-        Returns:
-            How many paths were looked at.
-        """
-        count = 0
-        vanished: list[bytes] = []
-        for path in paths:
-            parts = path.split(b"/")
-            if not METADATA.isdisjoint(parts) or is_own_temp(parts[-1]):
-                continue
-            known = path in self._known
-            if follow:
-                self._named.add(path)
-                self._unsifted.discard(path)
-            elif not known and not self._is_followed(path):
-                continue
-            after = self.read(path)
-            count += 1
-            if isinstance(after, Directory):
-                count += self._read_below(path, proceed)
-            elif path in self._directories:
-                self._directories.discard(path)
-                vanished.append(path + b"/")
-        if vanished:
-            prefixes = tuple(vanished)
-            lost = sorted(path for path in self._known if path.startswith(prefixes))
-            for path in lost:
-                self.read(path)
-            count += len(lost)
-        return count
-
-    def read(self, path: bytes, parent_fd: int | None = None) -> Entry:
+    def read(
+        self, path: bytes, parent_fd: int | None = None, *, unless_unchanged: bool = False
+    ) -> Entry | None:
         """Reads one path and notes what is new about it.
 
         Args:
             path: relative to the root.
             parent_fd: its directory, when the caller has it open.
+            unless_unchanged: whether a signature that still holds is enough.
+
+        Returns:
+            What is there; None when its signature still holds.
         """
         started_ns = self._clock_ns()
         entry: Entry = ABSENT
         signature: Signature | None = None
-        old = self._known.get(path)
         limit = self._settings.max_file_bytes
+        if unless_unchanged and parent_fd is not None and self._holds(path, parent_fd):
+            return None
+        old = self.known.get(path)
         if parent_fd is not None:
             entry, signature = read_at(parent_fd, path.rpartition(b"/")[2], max_bytes=limit)
-        elif self._exists:
+        elif self.exists:
             entry, signature = read_signed(self._root, path, max_bytes=limit)
         if isinstance(entry, Directory):
             if old is None or old.ref.kind == "absent":
@@ -218,8 +177,9 @@ class Index:
     def flush(self) -> None:
         """Hands over what was noted and not yet emitted."""
         if self._pending:
+            self._blobs.flush()  # whoever is told of a content may write down its name
             observations, self._pending = tuple(self._pending), []
-            catching_up = not (self._initial or self._walked)
+            catching_up = not (self._initial or self.walked)
             self._emit(
                 Batch(
                     observations=observations,
@@ -228,60 +188,56 @@ class Index:
                 )
             )
 
-    def _end_population(self) -> None:
-        if self._initial and self._exists:
+    def end_walk(self) -> None:
+        """Notes that the whole tree was seen; the first time of all hands over the population."""
+        if not self.walked:
+            self.flush()  # what was read until now belongs to catching up
+            self.walked = True
+        if self._initial and self.exists:
             self.flush()
-            observations, self._baseline = tuple(self._baseline.values()), {}
+            self._blobs.flush()
+            rows = self.known.rows()
+            for path in self._told:
+                rows.pop(path, None)
+            self._told = set()
             self._initial = False
+            found = Population(rows, self._started_ns)
             late = self._is_late()
-            self._emit(Batch(observations=observations, initial=True, uncertain=late))
+            self._emit(Batch(observations=found if rows else (), initial=True, uncertain=late))
 
-    def _read_all(self, paths: Iterable[bytes], proceed: Callable[[], bool]) -> bool:
-        """Reads paths, opening each directory once; False when it was stopped."""
-        for parent, group in itertools.groupby(paths, lambda path: path.rpartition(b"/")[0]):
-            with contextlib.ExitStack() as stack:
-                fd: int | None = None
-                with contextlib.suppress(OSError):  # gone or a link by now: `read` finds out
-                    if self._exists:
-                        fd = stack.enter_context(self._root.open_directory(parent))
-                for path in group:
-                    if not proceed():
-                        return False
-                    self.read(path, fd)
-        return True
+    def sift(self) -> None:
+        """Forgets stored absent paths that any walk would find, were they there again."""
+        stored, self.unsifted = self.unsifted, set()
+        for path in stored:
+            seen = self.known.get(path)
+            if seen is not None and seen.ref.kind == "absent" and not self._is_hidden(path):
+                self.named.discard(path)
+                self.known.discard(path)
 
-    def _scan(self, base: bytes, proceed: Callable[[], bool]) -> Walk:
-        return Scanner(
-            self._root, self._rules, self._known, self._settings, self._clock_ns(), proceed
-        ).run(base)
-
-    def _read_below(self, directory: bytes, proceed: Callable[[], bool]) -> int:
-        if not self._settings.whole_tree or not self._is_followed(directory):
-            return 0
-        walk = self._scan(directory, proceed)
-        if not walk.complete:
-            return 0
-        prefix = directory + b"/"
-        below = {path for path in self._known if path.startswith(prefix)} - walk.followed
-        self._read_all((*walk.dirty, *sorted(below)), proceed)
-        self._unfollowed |= walk.unfollowed
-        self._directories |= walk.directories
-        return len(walk.followed) + len(below)
-
-    def _is_followed(self, path: bytes) -> bool:
+    def is_followed(self, path: bytes) -> bool:
         """Whether `path` is covered without anybody naming it."""
-        if not self._settings.whole_tree or not self._exists or b"" in self._unfollowed:
+        if not self._settings.whole_tree or not self.exists or b"" in self.unfollowed:
             return False
-        if path in self._rules.tracked:
+        if path in self.rules.tracked:
             return True
-        if self._rules.is_pruned(path):
+        if self.rules.is_pruned(path):
             return False
         status = self._root.lstat(path)
         directory = status is not None and stat.S_ISDIR(status.st_mode)
-        if not self._rules.is_ignored(path, directory=directory):
+        if not self.rules.is_ignored(path, directory=directory):
             return True
-        scope = self._rules.scope(path.rpartition(b"/")[0])
+        scope = self.rules.scope(path.rpartition(b"/")[0])
         return status is None or follows_ignored(status, scope, self._settings)
+
+    def _holds(self, path: bytes, parent_fd: int) -> bool:
+        row = self.known.row(path)
+        if row is None:
+            return False
+        try:
+            name = path.rpartition(b"/")[2]
+            return is_unchanged(row, os.stat(name, dir_fd=parent_fd, follow_symlinks=False))
+        except OSError:
+            return False
 
     def _keep(self, entry: Entry) -> tuple[Ref, bool]:
         """Stores the content of an entry; False when that failed and must be tried again."""
@@ -290,7 +246,7 @@ class Index:
             data = entry.target
         if data is not None:
             try:
-                self._blobs.put(data)
+                self._blobs.put(data, lazily=True)
             except OSError as error:  # the state folder's disk is full, say
                 return Other(kind=f"not kept: {error.strerror}").ref(), False
         return entry.ref(), True
@@ -310,9 +266,9 @@ class Index:
         else:
             before = ABSENT_REF
         if ref.kind != "absent" or self._stays(path, old):
-            self._known[path] = Known(ref=ref, signature=signature)
+            self.known[path] = Known(ref=ref, signature=signature)
         else:
-            self._known.pop(path, None)
+            self.known.discard(path)
             if old is None:
                 return
         self._gaps.pop(path, None)
@@ -320,47 +276,39 @@ class Index:
             self._gaps[path] = ref.note
         if before != ref:
             self.changed += 1
+        elif self._initial:
+            return  # the population will tell
         elif old is not None and (signature is None or signature == old.signature):
             return
-        observation = Observation(
-            path=path,
-            before=before,
-            after=ref,
-            signature=signature,
-            seen_ns=seen_ns,
-            forget=path not in self._known,
-            new_parents=self._new_parents(path) if before.kind == "absent" else (),
+        if self._initial:
+            self._told.add(path)
+        self._pending.append(
+            Observation(
+                path=path,
+                before=before,
+                after=ref,
+                signature=signature,
+                seen_ns=seen_ns,
+                forget=path not in self.known,
+                new_parents=self._new_parents(path) if before.kind == "absent" else (),
+            )
         )
-        if self._initial and before == ref:
-            self._baseline[path] = observation
-            return
-        self._baseline.pop(path, None)
-        self._pending.append(observation)
         if len(self._pending) >= _BATCH_OBSERVATIONS:
             self.flush()
 
     def _new_parents(self, path: bytes) -> tuple[bytes, ...]:
         """Returns the directories above a created path that were not there at the last cut."""
-        if not self._walked:
+        if not self.walked:
             return ()
         above = [path[:at] for at, byte in enumerate(path) if byte == 0x2F]
-        return tuple(one for one in above if one not in self._cut_directories)
-
-    def _sift(self) -> None:
-        """Forgets stored absent paths that any walk would find, were they there again."""
-        stored, self._unsifted = self._unsifted, set()
-        for path in stored:
-            seen = self._known.get(path)
-            if seen is not None and seen.ref.kind == "absent" and not self._is_hidden(path):
-                self._named.discard(path)
-                del self._known[path]
+        return tuple(one for one in above if one in self.fresh or one not in self.directories)
 
     def _stays(self, path: bytes, old: Known | None) -> bool:
         """Whether an absent `path` is remembered, because no walk would find it once it is back."""
-        if path in self._named or path in self._rules.tracked:
+        if path in self.named or path in self.rules.tracked:
             return True
         if old is not None and old.ref.kind != "absent" and self._is_hidden(path):
-            self._named.add(path)
+            self.named.add(path)
             return True
         return False
 
@@ -368,9 +316,9 @@ class Index:
         """Whether a walk does not come by `path`."""
         return (
             not self._settings.whole_tree
-            or b"" in self._unfollowed
-            or self._rules.is_pruned(path)
-            or self._rules.is_ignored(path, directory=False)
+            or b"" in self.unfollowed
+            or self.rules.is_pruned(path)
+            or self.rules.is_ignored(path, directory=False)
         )
 
     def _was_watched(self, path: bytes) -> bool:
@@ -381,7 +329,7 @@ class Index:
         """
         if not self._settings.whole_tree:
             return False
-        while path not in self._unfollowed:
+        while path not in self.unfollowed:
             if not path:
                 return True
             path = path.rpartition(b"/")[0]

@@ -6,6 +6,7 @@ Must not do anything.  Hop 5: the engine stores them and makes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentdiff.core.entries import Ref
@@ -62,7 +63,7 @@ class Batch:
             changed may have changed while nothing watched.
     """
 
-    observations: tuple[Observation, ...]
+    observations: Sequence[Observation]
     initial: bool = False
     uncertain: bool = False
     catching_up: bool = False
@@ -103,6 +104,8 @@ class TrackerSettings:
         small_file_bytes: ignored files up to this size are followed (``.env``).
         whole_tree: False where only named files are followed (``$HOME``).
         reason: why `whole_tree` is False, for the coverage report.
+        sweep_s: how long a busy workspace is followed by the feed's word alone, at least, before
+            everything is looked at again.
     """
 
     max_file_bytes: int = 16 << 20
@@ -110,3 +113,4 @@ class TrackerSettings:
     small_file_bytes: int = 64 << 10
     whole_tree: bool = True
     reason: str = ""
+    sweep_s: float = 60.0

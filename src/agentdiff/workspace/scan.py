@@ -1,6 +1,6 @@
 """Owns the walk over a tree: which paths are followed, and which of them need to be read again.
 
-Must not read contents and must not change what is known.  Hop 5, on the tracker's own thread.
+Must not read contents.  Hop 5, on the tracker's own thread.
 
 Directories are opened one below the other without following links, so that a directory that
 becomes a link under our feet is not entered.
@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from agentdiff.workspace.feed import Feed
 from agentdiff.workspace.ignore import METADATA, IgnoreRules, Scope
-from agentdiff.workspace.observations import Known, Skipped, TrackerSettings
+from agentdiff.workspace.known import KnownTable, Row, is_unchanged
+from agentdiff.workspace.observations import Skipped, TrackerSettings
 from agentdiff.workspace.temp import is_own_temp
 from agentdiff.workspace.tree import Root, open_below
 
@@ -33,6 +35,7 @@ class Walk:
     Attributes:
         followed: every path that was looked at.
         dirty: those of them that must be read, in the order in which they were found.
+        times: when each of these was modified, in nanoseconds.
         directories: every directory that was entered.
         unfollowed: ignored files, and directories that were not entered.
         skipped: gaps to report.
@@ -42,6 +45,7 @@ class Walk:
 
     followed: set[bytes] = field(default_factory=set)
     dirty: list[bytes] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
     directories: set[bytes] = field(default_factory=set)
     unfollowed: set[bytes] = field(default_factory=set)
     skipped: list[Skipped] = field(default_factory=list)
@@ -55,20 +59,24 @@ class Scanner:
     Args:
         root: the workspace.
         rules: its ignore rules; the caller has refreshed them.
-        known: what was last seen; read only.
+        known: what was last seen; only what `clean` vouches for is added.
         settings: limits.
         now_ns: wall clock at the start.
         proceed: called before each directory; False stops the walk.
+        feed: watches each directory, if there is one.
+        clean: returns the row of a path that nobody knew without reading it, if that can be told.
     """
 
     def __init__(
         self,
         root: Root,
         rules: IgnoreRules,
-        known: Mapping[bytes, Known],
+        known: KnownTable,
         settings: TrackerSettings,
         now_ns: int,
         proceed: Callable[[], bool],
+        feed: Feed | None = None,
+        clean: Callable[[bytes, os.stat_result], Row | None] | None = None,
     ) -> None:
         self._root = root
         self._rules = rules
@@ -76,6 +84,8 @@ class Scanner:
         self._settings = settings
         self._now_ns = now_ns
         self._proceed = proceed
+        self._feed = feed
+        self._clean = clean
         self._walk = Walk()
 
     def run(self, base: bytes = b"") -> Walk:
@@ -100,38 +110,72 @@ class Scanner:
         if not self._proceed():
             walk.complete = False
             return
+        if self._feed is not None:
+            self._feed.watch(path, fd)  # first: what is made after this is told, the rest is listed
         try:
             with os.scandir(fd) as entries:
-                listed = {entry.name.encode(_ENCODING, _ERRORS): entry for entry in entries}
+                listed = list(entries)
         except OSError as error:
             self._unreadable(path, error)
             return
-        if path and b".git" in listed:
+        steering = {entry.name: entry for entry in listed if entry.name.startswith(".git")}
+        if path and ".git" in steering:
             walk.unfollowed.add(path)
             self._skip(path, "a repository of its own: followed once an agent works in it")
             return
-        ignore_file = _stat(listed[b".gitignore"]) if b".gitignore" in listed else None
+        ignore_file = _stat(steering[".gitignore"]) if ".gitignore" in steering else None
         # At the top the rules were entered by whoever refreshed them.
         scope = self._rules.enter(path, above, ignore_file) if path else above
         walk.directories.add(path)
         prefix = path + b"/" if path else b""
-        below: list[tuple[bytes, bytes]] = []
-        for name, entry in listed.items():
-            if entry.is_dir(follow_symlinks=False):
-                if name in METADATA:
-                    continue
-                if scope.ignores(name, directory=True):
-                    walk.unfollowed.add(prefix + name)
-                else:
-                    below.append((name, prefix + name))
-            else:
-                self._file(name, prefix + name, entry, scope)
+        below = self._entries(listed, prefix, scope)
         if len(walk.followed) > self._settings.max_files:
             walk.complete, walk.overflow = False, True
         for name, child in below:
             if not walk.complete:
                 return
             self._below(fd, name, child, scope, depth + 1)
+
+    def _entries(
+        self, listed: list[os.DirEntry[str]], prefix: bytes, scope: Scope
+    ) -> list[tuple[bytes, bytes]]:
+        """Takes what a directory holds; returns the directories in it that are to be walked.
+
+        Everything that is paid for each file of a tree is here.
+        """
+        walk, row_of, clean = self._walk, self._known.row, self._clean
+        followed, dirty, times = walk.followed, walk.dirty, walk.times
+        below: list[tuple[bytes, bytes]] = []
+        for entry in listed:
+            name = entry.name.encode(_ENCODING, _ERRORS)
+            path = prefix + name
+            if entry.is_dir(follow_symlinks=False):
+                if name in METADATA:
+                    continue
+                if scope.ignores(name, directory=True):
+                    walk.unfollowed.add(path)
+                else:
+                    below.append((name, path))
+                continue
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:  # gone since it was listed
+                continue
+            row = row_of(path)
+            if row is None:
+                if clean is not None and (row := clean(path, status)) is not None:
+                    self._known.put_row(path, row)
+                    followed.add(path)
+                    continue
+                if not self._is_welcome(name, path, status, scope):
+                    continue
+                dirty.append(path)
+                times.append(status.st_mtime_ns)
+            elif not is_unchanged(row, status):
+                dirty.append(path)
+                times.append(status.st_mtime_ns)
+            followed.add(path)
+        return below
 
     def _below(self, fd: int, name: bytes, path: bytes, scope: Scope, depth: int) -> None:
         if depth > _MAX_DEPTH:
@@ -146,20 +190,6 @@ class Scanner:
             self._directory(inner, path, scope, depth)
         finally:
             os.close(inner)
-
-    def _file(self, name: bytes, path: bytes, entry: os.DirEntry[str], scope: Scope) -> None:
-        try:
-            status = entry.stat(follow_symlinks=False)
-        except OSError:  # gone since it was listed
-            return
-        known, walk = self._known.get(path), self._walk
-        if known is None:
-            if not self._is_welcome(name, path, status, scope):
-                return
-            walk.dirty.append(path)
-        elif known.signature is None or not known.signature.matches(status):
-            walk.dirty.append(path)
-        walk.followed.add(path)
 
     def _is_welcome(self, name: bytes, path: bytes, status: os.stat_result, scope: Scope) -> bool:
         """Whether a path that nobody knew is to be followed."""

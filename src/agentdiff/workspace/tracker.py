@@ -8,8 +8,10 @@ nothing but the queue of jobs needs a lock.  Callers only wait: a hook for the t
 no longer.  A long scan is interrupted before each directory and file for jobs that name paths,
 because an edit tool waits for them.
 
-Today a cut looks at every followed path (lstat, and a read where that differs), which is right
-whatever the watcher missed.
+A cut reads what the feed names; without a feed that can be trusted it looks at every followed path.
+While a workspace is busy, everything is looked at now and then all the same (a sweep), because two
+kinds of writes are told by nobody: through a mapping whose file is closed, and through a hard link
+from outside.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from agentdiff.workspace.blobs import BlobStore
+from agentdiff.workspace.feed import Feed
 from agentdiff.workspace.index import Index
+from agentdiff.workspace.known import unpack
 from agentdiff.workspace.observations import (
     Batch,
     CutResult,
@@ -30,6 +34,7 @@ from agentdiff.workspace.observations import (
     Skipped,
     TrackerSettings,
 )
+from agentdiff.workspace.survey import Survey
 from agentdiff.workspace.tree import Root, Signature, split_path
 
 __all__ = [
@@ -44,6 +49,9 @@ __all__ = [
 ]
 
 _DEBOUNCE_S = 0.015
+# A sweep may take no more than this part of the time.
+_SWEEP_SHARE = 0.02
+_SWEEP_AGAIN_S = 2.0
 
 
 class _Job:
@@ -74,6 +82,7 @@ class Tracker:
             enqueue.
         settings: limits.
         clock_ns: wall clock in nanoseconds, also of deadlines.
+        feed: names what changes below the root; closed by `close`.
 
     Raises:
         OSError: the root is missing or cannot be entered.
@@ -87,11 +96,18 @@ class Tracker:
         emit: Callable[[Batch], None],
         settings: TrackerSettings,
         clock_ns: Callable[[], int] = time.time_ns,
+        feed: Feed | None = None,
     ) -> None:
         self.root = root
         self._clock_ns = clock_ns
         self._held = Root(root)
         self._index = Index(self._held, blobs, known, emit, self._is_late, settings, clock_ns)
+        self._survey = Survey(self._held, self._index, settings, feed, clock_ns)
+        self._feed = feed
+        self._sweep_s = settings.sweep_s
+        # When to sweep next, once there was something to do; monotonic clock.
+        self._sweep_due_s = 0.0
+        self._swept_changes = True
         self._wake = threading.Condition()
         self._tree_jobs: list[_Job] = []
         self._path_jobs: list[_Job] = []
@@ -99,8 +115,8 @@ class Tracker:
         self._serving: list[list[_Job]] = []
         self._hints: set[bytes] = set()
         self._hints_due_s = 0.0
+        self._rung = False
         self._closed = False
-        self._gaps: tuple[Skipped, ...] = self._index.gaps()
         self._trouble: tuple[Skipped, ...] = ()
         self._thread: threading.Thread | None = None
 
@@ -145,26 +161,37 @@ class Tracker:
     def touch(self, paths: Iterable[bytes]) -> None:
         """Takes a hint that these paths may have changed; they are read within about 15 ms.
 
-        Paths that are not clean, or not followed, are ignored.
+        Paths that are not clean, or not followed, are ignored.  No path at all: the feed has news.
         """
         with self._wake:
-            if not self._hints:
+            if not (self._hints or self._rung):
                 self._hints_due_s = time.monotonic() + _DEBOUNCE_S
+            self._rung = True
             self._hints.update(paths)
             self._start()
             self._wake.notify_all()
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether the whole tree was seen since this tracker began."""
+        return self._index.walked
+
+    @property
+    def trusts_feed(self) -> bool:
+        """Whether the next cut reads no more than what the feed names."""
+        return self._survey.trusts_feed
+
     def coverage(self) -> tuple[Skipped, ...]:
         """Returns what is not followed or not kept, and why, as of the last cut."""
-        return self._gaps + self._trouble
+        return self._survey.gaps() + self._trouble
 
     def known(self) -> dict[bytes, Known]:
         """Returns what is known of each followed path; stable only while nothing is being read."""
-        return self._index.known()
+        return {path: unpack(row) for path, row in self._index.known.rows().items()}
 
     def lookup(self, path: bytes) -> Known | None:
         """Returns what is known of one path, None when it is absent or not followed."""
-        return self._index.lookup(path)
+        return self._index.known.get(path)
 
     def close(self) -> None:
         """Ends the thread; callers that still wait get an uncertain result.  Harmless twice."""
@@ -174,6 +201,8 @@ class Tracker:
             thread = self._thread
         if thread is not None:
             thread.join()
+        if self._feed is not None:
+            self._feed.close()
         self._held.close()
 
     def _wait(self, job: _Job, deadline_ns: int | None) -> CutResult:
@@ -203,6 +232,7 @@ class Tracker:
                 self._serve_paths(self._proceed)
                 self._serve_tree()
                 self._serve_hints()
+                self._sweep()
         finally:
             # Also after a bug: nobody may wait for a thread that is gone, and the next job starts
             # another.
@@ -218,18 +248,53 @@ class Tracker:
             while not self._closed:
                 if self._tree_jobs or self._path_jobs:
                     return True
-                left_s = self._hints_due_s - time.monotonic() if self._hints else None
+                due_s = self._due_s()
+                left_s = None if due_s is None else due_s - time.monotonic()
                 if left_s is not None and left_s <= 0:
                     return True
                 self._wake.wait(left_s)
         return False
+
+    def _due_s(self) -> float | None:
+        """Returns when there is something to do that nobody waits for."""
+        due = []
+        if self._hints or self._rung:
+            due.append(self._hints_due_s)
+        if self._needs_sweep():
+            due.append(self._sweep_due_s)
+        return min(due, default=None)
+
+    def _needs_sweep(self) -> bool:
+        # Without a trusted feed each cut looks at everything anyhow.
+        return self._feed is not None and self._index.walked and not self._swept_changes
+
+    def _note_activity(self) -> None:
+        if self._swept_changes:
+            self._swept_changes = False
+            self._sweep_due_s = max(self._sweep_due_s, time.monotonic() + self._sweep_s)
+
+    def _sweep(self) -> None:
+        if not self._needs_sweep() or time.monotonic() < self._sweep_due_s:
+            return
+        began_s = time.monotonic()
+        self._sweep_due_s = began_s + _SWEEP_AGAIN_S
+
+        def proceed() -> bool:
+            return self._proceed() and not self._tree_jobs  # a cut is worth more
+
+        scanned = self._perform([], lambda: self._survey.read_tree(proceed, sweep=True))
+        if scanned:
+            took_s = time.monotonic() - began_s
+            self._swept_changes = True
+            self._sweep_due_s = began_s + max(self._sweep_s, took_s / _SWEEP_SHARE)
 
     def _serve_tree(self) -> None:
         with self._wake:
             # Parallel tool calls share one scan, as long as it starts after the last of them asked.
             jobs, self._tree_jobs = self._tree_jobs, []
         if jobs:
-            self._perform(jobs, lambda: self._index.read_tree(self._proceed))
+            self._note_activity()
+            self._perform(jobs, lambda: self._survey.read_tree(self._proceed))
 
     def _serve_paths(self, proceed: Callable[[], bool]) -> None:
         while True:
@@ -238,24 +303,29 @@ class Tracker:
                     return
                 job = self._path_jobs.pop(0)
             read = functools.partial(
-                self._index.read_paths, job.paths or (), proceed, follow=job.follow
+                self._survey.read_paths, job.paths or (), proceed, follow=job.follow
             )
             self._perform([job], read)
 
     def _serve_hints(self) -> None:
         with self._wake:
-            if not self._hints or self._hints_due_s > time.monotonic():
+            if not (self._hints or self._rung) or self._hints_due_s > time.monotonic():
                 return
             hints, self._hints = self._hints, set()
-        paths = [path for path in sorted(hints) if _is_clean(path)]
-        self._perform([], lambda: self._index.read_paths(paths, self._proceed, follow=False))
+            self._rung = False
+        paths = [path for path in hints if _is_clean(path)]
+        trusted = self._survey.trusts_feed
+        self._note_activity()
+        self._perform([], lambda: self._survey.read_news(paths, self._proceed))
+        if trusted and not self._survey.trusts_feed:
+            self.warm()  # something was lost: look at everything before somebody has to wait
 
-    def _perform(self, jobs: list[_Job], read: Callable[[], int]) -> None:
-        """Reads, emits, and only then lets the callers go."""
+    def _perform(self, jobs: list[_Job], read: Callable[[], int]) -> int:
+        """Reads, emits, and only then lets the callers go; returns how much was looked at."""
         self._serving.append(jobs)
         changed = self._index.changed
         try:
-            self._index.begin()
+            self._survey.begin()
             scanned = read()
         except OSError as error:  # the root: everything below it has become an entry or a gap
             self._trouble = (Skipped(path=b"", reason=f"unreadable: {error.strerror}"),)
@@ -264,7 +334,6 @@ class Tracker:
             self._trouble = ()
             certain = not self._closed
         self._index.flush()
-        self._gaps = self._index.gaps()
         with self._wake:
             for job in jobs:
                 job.result = CutResult(
@@ -276,6 +345,7 @@ class Tracker:
             self._serving.pop()
         for job in jobs:
             job.done.set()
+        return scanned
 
     def _proceed(self) -> bool:
         """Serves, in the middle of a scan, those who named paths; False when closed."""

@@ -116,6 +116,9 @@ class Root:
 
     Callable from any thread.
 
+    Attributes:
+        replaced: how often another directory had taken the path when `refresh` looked.
+
     Args:
         path: absolute path of the directory.
 
@@ -125,6 +128,7 @@ class Root:
 
     def __init__(self, path: bytes) -> None:
         self.path = path
+        self.replaced = 0
         self._lock = threading.Lock()
         self._fd = os.open(path, _DIRECTORY & ~os.O_NOFOLLOW)
 
@@ -143,6 +147,7 @@ class Root:
                 with self._lock:
                     os.dup2(fresh, self._fd, inheritable=False)
                 os.close(fresh)
+                self.replaced += 1
         except OSError as error:
             if error.errno in _NOT_THERE:
                 return False
@@ -171,6 +176,14 @@ class Root:
             ValueError: `path` is not a clean relative path.
             OSError: a component is missing (ENOENT), no directory or a link (ENOTDIR, ELOOP)…
         """
+        fd = self.open_path(path, listing=listing)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def open_path(self, path: bytes, *, listing: bool = False) -> int:
+        """Does what `open_directory` does; the caller closes the descriptor."""
         parts = split_path(path) if path else []
         fd = self.open_self()
         try:
@@ -182,9 +195,10 @@ class Root:
                 readable = os.open(b".", _LISTING, dir_fd=fd)
                 os.close(fd)
                 fd = readable
-            yield fd
-        finally:
+        except OSError:
             os.close(fd)
+            raise
+        return fd
 
     def lstat(self, path: bytes) -> os.stat_result | None:
         """Returns what ``lstat`` says of `path`, None when nothing is there or it cannot be asked.

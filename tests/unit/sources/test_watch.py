@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentdiff.sources import watch
+from agentdiff.sources.inotify import open_feed
 from agentdiff.sources.watch import Watcher
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.tracker import Tracker, TrackerSettings
@@ -98,9 +99,11 @@ def test_is_silent_about_git_own_files_and_reading(tree: Path, hints: Hints) -> 
     assert {*hints.seen} == {b"last"}
 
 
-def test_a_tracker_follows_the_hints(tree: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", [True, False])
+def test_a_tracker_follows_the_hints(tree: Path, tmp_path: Path, own: bool) -> None:
     """Watcher and tracker together tell a write without anybody asking for a cut."""
     told = Hints()
+    feed = open_feed(os.fsencode(tree)) if own else None
     blobs = BlobStore(tmp_path / "blobs")
     tracker = Tracker(
         os.fsencode(tree),
@@ -108,8 +111,9 @@ def test_a_tracker_follows_the_hints(tree: Path, tmp_path: Path) -> None:
         None,
         lambda batch: told.touch([seen.path for seen in batch.observations if not batch.initial]),
         TrackerSettings(),
+        feed=feed,
     )
-    watcher = Watcher(os.fsencode(tree), tracker.touch)
+    watcher = Watcher(os.fsencode(tree), tracker.touch, feed)
     watcher.start()
     assert watcher.wait_ready(DEADLINE_S)
     tracker.cut()

@@ -155,6 +155,7 @@ def test_tracked_files_are_found_though_ignored(repo: Path, rules: IgnoreRules) 
     assert rules.tracked == frozenset()
     git(repo, "add", "-f", "build")
     rules.refresh()
+    rules.await_tracked()
     assert rules.tracked == {b"build/odd\nname"}
 
 

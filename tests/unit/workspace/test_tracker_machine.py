@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from agentdiff.core.entries import ABSENT_REF, Directory, File, Link, Other, Ref
+from agentdiff.sources.inotify import open_feed
 from agentdiff.workspace.blobs import BlobStore
+from agentdiff.workspace.feed import Feed
 from agentdiff.workspace.tracker import Batch, Tracker, TrackerSettings
 
 NAMES = [b"a", b"b c", b"d\nd", b"\xff'\"$", b".h"]
@@ -42,7 +45,12 @@ def refs_below(top: bytes) -> dict[bytes, Ref]:
 
 
 class TreeMachine(RuleBasedStateMachine):
-    """Random operations on a tree, each followed by a cut."""
+    """Random operations on a tree, each followed by a cut that looks at everything."""
+
+    @staticmethod
+    def make_feed(top: bytes) -> Feed | None:
+        """Returns what the tracker asks for changes."""
+        return None
 
     @initialize(files=st.dictionaries(PATHS, CONTENTS, max_size=4))
     def populate(self, files: dict[bytes, bytes]) -> None:
@@ -56,7 +64,8 @@ class TreeMachine(RuleBasedStateMachine):
         self.emitted: list[Batch] = []
         self.blobs = BlobStore(Path(os.fsdecode(self.base)) / "blobs")
         settings = TrackerSettings(max_file_bytes=1 << 20)
-        self.tracker = Tracker(self.top, self.blobs, None, self.emitted.append, settings)
+        feed = self.make_feed(self.top)
+        self.tracker = Tracker(self.top, self.blobs, None, self.emitted.append, settings, feed=feed)
         self.tracker.cut()
         self.before = refs_below(self.top)
         self.cut_done = True
@@ -176,6 +185,23 @@ class TreeMachine(RuleBasedStateMachine):
             shutil.rmtree(self.base)
 
 
+class FedTreeMachine(TreeMachine):
+    """The same, by the feed's word alone."""
+
+    @staticmethod
+    def make_feed(top: bytes) -> Feed | None:
+        """Returns an inotify feed."""
+        return open_feed(top)
+
+    @invariant()
+    def feed_is_trusted(self) -> None:
+        """Nothing that happens to a tree makes it look at everything."""
+        if hasattr(self, "cut_done"):
+            assert sys.platform != "linux" or self.tracker.trusts_feed
+
+
 TestTree = TreeMachine.TestCase
+TestFedTree = FedTreeMachine.TestCase
 # A run touches the disk some hundred times: fewer of them than of pure properties.
 TestTree.settings = settings(max_examples=max(settings.default.max_examples // 4, 10))
+TestFedTree.settings = TestTree.settings

@@ -1,0 +1,163 @@
+"""Owns what was last seen of each path, in a form that a hundred thousand of them can have.
+
+Must not look at a disk.  Hop 5: the index of one tracker.  A regular file, which almost every path
+is, takes one row of 54 bytes; everything else is kept as it comes.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, KeysView, Sequence
+from typing import TypeAlias, overload
+
+from agentdiff.core.entries import PERMISSION_BITS, Ref
+from agentdiff.workspace.observations import Known, Observation
+from agentdiff.workspace.tree import Signature
+
+# mtime_ns, ctime_ns, size, inode, st_mode; then the 20 bytes of the blob id.
+SIGN = struct.Struct("<qqqQH")
+_REGULAR = 0o100000
+# The ctime of a row whose signature proves nothing.
+_NEVER = -(1 << 63)
+
+Row: TypeAlias = bytes | Known
+
+
+class KnownTable:
+    """A mapping of paths to `Known`.
+
+    Lookups are callable from any thread while one thread writes.
+    """
+
+    def __init__(self, known: dict[bytes, Known] | None = None) -> None:
+        self._rows: dict[bytes, Row] = {}
+        for path, seen in (known or {}).items():
+            self[path] = seen
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._rows
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._rows)
+
+    def __setitem__(self, path: bytes, seen: Known) -> None:
+        self._rows[path] = pack(seen)
+
+    def keys(self) -> KeysView[bytes]:
+        """Returns the paths."""
+        return self._rows.keys()
+
+    def get(self, path: bytes) -> Known | None:
+        """Returns what was last seen of a path."""
+        row = self._rows.get(path)
+        return unpack(row) if row is not None else None
+
+    def discard(self, path: bytes) -> None:
+        """Forgets a path."""
+        self._rows.pop(path, None)
+
+    def row(self, path: bytes) -> Row | None:
+        """Returns a path's row, for `is_unchanged`."""
+        return self._rows.get(path)
+
+    def put_row(self, path: bytes, row: Row) -> None:
+        """Notes a row."""
+        self._rows[path] = row
+
+    def rows(self) -> dict[bytes, Row]:
+        """Returns a copy of all rows; they are not changed later."""
+        return dict(self._rows)
+
+
+def is_unchanged(row: Row, status: os.stat_result) -> bool:
+    """Whether ``lstat`` says what it said when the row was made."""
+    if isinstance(row, bytes):
+        return row.startswith(sign(status))
+    signature = row.signature
+    return signature is not None and signature.matches(status)
+
+
+def sign(status: os.stat_result) -> bytes:
+    """Returns the first part of the row of a file with this status."""
+    return SIGN.pack(
+        status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_mode
+    )
+
+
+def pack(seen: Known) -> Row:
+    """Returns the row of what was seen."""
+    ref, found = seen.ref, seen.signature
+    if ref.kind != "file" or ref.note:
+        return seen
+    if found is None:
+        times = (0, _NEVER, ref.size, 0)
+    elif (found.kind, found.size, found.mode) == ("file", ref.size, ref.mode):
+        times = (found.mtime_ns, found.ctime_ns, found.size, found.ino)
+    else:
+        return seen
+    try:
+        return SIGN.pack(*times, _REGULAR | ref.mode) + bytes.fromhex(ref.oid)
+    except struct.error:  # a time that no 64 bits hold
+        return seen
+
+
+def unpack(row: Row) -> Known:
+    """Returns what a row says."""
+    if isinstance(row, Known):
+        return row
+    mtime_ns, ctime_ns, size, ino, mode = SIGN.unpack_from(row)
+    mode &= PERMISSION_BITS
+    ref = Ref(kind="file", mode=mode, oid=row[SIGN.size :].hex(), size=size)
+    if ctime_ns == _NEVER:
+        return Known(ref=ref)
+    signature = Signature(
+        mtime_ns=mtime_ns, ctime_ns=ctime_ns, size=size, ino=ino, mode=mode, kind="file"
+    )
+    return Known(ref=ref, signature=signature)
+
+
+class Population(Sequence[Observation]):
+    """The observations of a first population, made one by one when they are asked for.
+
+    There is one for each file of the workspace: a hundred thousand at once would be the daemon's
+    largest possession.
+
+    Args:
+        rows: what was last seen of each path; not changed by anybody from now on.
+        seen_ns: wall clock when the population began.
+    """
+
+    def __init__(self, rows: dict[bytes, Row], seen_ns: int) -> None:
+        self._rows = rows
+        self._paths = list(rows)
+        self._seen_ns = seen_ns
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __iter__(self) -> Iterator[Observation]:
+        return (self._observation(path) for path in self._paths)
+
+    @overload
+    def __getitem__(self, at: int) -> Observation: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Observation]: ...
+    def __getitem__(self, at: int | slice) -> Observation | Sequence[Observation]:
+        """Returns one observation, or several."""
+        if isinstance(at, slice):
+            return [self._observation(path) for path in self._paths[at]]
+        return self._observation(self._paths[at])
+
+    def _observation(self, path: bytes) -> Observation:
+        seen = unpack(self._rows[path])
+        return Observation(
+            path=path,
+            before=seen.ref,
+            after=seen.ref,
+            signature=seen.signature,
+            seen_ns=self._seen_ns,
+        )

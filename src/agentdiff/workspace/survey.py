@@ -1,0 +1,337 @@
+"""Owns which paths of one workspace are read when: what the feed names, or else all of them.
+
+Must not start threads, must not lock and must not interpret what was read
+(`agentdiff.workspace.index` does): everything here runs on the tracker's own thread.  Hop 5.
+
+The cheap way is to read what the feed names.  It may be taken only when the whole tree was walked
+since the feed watches every directory of it, and nothing was lost since; in every other case all
+followed paths are looked at (``lstat``, and a read where that differs).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+from agentdiff.core.entries import Directory
+from agentdiff.workspace.feed import Feed
+from agentdiff.workspace.ignore import METADATA
+from agentdiff.workspace.index import Index
+from agentdiff.workspace.observations import Skipped, TrackerSettings
+from agentdiff.workspace.scan import Scanner, Walk
+from agentdiff.workspace.temp import is_own_temp
+from agentdiff.workspace.tree import Root
+
+# A change of these changes what is followed in the directory where they are.
+_STEERING = frozenset({b".gitignore", b".git"})
+_MANY = 16
+
+
+class Survey:
+    """Keeps the index of one workspace true.
+
+    Attributes:
+        progress: how far the first population is, a sentence; empty when it is over.
+
+    Args:
+        root: the workspace.
+        index: what is known.
+        settings: limits.
+        feed: what names changed paths; None when there is no such thing.
+        clock_ns: wall clock.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        index: Index,
+        settings: TrackerSettings,
+        feed: Feed | None,
+        clock_ns: Callable[[], int],
+    ) -> None:
+        self._root = root
+        self._index = index
+        self._settings = settings
+        self._feed = feed
+        self._clock_ns = clock_ns
+        self.progress = ""
+        self._tree_gaps: tuple[Skipped, ...] = ()
+        # The whole tree was walked, watching each directory, and nothing was lost since.
+        self._covered = False
+        self._overflow = False
+        # Followed paths in directories that no walk enters, so that nobody watches them.
+        self._outlying: set[bytes] = set()
+        self._walked_root = root.replaced
+        self._walked_rules: object = None
+
+    def gaps(self) -> tuple[Skipped, ...]:
+        """Returns what is not covered, by path."""
+        own = (
+            () if self._settings.whole_tree else (Skipped(path=b"", reason=self._settings.reason),)
+        )
+        told = (Skipped(path=b"", reason=self.progress),) if self.progress else ()
+        found = (*own, *told, *self._tree_gaps, *self._index.gaps())
+        return tuple(sorted(found, key=lambda gap: gap.path))
+
+    @property
+    def trusts_feed(self) -> bool:
+        """Whether what the feed names is all that can have changed."""
+        return (
+            self._feed is not None
+            and self._covered
+            and self._feed.problem is None
+            and self._index.exists
+            and self._walked_root == self._root.replaced
+            and self._walked_rules is self._index.rules.top
+        )
+
+    def read_tree(self, proceed: Callable[[], bool], *, sweep: bool = False) -> int:
+        """Reads whatever changed in the whole tree; the first time that is everything.
+
+        The first time that it gets to the end, it emits the initial batch, be it empty.
+
+        Args:
+            proceed: called now and then; False stops, and the next time starts afresh.
+            sweep: whether the feed's word is not enough.
+
+        Returns:
+            How many paths were looked at.
+
+        Raises:
+            OSError: the root cannot be listed.
+        """
+        if self.trusts_feed and not sweep:
+            walked = self._index.directories
+            self._outlying = {path for path in self._outlying if _parent(path) not in walked}
+            count = self.read_news(self._outlying, proceed)
+            if self.trusts_feed:
+                self._index.fresh.clear()
+                return count
+        return self._read_everything(proceed, sweep=sweep)
+
+    def begin(self) -> None:
+        """To be called before each series of reads; see `Index.begin`."""
+        self._index.begin(trusting=self.trusts_feed)
+
+    def read_news(self, paths: Iterable[bytes], proceed: Callable[[], bool]) -> int:
+        """Reads these paths and those that the feed names; returns how many were looked at."""
+        news = set(paths)
+        if self._feed is not None and self._index.walked:
+            drained = self._feed.drain()
+            news |= drained.paths
+            if drained.lost:
+                self._covered = False
+        news |= self._index.rules.newly_tracked()
+        steered = {path for path in news if path.rpartition(b"/")[2] in _STEERING}
+        if steered:
+            self._index.rules.forget_places()
+        count = self.read_paths(sorted(news), proceed, follow=False)
+        if self.trusts_feed:
+            parents = {_parent(path) for path in steered}
+            for parent in sorted(parents):
+                count += self._read_below({parent}, proceed)
+        return count
+
+    def read_paths(
+        self, paths: Iterable[bytes], proceed: Callable[[], bool], *, follow: bool
+    ) -> int:
+        """Reads these paths, and what is below those that are, or were, directories.
+
+        Args:
+            paths: relative to the root, sorted for speed.
+            proceed: called before each directory that is walked; False stops that walk.
+            follow: whether they are followed from now on though ignored.
+
+        Returns:
+            How many paths were looked at.
+        """
+        index = self._index
+        count = 0
+        vanished: list[bytes] = []
+        entered: set[bytes] = set()
+        fd, parent = -1, b""
+        try:
+            for path in paths:
+                above, _, name = path.rpartition(b"/")
+                if not METADATA.isdisjoint(path.split(b"/")) or is_own_temp(name):
+                    continue
+                known = path in index.known
+                if follow:
+                    index.named.add(path)
+                    index.unsifted.discard(path)
+                elif not known and not index.is_followed(path):
+                    continue
+                if above != parent or fd < 0:
+                    fd, parent = index.reopen(fd, above), above
+                if above not in index.directories:
+                    self._outlying.add(path)
+                held = fd if fd >= 0 else None
+                after = index.read(path, held, unless_unchanged=not follow)
+                count += 1
+                if isinstance(after, Directory):
+                    entered.add(path)
+                elif path in index.directories:
+                    index.directories.discard(path)
+                    vanished.append(path)
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        count += self._read_vanished(tuple(vanished))
+        return count + self._read_below(entered, proceed)
+
+    def _read_vanished(self, directories: tuple[bytes, ...]) -> int:
+        """Reads what was known below directories that are none any more."""
+        if not directories:
+            return 0
+        self._index.rules.forget_places()
+        if self._feed is not None:
+            self._feed.forget(directories)
+        lost = sorted(below(self._index.known, set(directories)))
+        for path in lost:
+            self._index.read(path)
+        inner = below(self._index.directories, set(directories))
+        self._index.directories.difference_update(inner)
+        return len(lost)
+
+    def _read_below(self, directories: set[bytes], proceed: Callable[[], bool]) -> int:
+        """Walks directories and reads what differs below them, and what is gone from there."""
+        index = self._index
+        if not self._settings.whole_tree or b"" in index.unfollowed:
+            return 0
+        index.rules.forget_places()
+        walks: list[Walk] = []
+        seen: set[bytes] = set()
+        for directory in sorted(directories):
+            # One that lies in another was walked with it.
+            if directory in seen or (directory and not index.is_followed(directory)):
+                continue
+            walk = self._scan(directory, proceed)
+            if not walk.complete:
+                self._covered = False
+                return 0
+            seen |= walk.directories
+            walks.append(walk)
+        if not walks:
+            return 0
+        # Only what was known can be gone: below a directory that nobody knew, nothing was.
+        old = {one for one in seen if one in index.directories}
+        candidates = (
+            below(index.known, old) if old else below(index.named | index.rules.tracked, seen)
+        )
+        followed: set[bytes] = set().union(*(walk.followed for walk in walks))
+        gone = candidates - followed
+        dirty = (path for walk in walks for path in walk.dirty)
+        if not index.read_all(iter((*dirty, *sorted(gone))), proceed):
+            self._covered = False
+            return 0
+        for walk in walks:
+            index.unfollowed |= walk.unfollowed
+            index.fresh |= walk.directories - index.directories
+            index.directories |= walk.directories
+        return len(followed) + len(gone)
+
+    def _read_everything(self, proceed: Callable[[], bool], *, sweep: bool) -> int:
+        index = self._index
+        before = frozenset(index.directories)
+        # A tree that was too large is walked again by sweeps only.
+        whole = index.exists and self._settings.whole_tree and (sweep or not self._overflow)
+        walk = Walk(unfollowed={b""} if self._overflow else set())
+        if whole:
+            index.sift()
+            self._begin_walk()
+            walk = self._scan(b"", proceed)
+            if not (walk.complete or walk.overflow):
+                return 0
+            self._tree_gaps = tuple(walk.skipped)
+            self._overflow = walk.overflow
+            if walk.overflow:
+                reason = f"more than {self._settings.max_files} files: only named ones are followed"
+                self._tree_gaps = (Skipped(path=b"", reason=reason),)
+                walk = Walk(unfollowed={b""})
+        elsewhere = index.known.keys() - walk.followed
+        if whole:
+            index.rules.await_tracked()
+            elsewhere |= index.rules.tracked - walk.followed
+        paths = (*self._ordered(walk), *sorted(elsewhere))
+        if not index.read_all(iter(paths), self._reporting(proceed, len(paths))):
+            return 0
+        # Paths that somebody named were read meanwhile.
+        found = walk.directories | (index.directories - before)
+        index.fresh = index.fresh | (found - before) if sweep else set()
+        index.unfollowed, index.directories = walk.unfollowed, found
+        self._outlying = {
+            path for path in elsewhere if path in index.known and _parent(path) not in found
+        }
+        self._covered = whole and not self._overflow
+        self.progress = ""
+        index.end_walk()
+        return len(walk.followed) + len(elsewhere)
+
+    def _begin_walk(self) -> None:
+        if self._feed is not None:
+            self._feed.begin(afresh=self._walked_root != self._root.replaced)
+            if not self._covered:
+                self._feed.drain()  # whatever it names, the walk will see
+        self._walked_root = self._root.replaced
+        self._walked_rules = self._index.rules.top
+
+    def _scan(self, base: bytes, proceed: Callable[[], bool]) -> Walk:
+        index = self._index
+        return Scanner(
+            self._root,
+            index.rules,
+            index.known,
+            self._settings,
+            self._clock_ns(),
+            proceed,
+            self._feed,
+        ).run(base)
+
+    def _ordered(self, walk: Walk) -> list[bytes]:
+        """Returns what must be read; for a first population the newest directories first."""
+        if not self._index.initial:
+            return walk.dirty
+        newest: dict[bytes, int] = {}
+        groups: dict[bytes, list[bytes]] = {}
+        for path, age in zip(walk.dirty, walk.times, strict=True):
+            parent = _parent(path)
+            newest[parent] = max(age, newest.get(parent, age))
+            groups.setdefault(parent, []).append(path)
+        ranked = sorted(groups, key=lambda parent: -newest[parent])
+        return [path for parent in ranked for path in groups[parent]]
+
+    def _reporting(self, proceed: Callable[[], bool], total: int) -> Callable[[], bool]:
+        """Returns `proceed`, with a report on the first population for `gaps`."""
+        if not self._index.initial:
+            return proceed
+        done = 0
+
+        def step() -> bool:
+            nonlocal done
+            if done % 256 == 0:
+                self.progress = f"the first baseline is being taken: {done} of {total} files read"
+            done += 1
+            return proceed()
+
+        return step
+
+
+def below(paths: Iterable[bytes], directories: set[bytes]) -> set[bytes]:
+    """Returns those of `paths` that lie below one of `directories`, at any depth."""
+    if b"" in directories:
+        return set(paths)
+    if len(directories) <= _MANY:
+        prefixes = tuple(one + b"/" for one in directories)
+        return {path for path in paths if path.startswith(prefixes)}
+    return {path for path in paths if any(above in directories for above in _above(path))}
+
+
+def _parent(path: bytes) -> bytes:
+    return path.rpartition(b"/")[0]
+
+
+def _above(path: bytes) -> Iterable[bytes]:
+    at = path.rfind(b"/")
+    while at > 0:
+        yield path[:at]
+        at = path.rfind(b"/", 0, at)
