@@ -112,7 +112,8 @@ class Play:
         """Observes every path that differs from what was last seen, in path order."""
         for path in sorted({*self.disk, *self.seen}):
             before, after = self.seen.get(path, ABSENT), self.disk.get(path, ABSENT)
-            if before != after:
+            # What we wrote ourselves is read again, as the engine's tracker does.
+            if before != after or path in self.ledger.own_writes:
                 self.seen[path] = after
                 self.keep(before)
                 self.keep(after)

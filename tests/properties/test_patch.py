@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from unidiff import PatchSet
 
 from agentdiff.core.entries import ABSENT, Entry, File, Link
+from agentdiff.core.observing import observe
 from agentdiff.core.patch import render
-from agentdiff.core.pathstate import PathState, is_line_text, observe
+from agentdiff.core.pathstate import PathState, is_line_text
 from tests.properties.strategies import AUTHORS, edits, entries, texts
 
 PATHS = [

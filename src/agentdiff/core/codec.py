@@ -91,8 +91,10 @@ def encode_state(state: PathState | None) -> Json | None:
         for h in state.hunks
     ]
     meta = [[m.id, m.gen, m.kind, runs(m.owners)] for m in state.meta]
+    renamed = {} if state.origin is None else path_fields(state.origin, "origin")
     return {
         **path_fields(state.path),
+        **renamed,
         "base": encode_ref(state.base.ref()),
         "cur": encode_ref(state.cur.ref()),
         "hunks": hunks,
@@ -140,6 +142,7 @@ def decode_state(obj: Json | None, load: Callable[[Ref], Entry]) -> PathState | 
         ),
         gen=obj["gen"],
         coverage=obj["coverage"],
+        origin=path_of(obj, "origin") if "origin" in obj else None,
     )
 
 

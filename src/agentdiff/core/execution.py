@@ -20,8 +20,9 @@ from agentdiff.core.codec import encode_state, path_fields
 from agentdiff.core.commands import Answer, Append, Command, Publish, WriteEntry
 from agentdiff.core.decisions import PathPlan, Plan, Refusal, plan, plan_path
 from agentdiff.core.entries import Absent, Entry
+from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER
-from agentdiff.core.pathstate import PathState, describe, observe
+from agentdiff.core.pathstate import PathState, describe
 from agentdiff.core.records import (
     DecisionIntended,
     DecisionItem,

@@ -23,8 +23,10 @@ from agentdiff.core.codec import Json, decode_state, encode_state
 from agentdiff.core.commands import Append, Command, Publish, Report
 from agentdiff.core.entries import ABSENT, Absent, Directory, Entry, File, Ref
 from agentdiff.core.execution import Executor
+from agentdiff.core.feedback import Feedback
+from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER, Owner
-from agentdiff.core.pathstate import PathState, observe
+from agentdiff.core.pathstate import PathState
 from agentdiff.core.proofs import Correction, Proofs, Sighting
 from agentdiff.core.records import (
     DecisionIntended,
@@ -72,6 +74,7 @@ class Ledger:
         self.own_writes: dict[bytes, OwnWrite] = {}
         self.tracking = Tracking(self)
         self.executor = Executor(self)
+        self.feedback = Feedback(self)
         self._last_id = 0
         self._done: dict[str, list[int]] = {}
         self._undone: dict[str, list[int]] = {}
@@ -125,6 +128,7 @@ class Ledger:
 
     def _fold(self, record: Record) -> None:
         self.sessions.fold(record, self.seq)
+        self.feedback.fold(record, self.seq)
         match record:
             case PathChanged():
                 self._count_ids(record.state)
@@ -220,6 +224,8 @@ class Ledger:
             case ev.EditorDetached():
                 self.editors.discard(event.client)
                 return []
+            case ev.CommentAdded():
+                return self.feedback.comment(event)
             case ev.TimePassed():
                 self.proofs.expire(event.received_ns)
                 return self.tracking.expire(event.received_ns)

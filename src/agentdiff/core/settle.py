@@ -53,7 +53,7 @@ def settle_entries(
         else:
             cur = _with_mode(cur, base)
     picked_hunks = [h for h in hunks if h.id in picks]
-    content = kinds - {"mode"}
+    content = kinds - {"mode", "renamed"}
     keeps_lines = op == "reject" and not discard_user and any(h.mixed for h in picked_hunks)
     if content and not keeps_lines:
         base, cur = _settle_whole(base, cur, op)
@@ -144,7 +144,8 @@ def _remaining_meta(
 ) -> tuple[MetaChange, ...]:
     by_kind = {meta.kind: meta for meta in state.meta}
     meta: list[MetaChange] = []
-    for kind in meta_kinds(base, cur):
+    lined = not by_kind.keys() & {"binary", "eol"}
+    for kind in meta_kinds(base, cur, lined=lined, origin=state.origin):
         if kind in by_kind:
             known = by_kind[kind]
             # A created or deleted text keeps one id for the change and its hunk.

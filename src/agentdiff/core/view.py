@@ -47,10 +47,10 @@ def counts(state: PathState) -> tuple[int, int]:
 
 
 def changes(state: PathState) -> list[str]:
-    """Returns what differs: of ``text mode link binary``."""
+    """Returns what differs: of ``text mode link eol binary``."""
     kinds = {m.kind for m in state.meta}
     named = ["text"] if state.hunks else []
-    named += [kind for kind in ("mode", "link", "binary") if kind in kinds]
+    named += [kind for kind in ("mode", "link", "eol", "binary") if kind in kinds]
     if not named and kinds & {"created", "deleted", "type"}:
         entry = state.base if state.status == "deleted" else state.cur
         named.append(

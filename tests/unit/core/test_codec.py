@@ -19,8 +19,8 @@ from agentdiff.core.codec import (
     state_refs,
 )
 from agentdiff.core.entries import ABSENT, ABSENT_REF, File, Link, Other, Ref
+from agentdiff.core.observing import observe
 from agentdiff.core.owners import EXTERNAL, USER, Owner
-from agentdiff.core.pathstate import observe
 from tests.properties.strategies import AGENT_A, AGENT_B
 
 

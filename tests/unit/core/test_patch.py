@@ -9,8 +9,9 @@ import pytest
 from unidiff import PatchSet
 
 from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other
+from agentdiff.core.observing import observe
 from agentdiff.core.patch import chunks, git_mode, quote, render, unpatchable
-from agentdiff.core.pathstate import PathState, observe
+from agentdiff.core.pathstate import PathState
 from tests.properties.strategies import AGENT_A
 
 

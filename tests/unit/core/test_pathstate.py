@@ -12,6 +12,7 @@ import pytest
 
 from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other
 from agentdiff.core.hunks import NewId, Verdict
+from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER, Owner
 from agentdiff.core.pathstate import (
     PathState,
@@ -19,7 +20,6 @@ from agentdiff.core.pathstate import (
     describe,
     is_binary,
     meta_kinds,
-    observe,
 )
 from agentdiff.core.settle import Part, settle_entries
 from agentdiff.errors import InvariantBroken
@@ -91,7 +91,7 @@ CHANGES = [
     pytest.param(LINK, TEXT, "type", ["type"], 0, id="link became file"),
     pytest.param(LINK, Link(target=b"u"), "modified", ["link"], 0, id="link"),
     pytest.param(TEXT, Directory(), "type", ["type"], 0, id="file became directory"),
-    pytest.param(File(data=b"a\nb\n"), File(data=b"a\r\nb\r\n"), "modified", [], 1, id="line ends"),
+    pytest.param(File(data=b"a\nb\n"), File(data=b"a\r\nb\r\n"), "modified", ["eol"], 0, id="line ends"),
     pytest.param(File(data=b"a\n"), File(data=b"a"), "modified", [], 1, id="final newline"),
 ]
 
@@ -278,7 +278,7 @@ def test_binary_is_what_git_calls_binary(data: bytes, binary: bool) -> None:
 @pytest.mark.parametrize("entry", [ABSENT, TEXT, LINK, Directory(), Other(kind="fifo")])
 def test_equal_entries_have_no_whole_change(entry: Entry) -> None:
     """Nothing differs, nothing pends."""
-    assert meta_kinds(entry, entry) == []
+    assert meta_kinds(entry, entry, lined=True) == []
 
 
 @pytest.mark.parametrize(
