@@ -10,13 +10,20 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from agentdiff.agents import claude
+from agentdiff.agents import claude, copilot, gemini, qwen
 from agentdiff.core.events import AgentEvent
 from agentdiff.errors import MalformedPayload
 
 Parse: TypeAlias = Callable[[bytes, int], tuple[AgentEvent, ...]]
 
-PARSERS: Final[Mapping[str, Parse]] = MappingProxyType({"claude": claude.parse})
+PARSERS: Final[Mapping[str, Parse]] = MappingProxyType(
+    {
+        "claude": claude.parse,
+        "copilot": copilot.parse,
+        "gemini": gemini.parse,
+        "qwen": qwen.parse,
+    }
+)
 
 
 def parse(agent: str, payload: bytes, received_ns: int) -> tuple[AgentEvent, ...]:

@@ -130,6 +130,11 @@ class ToolFinished(AgentEvent):
     """A tool returned.  Not the end of writing when `background_task` is set.
 
     `scope` and `targets` are repeated because the start may have been missed.
+
+    Attributes:
+        unnamed: the agent has no ids of calls (Gemini CLI, Copilot CLI): `tool_call` is derived
+            from this event alone, and the oldest open call of the same tool, paths and command is
+            meant.
     """
 
     tool_call: str
@@ -140,6 +145,7 @@ class ToolFinished(AgentEvent):
     command: str | None = None
     background_task: str | None = None
     error: str | None = None
+    unnamed: bool = False
 
     def as_start(self) -> ToolStarted:
         """Returns the start of this call, for one whose start was missed."""

@@ -181,8 +181,9 @@ class Tracking:
         return [*commands, *self._commit(opened)]
 
     def _finish(self, session: Session, event: ev.ToolFinished) -> list[Command]:
-        commands = self._open(session, event)
-        call = session.open.get(event.tool_call)
+        name = _paired(session, event) if event.unnamed else event.tool_call
+        commands = self._open(session, event) if name == event.tool_call else []
+        call = session.open.get(name)
         if call is None:
             return commands
         closed = self._close(call, event.outcome, event.received_ns, event.background_task)
@@ -227,6 +228,21 @@ class Tracking:
                     )
                 )
         return commands
+
+
+def _paired(session: Session, event: ev.ToolFinished) -> str:
+    """Returns the id of the call that an unnamed finish is of: the oldest open one like it.
+
+    Of calls that were like it and are all closed any will do: the finish was delivered twice.
+    """
+    paths = tuple(target.path for target in event.targets)
+    like = (event.subagent, event.tool, paths, event.command)
+    for calls in (session.open, session.calls):
+        for name, call in calls.items():
+            opened = call.opened
+            if (opened.subagent, opened.tool, opened.targets, opened.command) == like:
+                return name
+    return event.tool_call
 
 
 def _state_after(event: ev.AgentEvent) -> str | None:

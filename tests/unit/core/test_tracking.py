@@ -119,6 +119,39 @@ def test_several_windows_are_open_at_once(play: Play) -> None:
     assert open_calls(play) == [second.tool_call]
 
 
+def _unnamed(play: Play, name: str, kind: type[ToolStarted | ToolFinished]) -> None:
+    """An agent without ids of calls: what is alike is all that start and finish share."""
+    call = {"tool_call": name, "tool": "shell", "scope": "tree", "command": "make"}
+    how = {} if kind is ToolStarted else {"outcome": "ok", "unnamed": True}
+    play.handle(kind(**WHO, **call, **how, received_ns=play.tick()))
+
+
+def test_a_finish_without_an_id_is_of_the_oldest_open_call_like_it(play: Play) -> None:
+    """Equal calls one after the other, and at once."""
+    _unnamed(play, "a", ToolStarted)
+    _unnamed(play, "x", ToolFinished)
+    assert open_calls(play) == []
+    _unnamed(play, "b", ToolStarted)
+    _unnamed(play, "c", ToolStarted)
+    _unnamed(play, "y", ToolFinished)
+    assert open_calls(play) == ["c"]
+    assert list(play.ledger.sessions.by_key["claude", "s"].calls) == ["a", "b", "c"]
+
+
+def test_a_finish_without_an_id_that_comes_twice_is_no_other_call(play: Play) -> None:
+    """A user's and a project's installation both send it."""
+    _unnamed(play, "a", ToolStarted)
+    _unnamed(play, "x", ToolFinished)
+    _unnamed(play, "x", ToolFinished)
+    assert list(play.ledger.sessions.by_key["claude", "s"].calls) == ["a"]
+
+
+def test_a_finish_without_an_id_whose_start_was_missed_is_a_call(play: Play) -> None:
+    """As with ids: what it did has an owner."""
+    _unnamed(play, "x", ToolFinished)
+    assert outcome(play, "x") == "ok"
+
+
 CLOSERS: list[tuple[str, Callable[[Play], AgentEvent]]] = [
     ("prompt", lambda p: PromptSubmitted(**WHO, turn="t2", received_ns=p.tick())),
     ("stop", lambda p: TurnEnded(**WHO, received_ns=p.tick())),
