@@ -11,6 +11,7 @@ for _, name in ipairs({ 'AgentDiff', 'AgentBaseline' }) do
   end, {
     nargs = '*',
     bang = true,
+    bar = true,
     range = true,
     complete = function(lead, line)
       return require('agentdiff.command').complete(name, lead, line)
@@ -31,11 +32,15 @@ local actions = {
   ['next-hunk'] = 'Go to the next hunk',
   ['prev-hunk'] = 'Go to the previous hunk',
   ['preview-hunk'] = 'Show the hunk under the cursor in a float',
+  ['owner'] = 'Show or hide who did each hunk of the file',
+  ['actions'] = 'Offer what can be done with the hunk under the cursor',
+  ['select-hunk'] = 'Select the lines of the hunk under the cursor',
   ['review'] = 'Open the review buffer',
   ['baseline'] = 'Compare the file with its baseline',
 }
 for action, desc in pairs(actions) do
-  vim.keymap.set({ 'n', 'x' }, ('<Plug>(agentdiff-%s)'):format(action), function()
+  local modes = action == 'select-hunk' and { 'n', 'x', 'o' } or { 'n', 'x' }
+  vim.keymap.set(modes, ('<Plug>(agentdiff-%s)'):format(action), function()
     require('agentdiff.actions').run(action)
   end, { desc = desc })
 end

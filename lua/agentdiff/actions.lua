@@ -224,6 +224,15 @@ local actions = {
     M.jump(-1)
   end,
   ['preview-hunk'] = M.preview,
+  ['select-hunk'] = function()
+    require('agentdiff.menu').select_hunk()
+  end,
+  ['owner'] = function()
+    require('agentdiff.inline').toggle_owners(api.nvim_get_current_buf())
+  end,
+  ['actions'] = function()
+    require('agentdiff.menu').offer()
+  end,
   ['review'] = function()
     require('agentdiff.review').open()
   end,

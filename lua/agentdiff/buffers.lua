@@ -194,7 +194,15 @@ local function install()
   on('FileChangedShell', file_changed)
   on('FileChangedShellPost', reloaded)
   on('BufWinEnter', function(args)
-    require('agentdiff.inline').show_top(args.buf)
+    require('agentdiff.cursor').show_top(args.buf)
+  end)
+  on({ 'CursorMoved', 'BufWinEnter' }, function(args)
+    require('agentdiff.cursor').moved(args.buf)
+  end)
+  on({ 'WinScrolled', 'BufWinEnter' }, function()
+    for _, win in ipairs(api.nvim_tabpage_list_wins(0)) do
+      require('agentdiff.inline').reveal(win)
+    end
   end)
   claim_last()
 end

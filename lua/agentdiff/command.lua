@@ -131,6 +131,8 @@ local diff_commands = {
   next = { run = action('next-hunk') },
   prev = { run = action('prev-hunk') },
   preview = { run = action('preview-hunk') },
+  owner = { run = action('owner') },
+  actions = { run = action('actions') },
   files = { run = report('files') },
   log = { run = report('log') },
   qf = { run = report('qf') },

@@ -1,27 +1,34 @@
---- Hunks inside file buffers: signs, coloured lines, deleted lines as virtual lines. Must not
---- decide anything.
+--- Hunks inside file buffers: which are shown, and where they are now. Must not decide anything.
 ---
 --- Positions come from the file on disk. In an unmodified buffer they are those of the buffer, and
---- from then on the extmarks follow the user's edits. A buffer that is modified when a view arrives
---- gets its lines through a diff of the disk's text with the buffer's: for placing marks only,
---- never for hunks.
+--- from then on the extmarks follow the user's edits. Many hunks are drawn when they come into
+--- sight; an edit before that gives each of them its extmark at once.
 local M = {}
 
 local api = vim.api
+local marks = require('agentdiff.marks')
 local ns = api.nvim_create_namespace('agentdiff.inline')
-local diff = vim.text and vim.text.diff or vim.diff
+local FEW = 200 -- so many hunks are drawn whether they are in sight or not
 
----@class agentdiff.Placed
+---@class agentdiff.Place
 ---@field hunk agentdiff.InlineHunk
----@field mark integer extmark over the added lines, or at the line of a deletion
+---@field first integer 1-based
+---@field last integer inclusive
 
 ---@class agentdiff.InlineState
 ---@field view agentdiff.InlineView
----@field placed agentdiff.Placed[]
+---@field first integer[] 0-based row of each hunk when it was drawn
+---@field last integer[]
+---@field marks table<integer, integer> index of a hunk → its extmark
+---@field hunk_of table<integer, integer> extmark → index
+---@field words table<integer, table<integer, agentdiff.Span[]>> by index, of the text at `tick`
+---@field tick integer
 ---@field hidden boolean? nothing is drawn while a vimdiff shows the same
+---@field owners boolean? owners stand at the end of the hunks' first lines
 
 local state = {} ---@type table<integer, agentdiff.InlineState>
 local enabled ---@type boolean?
+local draw
 
 local function options()
   return require('agentdiff.config').get().inline
@@ -34,158 +41,148 @@ local function is_enabled()
   return enabled
 end
 
---- Returns a function from 1-based lines of the disk to those of the buffer.
----@param buf integer
----@return fun(line: integer): integer
-local function line_map(buf)
-  local file = vim.bo[buf].modified and io.open(api.nvim_buf_get_name(buf), 'rb')
-  if not file then
-    return function(line)
-      return line
-    end
-  end
-  local disk = file:read('*a')
-  file:close()
-  if vim.bo[buf].fileformat == 'dos' then
-    disk = disk:gsub('\r\n', '\n')
-  end
-  if not vim.tbl_contains({ '', 'utf-8' }, vim.bo[buf].fileencoding) then
-    disk = vim.iconv(disk, vim.bo[buf].fileencoding, 'utf-8') or disk
-  end
-  local text = table.concat(api.nvim_buf_get_lines(buf, 0, -1, false), '\n') .. '\n'
-  local blocks = diff(disk, text, { result_type = 'indices', algorithm = 'histogram' })
-  return function(line)
-    local shift = 0
-    for _, block in ipairs(blocks) do
-      local o, oc, n, nc = unpack(block)
-      local first = oc > 0 and o or o + 1
-      if line < first then
-        break
-      elseif line < first + oc then
-        return math.max(1, nc > 0 and math.min(n + line - first, n + nc - 1) or n)
-      end
-      shift = shift + nc - oc
-    end
-    return line + shift
-  end
-end
-
----@param buf integer
+--- Returns the index of the first hunk that ends at `row` or below, as it was drawn.
+---@param known agentdiff.InlineState
 ---@param row integer 0-based
+local function first_from(known, row)
+  local low, high = 1, #known.last + 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if known.last[middle] < row then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  return low
+end
+
+---@param buf integer
+---@param known agentdiff.InlineState
+---@param index integer
+---@param shift integer? how far the text has moved since
 ---@param opts table
----@return integer
-local function mark(buf, row, opts)
-  opts.priority = options().priority
-  -- A view may be older than the text by one refresh.
-  local last = api.nvim_buf_line_count(buf) - 1
-  row = math.max(0, math.min(row, last))
-  if opts.end_row and opts.end_row > last + 1 then
-    opts.end_row = last + 1
+local function place(buf, known, index, shift, opts)
+  local hunk = known.view.hunks[index]
+  local first, last = known.first[index] + (shift or 0), known.last[index] + (shift or 0)
+  local id
+  if is_enabled() and not known.hidden then
+    id = marks.place(buf, ns, hunk, first, last, opts)
+  else
+    id = marks.anchor(buf, ns, first, last, hunk.added > 0)
   end
-  opts.strict = false
-  return api.nvim_buf_set_extmark(buf, ns, row, 0, opts)
+  known.marks[index] = id
+  known.hunk_of[id] = index
 end
 
----@param hunk agentdiff.InlineHunk
-local function virtual_lines(hunk)
-  local width = math.max(vim.o.columns, 200)
-  return vim.tbl_map(function(text)
-    text = text:gsub('\t', (' '):rep(vim.bo.tabstop))
-    -- Padded, so that the colour reaches the edge as it does for real lines.
-    local pad = (' '):rep(math.max(0, width - vim.fn.strdisplaywidth(text)))
-    return { { text .. pad, 'AgentDiffInlineDeleted' } }
-  end, hunk.deleted)
-end
-
----@param buf integer
----@param hunk agentdiff.InlineHunk
----@param at fun(line: integer): integer
-local function place_added(buf, hunk, at)
+---@param known agentdiff.InlineState
+local function mark_options(known)
   local opts = options()
-  local first = at(hunk.start) - 1
-  local last = at(hunk.start + hunk.added - 1) - 1
-  local changed = hunk.removed > 0
-  for row = first, math.max(first, last) do
-    mark(buf, row, {
-      sign_text = opts.signs and (changed and opts.sign_change or opts.sign_add) or nil,
-      sign_hl_group = changed and 'AgentDiffSignChange' or 'AgentDiffSignAdd',
-    })
+  if known.owners ~= nil and known.owners ~= opts.owner then
+    opts = vim.tbl_extend('force', opts, { owner = known.owners })
   end
-  return mark(buf, first, {
-    end_row = math.max(first, last) + 1,
-    hl_group = changed and 'AgentDiffInlineChanged' or 'AgentDiffInlineAdded',
-    hl_eol = true,
-    virt_lines = opts.deleted and changed and virtual_lines(hunk) or nil,
-    virt_lines_above = true,
-  })
+  return opts
 end
 
+--- Draws the hunks between two rows that are not drawn yet.
 ---@param buf integer
----@param hunk agentdiff.InlineHunk
----@param at fun(line: integer): integer
-local function place_deleted(buf, hunk, at)
-  local opts = options()
-  local top = hunk.start == 0
-  return mark(buf, top and 0 or at(hunk.start) - 1, {
-    sign_text = opts.signs and (top and opts.sign_topdelete or opts.sign_delete) or nil,
-    sign_hl_group = 'AgentDiffSignDelete',
-    virt_lines = opts.deleted and #hunk.deleted > 0 and virtual_lines(hunk) or nil,
-    virt_lines_above = top,
-  })
-end
-
---- Makes virtual lines above line 1 visible in windows that show the top: Neovim does not scroll to
---- them.
----@param buf integer
-function M.show_top(buf)
-  local placed = state[buf] and state[buf].placed[1]
-  if not placed or state[buf].hidden or not is_enabled() or not options().deleted then
+---@param top integer 0-based
+---@param bottom integer inclusive
+local function reveal(buf, top, bottom)
+  local known = state[buf]
+  if not known or #known.first <= FEW then
     return
   end
-  local hunk = placed.hunk
-  local above = hunk.start <= 1 and #hunk.deleted or 0
-  if above == 0 or (hunk.start == 1 and hunk.added == 0) then
-    return
-  end
-  for _, win in ipairs(vim.fn.win_findbuf(buf)) do
-    api.nvim_win_call(win, function()
-      if vim.fn.line('w0') == 1 then
-        vim.fn.winrestview({ topline = 1, topfill = math.min(above, vim.fn.winheight(0) - 1) })
-      end
-    end)
+  local opts = mark_options(known)
+  for index = first_from(known, top), #known.first do
+    if known.first[index] > bottom then
+      break
+    elseif not known.marks[index] then
+      place(buf, known, index, 0, opts)
+    end
   end
 end
 
+--- Draws what a window shows, and a window's height around it.
+---@param win integer
+function M.reveal(win)
+  local buf = api.nvim_win_get_buf(win)
+  if state[buf] and #state[buf].first > FEW then
+    local height = api.nvim_win_get_height(win)
+    local info = vim.fn.getwininfo(win)[1]
+    reveal(buf, info.topline - 1 - height, info.topline - 1 + 2 * height)
+  end
+end
+
+--- Gives every hunk its extmark before text that lies around it moves on.
+local function on_lines(_, buf, _, _, last, new_last)
+  local known = state[buf]
+  if not known or #known.first <= FEW or #known.marks == #known.first then
+    return known == nil
+  end
+  local opts = mark_options(known)
+  for index = 1, #known.first do
+    if not known.marks[index] then
+      place(buf, known, index, known.first[index] >= last and new_last - last or 0, opts)
+    end
+  end
+  return true
+end
+
 ---@param buf integer
-local function draw(buf)
+---@param known agentdiff.InlineState
+local function locate(buf, known)
+  known.first, known.last = {}, {}
+  local at = require('agentdiff.linemap').of(buf).to_buffer
+  for i, hunk in ipairs(known.view.hunks) do
+    local first = at(math.max(1, hunk.start)) - 1
+    known.first[i] = first
+    known.last[i] = hunk.added > 0 and math.max(first, at(hunk.start + hunk.added - 1) - 1) or first
+  end
+end
+
+function draw(buf)
   local known = state[buf]
   api.nvim_buf_clear_namespace(buf, ns, 0, -1)
-  known.placed = {}
-  local at = line_map(buf)
-  for i, hunk in ipairs(known.view.hunks) do
-    if is_enabled() and not known.hidden then
-      local place = hunk.added > 0 and place_added or place_deleted
-      known.placed[i] = { hunk = hunk, mark = place(buf, hunk, at) }
-    else
-      known.placed[i] = { hunk = hunk, mark = mark(buf, at(math.max(1, hunk.start)) - 1, {}) }
+  known.marks, known.hunk_of, known.words = {}, {}, {}
+  locate(buf, known)
+  if #known.first <= FEW then
+    local opts = mark_options(known)
+    for index = 1, #known.first do
+      place(buf, known, index, 0, opts)
     end
+  else
+    for _, win in ipairs(vim.fn.win_findbuf(buf)) do
+      M.reveal(win)
+    end
+    api.nvim_buf_attach(buf, false, { on_lines = on_lines })
   end
-  M.show_top(buf)
+  require('agentdiff.cursor').show_top(buf)
 end
 
 --- Takes the hunks of a buffer's file and draws them.
 ---@param buf integer
 ---@param view agentdiff.InlineView
-function M.set(buf, view)
+---@param moved boolean? whether the text was replaced meanwhile
+function M.set(buf, view, moved)
   local known = state[buf]
-  local same = known and vim.deep_equal(known.view.hunks, view.hunks)
+  -- Unchanged hunks keep their marks, which know about the user's edits meanwhile.
+  if known and not moved and vim.deep_equal(known.view.hunks, view.hunks) then
+    known.view = view
+    return
+  end
   state[buf] = {
     view = view,
-    placed = known and known.placed or {},
+    first = {},
+    last = {},
+    marks = {},
+    hunk_of = {},
+    words = {},
+    tick = 0,
     hidden = known and known.hidden,
+    owners = known and known.owners,
   }
-  -- Unchanged hunks keep their marks, which know about the user's edits meanwhile.
-  if not same then
+  if known or #view.hunks > 0 then
     draw(buf)
   end
 end
@@ -221,18 +218,61 @@ function M.view(buf)
   return state[buf] and state[buf].view
 end
 
+---@param buf integer
+---@param known agentdiff.InlineState
+---@param index integer
+---@return agentdiff.Place
+local function place_of(buf, known, index)
+  local hunk = known.view.hunks[index]
+  local id = known.marks[index]
+  if not id then
+    return { hunk = hunk, first = known.first[index] + 1, last = known.last[index] + 1 }
+  end
+  local at = api.nvim_buf_get_extmark_by_id(buf, ns, id, { details = true })
+  local first = (at[1] or 0) + 1
+  local last = hunk.added > 0 and math.max(first, (at[3] or {}).end_row or first) or first
+  return { hunk = hunk, first = first, last = last }
+end
+
 --- Returns the hunks where they are now, after the user's edits.
 ---@param buf integer
----@return {hunk: agentdiff.InlineHunk, first: integer, last: integer}[] 1-based, inclusive
+---@return agentdiff.Place[]
 function M.positions(buf)
   local out = {}
-  for i, placed in ipairs(state[buf] and state[buf].placed or {}) do
-    local at = api.nvim_buf_get_extmark_by_id(buf, ns, placed.mark, { details = true })
-    local first = (at[1] or 0) + 1
-    local last = placed.hunk.added > 0 and math.max(first, (at[3] or {}).end_row or first) or first
-    out[i] = { hunk = placed.hunk, first = first, last = last }
+  local known = state[buf]
+  for index in ipairs(known and known.view.hunks or {}) do
+    out[index] = place_of(buf, known, index)
   end
   return out
+end
+
+--- Returns the hunk at a line, and which of how many it is. One with lines goes before a deletion
+--- that merely borders.
+---@param buf integer
+---@param line integer 1-based
+---@return agentdiff.Place?
+---@return integer? index
+---@return integer total
+function M.at(buf, line)
+  local known = state[buf]
+  if not known then
+    return nil, nil, 0
+  end
+  local total, best = #known.view.hunks, nil
+  local range = { { line - 1, 0 }, { line - 1, -1 }, { overlap = true } }
+  for _, found in ipairs(api.nvim_buf_get_extmarks(buf, ns, unpack(range))) do
+    local index = known.hunk_of[found[1]]
+    if index then
+      local there = place_of(buf, known, index)
+      if line <= there.last and (not best or there.hunk.added > 0) then
+        best = index
+      end
+    end
+  end
+  if not best then
+    return nil, nil, total
+  end
+  return place_of(buf, known, best), best, total
 end
 
 --- Returns the ids of the hunks that touch the lines, as they are now.
@@ -263,5 +303,64 @@ function M.toggle(on)
   end
   return enabled
 end
+
+--- Shows the owner of each hunk at the end of its first line, or hides them again.
+---@param buf integer
+function M.toggle_owners(buf)
+  local known = state[buf]
+  if known then
+    known.owners = not mark_options(known).owner
+    draw(buf)
+  end
+end
+
+--- Whether hunks are drawn in a buffer at the moment.
+---@param buf integer
+---@return boolean
+function M.shown(buf)
+  return state[buf] ~= nil and not state[buf].hidden and is_enabled()
+end
+
+--- Returns the changed words of a hunk's lines, compared once per state of the text.
+---@param buf integer
+---@param known agentdiff.InlineState
+---@param index integer
+---@return agentdiff.Place
+---@return table<integer, agentdiff.Span[]>
+local function words_of(buf, known, index)
+  local there = place_of(buf, known, index)
+  if not known.words[index] then
+    local lines = api.nvim_buf_get_lines(buf, there.first - 1, there.last, false)
+    known.words[index] = select(2, marks.words(there.hunk.deleted, lines))
+  end
+  return there, known.words[index]
+end
+
+local function on_win(_, _, buf, top, bottom)
+  local known = state[buf]
+  if not known or known.hidden or not is_enabled() or not options().words then
+    return false
+  end
+  local tick = api.nvim_buf_get_changedtick(buf)
+  if known.tick ~= tick then
+    known.words, known.tick = {}, tick
+  end
+  local range = { { top, 0 }, { bottom, -1 }, { overlap = true } }
+  for _, found in ipairs(api.nvim_buf_get_extmarks(buf, ns, unpack(range))) do
+    local index = known.hunk_of[found[1]]
+    local hunk = index and known.view.hunks[index]
+    if hunk and hunk.added > 0 and hunk.removed > 0 then
+      local there, words = words_of(buf, known, index)
+      for row = math.max(top, there.first - 1), math.min(bottom, there.last - 1) do
+        if words[row - there.first + 2] then
+          marks.emphasize(buf, ns, row, words[row - there.first + 2], options().priority)
+        end
+      end
+    end
+  end
+  return false
+end
+
+api.nvim_set_decoration_provider(ns, { on_win = on_win })
 
 return M

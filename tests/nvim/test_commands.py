@@ -94,7 +94,7 @@ def test_baseline_restore_puts_the_file_back(shown: Editor, workspace: Path) -> 
     ("command", "expected"),
     [
         ("AgentDiff next", 10),
-        ("2AgentDiff next | AgentDiff next", 10),
+        ("2AgentDiff next | AgentDiff next", 15),
         ("AgentDiff prev", 15),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ SHOWN = "vim.b.agentdiff_status_dict and vim.b.agentdiff_status_dict.hunks == "
 
 
 def screen_of(editor: Editor) -> list[str]:
-    """Returns the text rows of the only window, without its sign column."""
-    return [row[2:] for row in editor.screen()[:-2]]
+    """Returns the text rows of the only window, without its sign column and the count."""
+    return [re.sub(r" +\d+/\d+$", "", row[2:]) for row in editor.screen()[:-2]]
 
 
 def sign_of(editor: Editor, text: str) -> str:
@@ -199,3 +200,156 @@ def test_the_status_variables(reviewer: Editor, agent: Agent) -> None:
         everywhere,
         line,
     )
+
+
+def attribute(editor: Editor, row: int, column: int) -> int:
+    """Returns the attribute of a cell of the screen, counted from 1."""
+    return int(editor.lua("vim.cmd('redraw!'); return vim.fn.screenattr(...)", row, column))
+
+
+def row_of(editor: Editor, text: str) -> int:
+    """Returns the row of the screen that shows this text, counted from 1."""
+    return screen_of(editor).index(text) + 1
+
+
+def test_changed_words_stand_out(reviewer: Editor, agent: Agent) -> None:
+    """The word that changed has another colour than its line, in the old line and in the new."""
+    agent.edit("a.txt", "line 5\n", "line five\n")
+    reviewer.wait(SHOWN + "1")
+    old, new = row_of(reviewer, "line 5"), row_of(reviewer, "line five")
+    for row in (old, new):
+        same, word = attribute(reviewer, row, 4), attribute(reviewer, row, 8)
+        assert same != word
+    reviewer.lua("require('agentdiff').setup({ inline = { words = false } })")
+    assert attribute(reviewer, new, 4) == attribute(reviewer, new, 8)
+
+
+def test_words_follow_the_users_typing(reviewer: Editor, agent: Agent) -> None:
+    """The emphasis is that of the text as it is now."""
+    agent.edit("a.txt", "line 5\n", "line five\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.keys("5Gwcw5<Esc>")
+    row = row_of(reviewer, "line 5") + 1
+    assert attribute(reviewer, row, 4) == attribute(reviewer, row, 8)
+
+
+@pytest.mark.parametrize(
+    ("option", "differs"),
+    [
+        ("line = false", "text"),
+        ("number = true", "number"),
+        ("signs = false", "sign"),
+        ("deleted = false", "deleted"),
+    ],
+)
+def test_options_of_the_drawing(reviewer: Editor, agent: Agent, option: str, differs: str) -> None:
+    """Each part of the drawing has its option, which changes nothing else."""
+    reviewer.command("set number signcolumn=yes")
+    agent.edit("a.txt", "line 5\n", "five\n")
+    reviewer.wait(SHOWN + "1")
+
+    def look(options: str) -> dict[str, object]:
+        table = f"{{ inline = {{ words = false, count = false, {options} }} }}"
+        reviewer.lua(f"require('agentdiff').setup({table})")
+        reviewer.command("AgentDiff inline off | AgentDiff inline on")
+        rows = reviewer.screen()
+        row = next(n for n, text in enumerate(rows, 1) if text.endswith("five"))
+        return {
+            "deleted": any(text.endswith("line 5") for text in rows),
+            "sign": rows[row - 1][0] != " ",
+            "number": attribute(reviewer, row, 5),
+            "text": attribute(reviewer, row, 8),
+        }
+
+    before, after = look(""), look(option)
+    assert [name for name in before if before[name] != after[name]] == [differs]
+
+
+def test_the_count_stands_beside_the_hunk(reviewer: Editor, agent: Agent) -> None:
+    """``2/2`` at the right edge of the hunk that the cursor is in, nowhere else."""
+    agent.edit("a.txt", "line 5\n", "five\n")
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    reviewer.wait(SHOWN + "2")
+    reviewer.keys("gg<Plug>(agentdiff-next-hunk)<Plug>(agentdiff-next-hunk)")
+    reviewer.lua("vim.api.nvim_exec_autocmds('CursorMoved', {})")
+    shown = [row.split()[-2:] for row in reviewer.screen() if re.search(r"\d/\d$", row)]
+    assert shown == [["ten", "2/2"]]
+
+
+def test_owners_are_shown_on_demand(reviewer: Editor, agent: Agent) -> None:
+    """``<Plug>(agentdiff-owner)`` writes who did it at the end of the line, and takes it away."""
+    agent.edit("a.txt", "line 5\n", "five\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.keys("<Plug>(agentdiff-owner)")
+    shown = [row for row in screen_of(reviewer) if row.startswith("five")]
+    reviewer.keys("<Plug>(agentdiff-owner)")
+    assert (shown, "five" in screen_of(reviewer)) == (["five   claude · turn 1 · Edit"], True)
+
+
+def test_a_hunk_is_a_text_object(reviewer: Editor, agent: Agent) -> None:
+    """``<Plug>(agentdiff-select-hunk)`` after an operator and in visual mode."""
+    agent.edit("a.txt", "line 5\nline 6\n", "five\nsix\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.command("omap ih <Plug>(agentdiff-select-hunk)")
+    reviewer.command("xmap ih <Plug>(agentdiff-select-hunk)")
+    reviewer.keys("6Gyih")
+    yanked = reviewer.lua("return vim.fn.getreg('0')")
+    reviewer.keys("6Gvih<Esc>")
+    selected = reviewer.lua('return { vim.fn.line("\'<"), vim.fn.line("\'>") }')
+    assert (yanked, selected) == ("five\nsix\n", [5, 6])
+
+
+def test_actions_are_offered(reviewer: Editor, agent: Agent, workspace: Path) -> None:
+    """``:AgentDiff actions`` asks with `vim.ui.select` what to do with the hunk, and does it."""
+    agent.edit("a.txt", "line 5\n", "five\n")
+    reviewer.wait(SHOWN + "1")
+    offered = reviewer.lua(
+        """
+        vim.api.nvim_win_set_cursor(0, { 5, 0 })
+        local offered
+        vim.ui.select = function(items, opts, choose)
+          offered = vim.tbl_map(opts.format_item, items)
+          choose(items[2])
+        end
+        vim.cmd('AgentDiff actions')
+        return offered
+        """
+    )
+    assert offered[:2] == ["Accept the hunk", "Reject the hunk"]
+    assert (workspace / "a.txt").read_text() == BEFORE
+
+
+def test_what_is_deleted_at_the_end_can_be_reached(reviewer: Editor, agent: Agent) -> None:
+    """``G`` in a small window scrolls to the deleted lines below the last line."""
+    agent.edit("a.txt", "line 19\nline 20\n", "")
+    reviewer.wait(SHOWN + "1")
+    reviewer.command("set lines=12")
+    reviewer.keys("G")
+    reviewer.lua("vim.api.nvim_exec_autocmds('CursorMoved', {})")
+    assert screen_of(reviewer)[-3:] == ["line 18", "line 19", "line 20"]
+
+
+def test_many_hunks_are_drawn_where_they_are_seen(
+    reviewer: Editor, agent: Agent, workspace: Path
+) -> None:
+    """A thousand hunks: those in sight are drawn, and all of them move with the user's edits."""
+    lines = [f"row {n}" for n in range(1, 2001)]
+    agent.write("big.txt", "\n".join(lines) + "\n")
+    reviewer.command("AgentBaseline! set | edit big.txt")
+    reviewer.wait("vim.b.agentdiff_workspace")
+    changed = [f"new {n}" if n % 2 else text for n, text in enumerate(lines, 1)]
+    agent.write("big.txt", "\n".join(changed) + "\n")
+    reviewer.wait(SHOWN + "1000")
+    few = reviewer.lua(
+        """
+        local ns = vim.api.nvim_create_namespace('agentdiff.inline')
+        return #vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, {})
+        """
+    )
+    reviewer.keys("G")
+    reviewer.lua("vim.cmd.redraw(); vim.wait(1); vim.cmd.doautocmd('WinScrolled')")
+    bottom = screen_of(reviewer)[-3:]
+    reviewer.nvim.api.buf_set_lines(0, 0, 0, False, ["mine"])
+    last = reviewer.lua("return require('agentdiff.inline').positions(vim.fn.bufnr())[1000]")
+    expected = (True, ["row 1999", "new 1999", "row 2000"], (2000, 2000))
+    assert expected == (few < 400, bottom, (last["first"], last["last"]))

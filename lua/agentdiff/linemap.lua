@@ -1,0 +1,81 @@
+--- Lines of the file on disk ↔ lines of its buffer. For placing marks and for saying which lines of
+--- the disk a selection means; never for hunks. Must not change anything.
+local M = {}
+
+local api = vim.api
+-- `vim.diff` is the same function under its name of before 0.12.
+local diff = vim.text and vim.text.diff or vim.diff
+
+---@class agentdiff.LineMap
+---@field to_buffer fun(line: integer): integer 1-based; cheap when asked in ascending order
+---@field to_disk fun(line: integer): integer
+
+---@param line integer
+---@return integer
+local function same(line)
+  return line
+end
+
+--- Maps in one direction through blocks `{from, count, to, count}`, as `vim.diff` gives them.
+---@param blocks integer[][]
+---@param from integer index of the side that is asked about
+---@param to integer index of the other side
+---@return fun(line: integer): integer
+local function mapper(blocks, from, to)
+  local next_block, shift, asked = 1, 0, 0
+  return function(line)
+    if line < asked then
+      next_block, shift = 1, 0
+    end
+    asked = line
+    while next_block <= #blocks do
+      local block = blocks[next_block]
+      local o, oc, n, nc = block[from], block[from + 1], block[to], block[to + 1]
+      local first = oc > 0 and o or o + 1
+      if line < first then
+        break
+      elseif line < first + oc then
+        return math.max(1, nc > 0 and math.min(n + line - first, n + nc - 1) or n)
+      end
+      shift = shift + nc - oc
+      next_block = next_block + 1
+    end
+    return line + shift
+  end
+end
+
+---@param buf integer
+---@return string? text as Neovim would have read it; nil when it cannot be read
+local function disk_text(buf)
+  local file = io.open(api.nvim_buf_get_name(buf), 'rb')
+  local text = file and file:read('*a')
+  if file then
+    file:close()
+  end
+  if not text then
+    return nil
+  end
+  if vim.bo[buf].fileformat == 'dos' then
+    text = text:gsub('\r\n', '\n')
+  end
+  if not vim.tbl_contains({ '', 'utf-8' }, vim.bo[buf].fileencoding) then
+    text = vim.iconv(text, vim.bo[buf].fileencoding, 'utf-8') or text
+  end
+  return text
+end
+
+--- Returns the map of a buffer as it is now: identity unless it has unsaved changes.
+---@param buf integer
+---@return agentdiff.LineMap
+function M.of(buf)
+  local disk = vim.bo[buf].modified and disk_text(buf)
+  if not disk then
+    return { to_buffer = same, to_disk = same }
+  end
+  local text = table.concat(api.nvim_buf_get_lines(buf, 0, -1, false), '\n') .. '\n'
+  local options = { result_type = 'indices', algorithm = 'histogram' }
+  local blocks = diff(disk, text, options) --[[@as integer[][] ]]
+  return { to_buffer = mapper(blocks, 1, 3), to_disk = mapper(blocks, 3, 1) }
+end
+
+return M
