@@ -22,6 +22,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "undo": ("review:undo", "take back the last decision"),
     "redo": ("review:redo", "repeat the last decision that was undone"),
     "log": ("review:log", "sessions, turns, tool calls and files"),
+    "comment": ("feedback:comment", "say something about a change, for the agent to read"),
+    "feedback": ("feedback:feedback", "what waits to be told to the agents"),
     "baseline": ("review:baseline", "look at the baseline, move it, or go back to it"),
     "install": ("manage:install", "connect an agent: write its hook configuration"),
     "uninstall": ("manage:uninstall", "take that configuration back"),
@@ -141,6 +143,12 @@ def _add_review_arguments(subs: Mapping[str, argparse.ArgumentParser]) -> None:
         sub.add_argument(
             "--seen", metavar="SEQ", type=int, help="leave what moved on since this status"
         )
+    subs["comment"].add_argument("path", metavar="PATH", help="file")
+    subs["comment"].add_argument("text", metavar="TEXT", help="told to the agent")
+    subs["comment"].add_argument("--hunk", metavar="ID", type=int, help="the hunk it is about")
+    subs["comment"].add_argument("--lines", metavar="FIRST[-LAST]", help="the lines it is about")
+    subs["feedback"].add_argument("--all", action="store_true", help="also what was told already")
+    subs["feedback"].add_argument("--take", action="store_true", help="count it as told")
     subs["reject"].add_argument("--reason", metavar="TEXT", help="told to the agent")
     subs["reject"].add_argument(
         "--discard-user", action="store_true", help="also lose the user's lines in mixed hunks"

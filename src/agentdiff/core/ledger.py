@@ -24,6 +24,7 @@ from agentdiff.core.commands import Append, Command, Publish, Report
 from agentdiff.core.entries import ABSENT, Absent, Directory, Entry, File, Ref
 from agentdiff.core.execution import Executor
 from agentdiff.core.feedback import Feedback
+from agentdiff.core.feedback import Feedback
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER, Owner
 from agentdiff.core.pathstate import PathState
@@ -74,6 +75,7 @@ class Ledger:
         self.own_writes: dict[bytes, OwnWrite] = {}
         self.tracking = Tracking(self)
         self.executor = Executor(self)
+        self.feedback = Feedback(self)
         self.feedback = Feedback(self)
         self._last_id = 0
         self._done: dict[str, list[int]] = {}
@@ -128,6 +130,7 @@ class Ledger:
 
     def _fold(self, record: Record) -> None:
         self.sessions.fold(record, self.seq)
+        self.feedback.fold(record, self.seq)
         self.feedback.fold(record, self.seq)
         match record:
             case PathChanged():
@@ -224,6 +227,8 @@ class Ledger:
             case ev.EditorDetached():
                 self.editors.discard(event.client)
                 return []
+            case ev.CommentAdded():
+                return self.feedback.comment(event)
             case ev.CommentAdded():
                 return self.feedback.comment(event)
             case ev.TimePassed():

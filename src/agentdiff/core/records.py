@@ -103,6 +103,18 @@ class CallClosed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallReported:
+    """Telemetry said who let a call run, and in which trace; empty where it did not say."""
+
+    agent: str
+    session: str
+    tool_call: str
+    decided_by: str
+    trace: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PathChanged:
     """A path was seen to change from `before` to `after`; `state` is the result, stored shape."""
 
@@ -158,6 +170,30 @@ class DecisionTurned:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentMade:
+    """The user commented on a change or on lines; `to` holds (agent, session) pairs."""
+
+    client: str
+    path: bytes
+    text: str
+    hunk: int | None
+    lines: tuple[int, ...]
+    to: tuple[tuple[str, str], ...]
+    excerpt: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackTold:
+    """Notes, by `agentdiff.core.feedback.Note.id`, were told; to a person if there is no agent."""
+
+    notes: tuple[str, ...]
+    agent: str
+    session: str
+    at_ns: int
+
+
 Record: TypeAlias = (
     SessionChanged
     | TurnStarted
@@ -165,10 +201,13 @@ Record: TypeAlias = (
     | TurnFinished
     | CallOpened
     | CallClosed
+    | CallReported
     | PathChanged
     | DecisionIntended
     | DecisionMade
     | DecisionTurned
+    | CommentMade
+    | FeedbackTold
 )
 
 _KINDS: dict[str, type[Record]] = {cls.__name__: cls for cls in get_args(Record)}
@@ -230,4 +269,6 @@ def _decode(name: str, body: Json) -> Any:  # noqa: ANN401 - a field of any reco
             for item in body[name]
         )
     value = body[name]
-    return tuple(value) if name == "changes" else value
+    if name == "to":
+        return tuple((agent, session) for agent, session in value)
+    return tuple(value) if name in ("changes", "lines", "notes") else value

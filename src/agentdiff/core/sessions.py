@@ -14,6 +14,7 @@ from agentdiff.core.owners import Owner
 from agentdiff.core.records import (
     CallClosed,
     CallOpened,
+    CallReported,
     Record,
     SessionChanged,
     TurnAliased,
@@ -29,7 +30,13 @@ TAIL_NS = 10 * SECOND_NS
 
 SessionKey: TypeAlias = tuple[str, str]
 _OfSession: TypeAlias = (
-    SessionChanged | TurnStarted | TurnAliased | TurnFinished | CallOpened | CallClosed
+    SessionChanged
+    | TurnStarted
+    | TurnAliased
+    | TurnFinished
+    | CallOpened
+    | CallClosed
+    | CallReported
 )
 
 
@@ -55,6 +62,8 @@ class Call:
     closed_ns: int | None = None
     outcome: str = ""
     background: str | None = None
+    decided_by: str = ""
+    trace: str = ""
     paths: dict[bytes, None] = field(default_factory=dict)
 
     @property
@@ -129,6 +138,11 @@ class Sessions:
                 session.seen_ns = max(session.seen_ns, record.at_ns)
             case CallClosed():
                 self._close(self._session(record), record)
+            case CallReported():
+                known = self._session(record).calls.get(record.tool_call)
+                if known is not None:
+                    known.decided_by = record.decided_by or known.decided_by
+                    known.trace = record.trace or known.trace
             case _:
                 pass
 

@@ -14,6 +14,7 @@ from agentdiff.core.commands import Command, Publish, PublishTurnEnd
 from agentdiff.core.records import (
     CallClosed,
     CallOpened,
+    CallReported,
     Record,
     SessionChanged,
     TurnAliased,
@@ -42,28 +43,80 @@ class Tracking:
 
     def handle(self, event: ev.AgentEvent) -> list[Command]:
         """Returns the commands for an event of an agent."""
+        if isinstance(event, ev.ToolReported):
+            return self._reported(event)
         commands = self._session(event, _state_after(event))
         session = self._ledger.sessions.by_key[event.agent, event.session]
+        return [*commands, *self._react(session, event)]
+
+    def _react(self, session: Session, event: ev.AgentEvent) -> list[Command]:
+        now = event.received_ns
         match event:
             case ev.SessionEnded():
-                commands += self._close_all(session, event.received_ns, keep_jobs=True)
-                commands += self._finish_turn(session, event)
+                closed = self._close_all(session, now, keep_jobs=True)
+                return [*closed, *self._finish_turn(session, event)]
             case ev.PromptSubmitted():
-                commands += self._prompt(session, event)
+                return self._prompt(session, event)
             case ev.TurnEnded():
-                commands += self._close_all(session, event.received_ns, keep_jobs=True)
-                commands += self._end_jobs(session, event)
-                commands += self._finish_turn(session, event)
+                closed = self._close_all(session, now, keep_jobs=True)
+                ended = self._end_jobs(session, event)
+                return [*closed, *ended, *self._finish_turn(session, event)]
             case ev.ToolStarted():
-                commands += self._open(session, event)
+                return self._open(session, event)
             case ev.ToolFinished():
-                commands += self._finish(session, event)
+                return self._finish(session, event)
             case ev.ToolBatchFinished():
-                for name in event.tool_calls:
-                    if name in session.open:
-                        commands += self._close(session.open[name], "denied", event.received_ns)
+                over = dict.fromkeys(event.tool_calls)
+                named = [session.open[one] for one in over if one in session.open]
+                return [one for call in named for one in self._close(call, "denied", now)]
+            case ev.SubagentFinished(subagent=subagent) if subagent is not None:
+                # What it was not let do is open still; its jobs in the background go on.
+                open_calls = session.open.values()
+                own = [call for call in open_calls if call.opened.subagent == subagent]
+                return [one for call in own for one in self._close(call, "unknown", now)]
             case _:
-                pass
+                return []
+
+    def would_close(self, event: ev.ToolReported) -> bool:
+        """Whether a report ends a window: then what the call wrote must be seen before."""
+        call = self._meant(event)
+        return call is not None and call.closed_ns is None and _ends(event)
+
+    def _meant(self, event: ev.ToolReported) -> Call | None:
+        """Returns the call that a report is about, None when no hook told of it."""
+        session = self._ledger.sessions.by_key.get((event.agent, event.session))
+        if session is None:
+            return None
+        if event.tool_call:
+            return session.calls.get(event.tool_call)
+        same = (call for call in session.calls.values() if call.opened.tool == event.tool)
+        return next((call for call in same if not call.decided_by), None)
+
+    def _reported(self, event: ev.ToolReported) -> list[Command]:
+        """Merges a report into its call; it never opens one."""
+        commands: list[Command] = []
+        call = self._meant(event)
+        session = self._ledger.sessions.by_key.get((event.agent, event.session))
+        if session is not None and event.allowed is not None and session.state == "waiting":
+            # The dialog was answered; after a refusal Claude Code waits for the next prompt.
+            commands += self._session(event, "working" if event.allowed else "idle")
+        if call is None:
+            return commands
+        news = event.decided_by not in ("", call.decided_by) or event.trace not in ("", call.trace)
+        if news:
+            told = CallReported(
+                agent=event.agent,
+                session=event.session,
+                tool_call=call.opened.tool_call,
+                decided_by=event.decided_by,
+                trace=event.trace,
+                at_ns=event.received_ns,
+            )
+            commands += self._commit(told)
+        if _ends(event) and (call.closed_ns is None or call.outcome == "unknown"):
+            outcome: ev.Outcome = "denied" if event.allowed is False else event.outcome or "unknown"
+            at_ns = event.received_ns if call.closed_ns is None else call.closed_ns
+            commands += [*self._close(call, outcome, at_ns, event.background), Publish()]
         return commands
 
     def expire(self, now_ns: int) -> list[Command]:
@@ -87,7 +140,8 @@ class Tracking:
 
     def _session(self, event: ev.AgentEvent, state: str | None) -> list[Command]:
         session = self._ledger.sessions.by_key.get((event.agent, event.session))
-        cwd = event.cwd or b""
+        # A subagent may work in a worktree of its own; the session stays where it is.
+        cwd = b"" if event.subagent is not None and session is not None else event.cwd or b""
         if session is not None:
             state = session.state if state is None else state
             moved = cwd not in (b"", session.cwd)
@@ -245,9 +299,15 @@ def _paired(session: Session, event: ev.ToolFinished) -> str:
     return event.tool_call
 
 
+def _ends(event: ev.ToolReported) -> bool:
+    return event.allowed is False or event.outcome is not None
+
+
 def _state_after(event: ev.AgentEvent) -> str | None:
     """Returns the session state that an event proves, None when it proves none."""
     match event:
+        case ev.TurnEnded(error=error) if error:
+            return "error"
         case ev.SessionStarted() | ev.TurnEnded():
             return "idle"
         case ev.SessionEnded():

@@ -200,7 +200,8 @@ def call_json(ledger: Ledger, call: Call) -> Json:
         "finished": _seconds(call.closed_ns),
         "paths": [path_fields(path) for path in call.paths],
         "outcome": call.outcome or "open",
-        "decided_by": None,
+        "decided_by": call.decided_by or None,
+        "trace": call.trace or None,
     }
 
 

@@ -19,45 +19,35 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias
 
-from agentdiff.agents import registry
 from agentdiff.config import Config
 from agentdiff.core.events import (
-    AgentEvent,
     EditorAttached,
     EditorClaimed,
     EditorDetached,
-    PromptSubmitted,
-    SessionEnded,
-    SessionStarted,
     TimePassed,
-    ToolFinished,
+    ToolReported,
     ToolStarted,
-    TurnEnded,
 )
 from agentdiff.daemon import requests
 from agentdiff.daemon.desk import Desk
 from agentdiff.daemon.desks import Desks
+from agentdiff.daemon.intake import COLD_NS, Intake
 from agentdiff.daemon.ports import ClientPort, HookAnswer, PreImage, RequestError
-from agentdiff.daemon.router import Route, Router
 from agentdiff.locations import Locations
 from agentdiff.sources import editor
 from agentdiff.workspace.observations import Batch
 from agentdiff.workspace.roots import find_root
 
-WARM_NS = 300_000_000
-COLD_NS = 10_000_000_000
 SETTLE_NS = 200_000_000
 TICK_S = 2.0
 READERS = 4
 GONE_CLIENTS = 256
 
 _Job: TypeAlias = Callable[[], None]
-# Events after which a window may close: what the agent wrote must be seen before it does.
-_CLOSING = (PromptSubmitted, TurnEnded, SessionEnded)
 
 
 class Engine:
@@ -77,11 +67,11 @@ class Engine:
         self._gone: deque[str] = deque(maxlen=GONE_CLIENTS)
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._desks = Desks(locations.workspaces, self._make_desk, self._queue.put)
-        self._router = Router(self._desks.roots)
+        self.intake = Intake(self._desks, self._queue.put, logger)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._settling: dict[str, tuple[threading.Event, set[str]]] = {}
         self._requests = 0
-        self.counters = {"events": 0, "ignored_paths": 0, "uncertain_cuts": 0, "bugs": 0}
+        self.counters = {"bugs": 0}
         self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
         self._worker.start()
 
@@ -108,78 +98,15 @@ class Engine:
         preimages: tuple[PreImage, ...] | None = None,
     ) -> HookAnswer:
         """Takes one hook; see `agentdiff.daemon.ports.Backend.hook`."""
-        certain = True
-        failures: list[Exception] = []
-        for event in registry.parse(agent, payload, received_ns):
-            routes, outside = self._router.route(event)
-            self.counters["events"] += 1
-            for path in outside:
-                self.counters["ignored_paths"] += 1
-                self.logger.info("path outside every workspace", extra={"path": repr(path)})
-            for route in routes:
-                try:
-                    certain &= self._deliver(route, preimages)
-                except (OSError, sqlite3.Error) as error:
-                    failures.append(error)  # the other workspaces still get their cut
-        if not certain:
-            self.counters["uncertain_cuts"] += 1
-        if failures:
-            raise failures[0]
-        return HookAnswer(certain=certain)
+        return self.intake.hook(agent, payload, received_ns, preimages)
 
-    def _deliver(self, route: Route, preimages: tuple[PreImage, ...] | None) -> bool:
-        """Takes the cut that an event needs, then queues it; returns whether the cut is whole."""
-        desk = self._desks.open(route.root)
-        now = time.time_ns()
-        deadline = now + (WARM_NS if desk.tracker.is_warm else COLD_NS)
-        *introduction, last = route.events
-        for one in introduction:
-            self._tell(desk, one)
-        certain = True
-        if isinstance(last, ToolStarted) and preimages is not None:
-            # A spooled call has run long ago: what it did must not be seen before its window.
-            self._tell(desk, last)
-            for image in preimages:
-                self._queue.put(functools.partial(desk.seed, image))
-            self._cut(desk, last, deadline)
-            return True
-        if isinstance(last, ToolStarted):
-            certain = self._cut(desk, last, deadline, before_tool=True)
-        elif isinstance(last, ToolFinished):
-            # A finish without a start opens its window before what it did is looked at.
-            self._tell(desk, last.as_start())
-            certain = self._cut(desk, last, deadline)
-        elif isinstance(last, _CLOSING):
-            certain = desk.tracker.cut(deadline).certain if not desk.cold.is_set() else True
-        self._tell(desk, last)
-        if isinstance(last, SessionStarted | PromptSubmitted) and desk.cold.is_set():
-            desk.tracker.warm()  # the first tool call finds it done, or waits for the rest
-        return certain
+    def telemetry(self, reports: Sequence[ToolReported]) -> bool:
+        """Takes what telemetry tells; see `agentdiff.daemon.ports.Backend.telemetry`."""
+        return self.intake.telemetry(reports)
 
-    @staticmethod
-    def _cut(
-        desk: Desk,
-        event: ToolStarted | ToolFinished,
-        deadline_ns: int,
-        *,
-        before_tool: bool = False,
-    ) -> bool:
-        if event.scope == "none":
-            return True
-        if event.scope == "tree":
-            return desk.tracker.cut(deadline_ns, before_tool=before_tool).certain
-        if desk.cold.is_set():
-            # Whatever else happens meanwhile must have a baseline too, but nobody waits for it.
-            desk.tracker.warm()
-        certain = True
-        for target in event.targets:
-            for path in (target.path, *([target.move_to] if target.move_to else [])):
-                cut = desk.tracker.follow(path, deadline_ns, before_tool=before_tool)
-                certain &= cut.certain
-        return certain
-
-    def _tell(self, desk: Desk, event: AgentEvent) -> None:
-        self._queue.put(lambda: desk.handle(event))
+    def announced(self, started: ToolStarted) -> None:
+        """Takes the baseline for a call; see `agentdiff.daemon.ports.Backend.announced`."""
+        self.intake.announced(started)
 
     # --- requests --------------------------------------------------------------------------------
 
@@ -380,11 +307,12 @@ class Engine:
             }
             for desk in self._desks.all()
         ]
-        return {"workspaces": workspaces, "counters": dict(self.counters)}
+        return {"workspaces": workspaces, "counters": {**self.counters, **self.intake.counters}}
 
     def close(self) -> None:
         """Finishes what is queued and closes every workspace."""
         self._readers.shutdown(wait=True, cancel_futures=True)
+        self.intake.close()
         for desk in self._desks.all():
             desk.watcher.stop()
             desk.tracker.close()

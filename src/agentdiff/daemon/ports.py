@@ -6,10 +6,12 @@ the transports implement `ClientPort`.  Must not import either side.  Between ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
+
+from agentdiff.core.events import ToolReported, ToolStarted
 
 ErrorCode: TypeAlias = Literal["usage", "refused", "unknown_method", "unavailable", "internal"]
 """The `error.code` values of doc/protocol.md (``version`` belongs to the greeting alone)."""
@@ -100,6 +102,22 @@ class Backend(Protocol):
             MalformedPayload: the payload (or the agent's name) makes no sense; the caller counts
                 it.
             OSError, sqlite3.Error: the workspace or its store cannot be used; the caller logs it.
+        """
+
+    def telemetry(self, reports: Sequence[ToolReported]) -> bool:
+        """Takes what telemetry tells about calls; any thread, never blocks.
+
+        Returns:
+            False when too much waits already: the sender shall come again later.
+        """
+
+    def announced(self, started: ToolStarted) -> None:
+        """Takes the baseline for a call that telemetry announces before it runs; blocks.
+
+        Returns when the baseline is taken, or its time is up; the sender waits for that.
+
+        Raises:
+            OSError, sqlite3.Error: as `hook`.
         """
 
     def call(

@@ -24,6 +24,7 @@ from agentdiff.core.events import (
 )
 from agentdiff.core.records import DecisionMade
 from agentdiff.core.sessions import Turn
+from agentdiff.daemon import telling
 from agentdiff.daemon.desk import Desk
 from agentdiff.daemon.ports import ClientPort, RequestError
 from agentdiff.sources import editor
@@ -338,8 +339,10 @@ METHODS: dict[str, Handler] = {
     "baseline.set": baseline_set,
     "baseline.restore": baseline_restore,
     "baseline.clear": baseline_clear,
+    "comment": telling.comment,
+    "feedback": telling.feedback,
     "attach": attach,
     "detach": detach,
 }
 # An editor's own views follow the `changed` notification: they need not wait for the disk.
-UNSETTLED = frozenset({"inline", "attach", "detach"})
+UNSETTLED = frozenset({"inline", "attach", "detach", "comment", "feedback"})

@@ -13,10 +13,13 @@ from agentdiff.core.owners import USER
 from agentdiff.core.records import (
     CallClosed,
     CallOpened,
+    CallReported,
+    CommentMade,
     DecisionIntended,
     DecisionItem,
     DecisionMade,
     DecisionTurned,
+    FeedbackTold,
     PathChanged,
     Record,
     SessionChanged,
@@ -61,6 +64,18 @@ RECORDS: list[Record] = [
     DecisionIntended(decision=1, client="cli", op="reject", reason="", items=(ITEM,), at_ns=1),
     DecisionMade(decision=1, client="cli", op="reject", reason="no", items=(ITEM,), at_ns=1),
     DecisionTurned(decision=1, undone=True, items=(ITEM, ITEM), at_ns=1),
+    CallReported(**WHO, tool_call="c", decided_by="user", trace="00-1-2-01"),
+    CommentMade(
+        client="cli",
+        path=b"\xff",
+        text="why?",
+        hunk=None,
+        lines=(1, 2),
+        to=(("claude", "s"),),
+        excerpt="+x\n",
+        at_ns=1,
+    ),
+    FeedbackTold(notes=("7.0", "7.1"), agent="claude", session="s", at_ns=1),
 ]
 
 

@@ -151,7 +151,7 @@ def test_a_path_outside_every_workspace_is_counted_and_not_read(
     bench.hook("PreToolUse", "Write", tool_input)
     outside.write_bytes(b"x")
     bench.hook("PostToolUse", "Write", tool_input, tool_response={})
-    assert bench.engine.counters["ignored_paths"] == 2
+    assert bench.engine.intake.counters["ignored_paths"] == 2
     assert bench.status() == {}
 
 

@@ -1,0 +1,224 @@
+"""What agents tell: hooks, which wait for their cut, and telemetry, which comes after the fact.
+
+Owns the order of cut and event: a hook takes its cut on its own thread, which queues what it saw,
+and then queues its event behind it; so the position in the queue *is* the cut
+(doc/decisions/0007-the-queue-is-the-cut.md).  Must not know payloads nor decide.  Hop 3.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sqlite3
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
+
+from agentdiff.agents import answers, registry
+from agentdiff.core.events import (
+    AgentEvent,
+    PromptSubmitted,
+    SessionEnded,
+    SessionStarted,
+    SubagentFinished,
+    ToolFinished,
+    ToolReported,
+    ToolStarted,
+    TurnEnded,
+)
+from agentdiff.core.sessions import SessionKey
+from agentdiff.daemon import telling
+from agentdiff.daemon.desk import Desk
+from agentdiff.daemon.desks import Desks
+from agentdiff.daemon.ports import HookAnswer, PreImage
+from agentdiff.daemon.router import Route, Router
+
+WARM_NS = 300_000_000
+COLD_NS = 10_000_000_000
+MAX_REPORTS_QUEUED = 200_000
+MAX_HELD_SESSIONS = 64
+MAX_HELD_REPORTS = 256
+CLOSERS = 2
+
+_Enqueue: TypeAlias = Callable[[Callable[[], None]], None]
+# Events after which a window may close: what the agent wrote must be seen before it does.
+_CLOSING = (PromptSubmitted, TurnEnded, SessionEnded, SubagentFinished)
+
+
+class Intake:
+    """Any thread.
+
+    Args:
+        desks: the workspaces.
+        enqueue: queues a job for the worker.
+        logger: the daemon's.
+
+    Attributes:
+        counters: what ``daemon status`` shows.
+    """
+
+    def __init__(self, desks: Desks, enqueue: _Enqueue, logger: logging.Logger) -> None:
+        self._desks = desks
+        self._router = Router(desks.roots)
+        self._enqueue = enqueue
+        self._logger = logger
+        # Closing a call by telemetry takes a cut first, for which neither worker nor loop may wait.
+        self._closers = ThreadPoolExecutor(CLOSERS, thread_name_prefix="closer")
+        self._reports = 0
+        self._held: OrderedDict[SessionKey, deque[ToolReported]] = OrderedDict()
+        self.counters = Counter(events=0, ignored_paths=0, uncertain_cuts=0, reports=0)
+
+    def close(self) -> None:
+        """Finishes what is under way."""
+        self._closers.shutdown(wait=True, cancel_futures=True)
+
+    # --- hooks -----------------------------------------------------------------------------------
+
+    def hook(
+        self,
+        agent: str,
+        payload: bytes,
+        received_ns: int,
+        preimages: tuple[PreImage, ...] | None = None,
+    ) -> HookAnswer:
+        """Takes one hook; see `agentdiff.daemon.ports.Backend.hook`."""
+        certain = True
+        failures: list[Exception] = []
+        printed = ""
+        for event in registry.parse(agent, payload, received_ns):
+            routes = self._route(event)
+            texts = []
+            for route in routes:
+                try:
+                    certain &= self._deliver(route, preimages)
+                    if preimages is None:  # the agent of a replayed hook listens no more
+                        desk = self._desks.open(route.root)
+                        texts.append(telling.ask(self._enqueue, desk, event))
+                except (OSError, sqlite3.Error) as error:
+                    failures.append(error)  # the other workspaces still get their cut
+            printed += answers.envelope(event, "\n".join(filter(None, texts)))
+        if not certain:
+            self.counters["uncertain_cuts"] += 1
+        if failures:
+            raise failures[0]
+        return HookAnswer(certain=certain, text=printed)
+
+    def _route(self, event: AgentEvent) -> list[Route]:
+        routes, outside = self._router.route(event)
+        self.counters["events"] += 1
+        for path in outside:
+            self.counters["ignored_paths"] += 1
+            self._logger.info("path outside every workspace", extra={"path": repr(path)})
+        return routes
+
+    def _deliver(self, route: Route, preimages: tuple[PreImage, ...] | None) -> bool:
+        """Takes the cut that an event needs, then queues it; returns whether the cut is whole."""
+        desk = self._desks.open(route.root)
+        now = time.time_ns()
+        deadline = now + (WARM_NS if desk.tracker.is_warm else COLD_NS)
+        *introduction, last = route.events
+        for one in introduction:
+            self._tell(desk, one)
+        certain = True
+        if isinstance(last, ToolStarted) and preimages is not None:
+            # A spooled call has run long ago: what it did must not be seen before its window.
+            self._tell(desk, last)
+            for image in preimages:
+                self._enqueue(functools.partial(desk.seed, image))
+            self._cut(desk, last, deadline)
+            return True
+        if isinstance(last, ToolStarted):
+            certain = self._cut(desk, last, deadline, before_tool=True)
+        elif isinstance(last, ToolFinished):
+            # A finish without a start opens its window before what it did is looked at.
+            self._tell(desk, last.as_start())
+            certain = self._cut(desk, last, deadline)
+        elif isinstance(last, _CLOSING):
+            certain = desk.tracker.cut(deadline).certain if not desk.cold.is_set() else True
+        self._tell(desk, last)
+        if isinstance(last, SessionStarted | PromptSubmitted) and desk.cold.is_set():
+            desk.tracker.warm()  # the first tool call finds it done, or waits for the rest
+        return certain
+
+    @staticmethod
+    def _cut(
+        desk: Desk,
+        event: ToolStarted | ToolFinished,
+        deadline_ns: int,
+        *,
+        before_tool: bool = False,
+    ) -> bool:
+        if event.scope == "none":
+            return True
+        if event.scope == "tree":
+            return desk.tracker.cut(deadline_ns, before_tool=before_tool).certain
+        if desk.cold.is_set():
+            # Whatever else happens meanwhile must have a baseline too, but nobody waits for it.
+            desk.tracker.warm()
+        certain = True
+        for target in event.targets:
+            for path in (target.path, *([target.move_to] if target.move_to else [])):
+                cut = desk.tracker.follow(path, deadline_ns, before_tool=before_tool)
+                certain &= cut.certain
+        return certain
+
+    def _tell(self, desk: Desk, event: AgentEvent) -> None:
+        self._enqueue(lambda: self._told(desk, event))
+
+    def _told(self, desk: Desk, event: AgentEvent) -> None:
+        desk.handle(event)
+        held = self._held.pop((event.agent, event.session), None) if self._held else None
+        if held:
+            self._reports += len(held)
+            self._digest(held)
+
+    # --- telemetry -------------------------------------------------------------------------------
+
+    def telemetry(self, reports: Sequence[ToolReported]) -> bool:
+        """See `agentdiff.daemon.ports.Backend.telemetry`."""
+        if self._reports + len(reports) > MAX_REPORTS_QUEUED:
+            return False
+        self._reports += len(reports)
+        self._enqueue(lambda: self._digest(reports))
+        return True
+
+    def announced(self, started: ToolStarted) -> None:
+        """See `agentdiff.daemon.ports.Backend.announced`."""
+        certain = True
+        for route in self._route(started):
+            certain &= self._deliver(route, None)
+        if not certain:
+            self.counters["uncertain_cuts"] += 1
+
+    def _digest(self, reports: Sequence[ToolReported]) -> None:
+        """Tells reports to the workspaces that know their sessions; worker thread only.
+
+        Telemetry has no cwd.  Of a session that no hook has told of yet, the newest reports are
+        held until one does.
+        """
+        self._reports -= len(reports)
+        self.counters["reports"] += len(reports)
+        desks = self._desks.all()
+        for report in reports:
+            key = (report.agent, report.session)
+            knowing = [desk for desk in desks if key in desk.ledger.sessions.by_key]
+            for desk in knowing:
+                if desk.ledger.tracking.would_close(report):
+                    self._closers.submit(self._close, desk, report)
+                else:
+                    desk.handle(report)
+            if not knowing:
+                self._hold(key, report)
+
+    def _hold(self, key: SessionKey, report: ToolReported) -> None:
+        self._held.setdefault(key, deque(maxlen=MAX_HELD_REPORTS)).append(report)
+        self._held.move_to_end(key)
+        if len(self._held) > MAX_HELD_SESSIONS:
+            self._held.popitem(last=False)
+
+    def _close(self, desk: Desk, report: ToolReported) -> None:
+        if not desk.cold.is_set():
+            desk.tracker.cut(time.time_ns() + WARM_NS)
+        self._tell(desk, report)
