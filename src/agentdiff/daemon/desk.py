@@ -53,7 +53,8 @@ from agentdiff.workspace.files import (
     remove_empty_parents,
     write_entry,
 )
-from agentdiff.workspace.observations import Batch, Known, Observation, TrackerSettings
+from agentdiff.workspace.known import Population
+from agentdiff.workspace.observations import Batch, Observation, TrackerSettings
 from agentdiff.workspace.roots import confine, tree_allowed
 from agentdiff.workspace.store import Store
 from agentdiff.workspace.tracker import Tracker
@@ -104,7 +105,7 @@ class Desk:
         if seen is None:
             self.cold.set()
         else:
-            seen = {path: self._reread(known) for path, known in seen.items()}
+            seen.doubt(self.blobs.holds)  # a power cut may have taken contents
         self._whole, reason = tree_allowed(root, home)
         settings = TrackerSettings(
             max_file_bytes=config.workspace.max_file_bytes,
@@ -228,12 +229,16 @@ class Desk:
 
     def take(self, batch: Batch) -> None:
         """Tells the ledger what changed, and remembers everything that was seen."""
+        if isinstance(batch.observations, Population):
+            self.store.populate(batch.observations.rows)
+            self.cold.clear()
+            return
         history = self.ledger.is_history
         news = [o for o in batch.observations if not history(o.path, o.after, o.seen_ns)]
         sessions = self.ledger.sessions
         # What changed while nothing watched is nobody's, unless a call was, or still is, at work.
         unwatched = batch.catching_up and not (sessions.open_calls() or sessions.jobs())
-        for one in () if batch.initial else news:
+        for one in news:
             # The tracker does not know what we wrote: "unchanged" is news if it is the old content.
             changed = one.before != one.after or one.path in self.ledger.own_writes
             if changed and not (unwatched and one.path not in self.ledger.paths):
@@ -241,11 +246,8 @@ class Desk:
         self.store.learn(
             ((o.path, o.after, o.signature) for o in news if not o.forget),
             (o.path for o in news if o.forget),
-            populated=batch.initial,
         )
         self._note_made(directory for one in news for directory in one.new_parents)
-        if batch.initial:
-            self.cold.clear()
 
     def _observe(self, one: Observation, *, uncertain: bool) -> None:
         if self.ledger.follows_disk(one.path, one.seen_ns):
@@ -356,12 +358,6 @@ class Desk:
         if made:
             self._made |= made
             self.store.note_made(made)
-
-    def _reread(self, known: Known) -> Known:
-        """Lets a path be read again whose content the blob store lost (in a power cut)."""
-        content = known.ref.kind in ("file", "link")
-        lost = content and known.ref.oid not in self.blobs
-        return Known(ref=known.ref) if lost else known
 
     def _rescue(self, path: bytes, entry: Entry) -> None:
         """Keeps a content that is nowhere on disk any more: three writers met on one name."""

@@ -4,13 +4,13 @@ Must not decide what is kept, nor know a path.  Hop 5; also read whenever an old
 restored.
 
 Why a pack of our own and not git's object store or SQLite: creating a loose object costs 0.6 ms,
-a row of its own transaction 0.08 ms, an appended record 0.02 to 0.06 ms; and nothing may be
-written to ``.git``.
+a row of its own transaction 0.08 ms, an appended record 0.02 ms; and nothing may be written to
+``.git`` (`doc/decisions/0010-baselines-in-o-changed.md`).
 
 File format (all integers big-endian): 8 bytes `FILE_MARK`, then records.  A record is a header of
 36 bytes (`RECORD_MARK`, SHA-1 of the git blob, content length, stored length, CRC-32 of those 32
-bytes) and a zlib stream.  The header's own checksum makes its lengths trustworthy, so that
-opening reads headers only; the content is checked against its SHA-1 whenever it is read.
+bytes) and a zstd frame.  The header's own checksum makes its lengths trustworthy, so that opening
+reads headers only; the content is checked against its SHA-1 whenever it is read.
 """
 
 from __future__ import annotations
@@ -21,19 +21,38 @@ import os
 import struct
 import threading
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
+
+import zstandard
 
 from agentdiff.core.entries import git_blob_oid
 
-FILE_MARK = b"adblobs1"
-RECORD_MARK = b"AdB1"
+FILE_MARK = b"adblobs2"
+RECORD_MARK = b"AdB2"
 _BODY = struct.Struct(">4s20sII")
 _CRC = struct.Struct(">I")
 HEADER_BYTES = _BODY.size + _CRC.size
 # What a crash leaves behind is at the end: that much is checked in full at every open (about 20
 # ms).
 _TAIL_CHECK_BYTES = 4 << 20
-_ZLIB_LEVEL = 1
+_ZSTD_LEVEL = 1
+# What was put lazily is written at the latest when it is that much.
+_BUFFER_BYTES = 1 << 18
+
+
+class Elsewhere(Protocol):
+    """Contents that somebody else keeps, and that nobody can take away while we run."""
+
+    def holds(self, key: bytes) -> bool:
+        """Whether the content with this blob id (20 bytes) is there."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Returns a content, None when it is not there or damaged."""
+
+    def close(self) -> None:
+        """Lets it go."""
 
 
 class BlobStore:
@@ -54,6 +73,12 @@ class BlobStore:
         self._lock = threading.Lock()
         self._index: dict[bytes, int] = {}
         self._problems: list[str] = []
+        self._compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
+        self._elsewhere: Elsewhere | None = None
+        # What is not written yet: the file ends at `_end - len(_buffer)`.
+        self._buffer = bytearray()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_fresh(path))  # a rewrite that a crash interrupted
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             self._end = self._load()
@@ -61,30 +86,40 @@ class BlobStore:
             os.close(self._fd)
             raise
 
-    def put(self, data: bytes, *, lazily: bool = False) -> str:  # noqa: ARG002
+    def lean_on(self, elsewhere: Elsewhere | None) -> None:
+        """Lets contents that `elsewhere` holds be read from there, and not be stored lazily."""
+        before, self._elsewhere = self._elsewhere, elsewhere
+        if before is not None and before is not elsewhere:
+            before.close()
+
+    def put(self, data: bytes, *, lazily: bool = False) -> str:
         """Stores `data` unless it is there, and returns its git blob id (40 hexadecimal digits).
 
         Durable only after `sync`.
 
         Args:
             data: the content.
-            lazily: whether the death of the process may take it until `flush`.
+            lazily: whether the death of the process may take it until `flush`, and whether it is
+                enough that it is held elsewhere.
 
         Raises:
             OSError: it cannot be written; the store is as it was before.
         """
         oid = git_blob_oid(data)
         key = bytes.fromhex(oid)
-        if key in self._index:
+        if key in self._index or (lazily and self._held_elsewhere(key)):
             return oid
-        payload = zlib.compress(data, _ZLIB_LEVEL)
-        body = _BODY.pack(RECORD_MARK, key, len(data), len(payload))
-        record = b"".join((body, _CRC.pack(zlib.crc32(body)), payload))
         with self._lock:
             if key not in self._index:
-                self._append(record)
+                payload = self._compressor.compress(data)
+                body = _BODY.pack(RECORD_MARK, key, len(data), len(payload))
                 self._index[key] = self._end
-                self._end += len(record)
+                self._buffer += body
+                self._buffer += _CRC.pack(zlib.crc32(body))
+                self._buffer += payload
+                self._end += HEADER_BYTES + len(payload)
+            if not lazily or len(self._buffer) > _BUFFER_BYTES:
+                self._write()
         return oid
 
     def get(self, oid: str) -> bytes:
@@ -96,18 +131,27 @@ class BlobStore:
             OSError: the pack cannot be read.
         """
         key = bytes.fromhex(oid)
-        offset = self._index[key]
-        data = self._read(offset, key)
+        with self._lock:
+            offset = self._index.get(key)
+            data = None if offset is None else self._read(offset, key)
+            if offset is not None and data is None:
+                del self._index[key]
+                self._problems.append(f"blob {oid} at offset {offset} is damaged")
+        if data is None and self._elsewhere is not None:
+            data = self._elsewhere.get(key)
         if data is None:
-            with self._lock:
-                if self._index.get(key) == offset:
-                    del self._index[key]
-                    self._problems.append(f"blob {oid} at offset {offset} is damaged")
             raise KeyError(oid)
         return data
 
     def __contains__(self, oid: str) -> bool:
-        return bytes.fromhex(oid) in self._index
+        return self.holds(bytes.fromhex(oid))
+
+    def holds(self, key: bytes) -> bool:
+        """Whether the content with this blob id (20 bytes) can be had."""
+        return key in self._index or self._held_elsewhere(key)
+
+    def _held_elsewhere(self, key: bytes) -> bool:
+        return self._elsewhere is not None and self._elsewhere.holds(key)
 
     @property
     def count(self) -> int:
@@ -128,8 +172,10 @@ class BlobStore:
         """Hands everything that was put lazily to the operating system.
 
         Raises:
-            OSError: it cannot be written; it is tried again next time.
+            OSError: it cannot be written; none of it is stored.
         """
+        with self._lock:
+            self._write()
 
     def sync(self) -> None:
         """Makes everything stored so far durable.
@@ -137,31 +183,104 @@ class BlobStore:
         Raises:
             OSError: the disk refuses.
         """
+        self.flush()
         os.fsync(self._fd)
+
+    def keep_only(self, wanted: Callable[[bytes], bool], *, until: int) -> int:
+        """Writes the pack anew without what nobody wants; readers notice nothing.
+
+        Args:
+            wanted: whether the content with this blob id (20 bytes) is still named by somebody.
+            until: `size_bytes` at a time when all that was stored had been named if it ever would
+                be: what came later is kept.
+
+        Returns:
+            By how many bytes the pack became smaller.
+
+        Raises:
+            OSError: it cannot be written; the store is as it was before.
+        """
+        fresh = _fresh(self.path)
+        with self._lock:
+            self._write()
+            kept = [
+                (key, at)
+                for key, at in sorted(self._index.items(), key=lambda item: item[1])
+                if at >= until or wanted(key)
+            ]
+            fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                index, end = self._copy(kept, fd)
+                os.fsync(fd)
+                os.rename(fresh, self.path)
+            except OSError:
+                os.close(fd)
+                with contextlib.suppress(OSError):
+                    os.unlink(fresh)
+                raise
+            before, self._end = self._end, end
+            os.close(self._fd)
+            self._fd, self._index = fd, index
+        return before - end
+
+    def _copy(self, kept: list[tuple[bytes, int]], fd: int) -> tuple[dict[bytes, int], int]:
+        """Copies records, checking their headers; returns the new index and the new end."""
+        index: dict[bytes, int] = {}
+        end = os.write(fd, FILE_MARK)
+        for key, at in kept:
+            head = os.pread(self._fd, HEADER_BYTES, at)
+            header = _parse_header(head)
+            if header is None or header[0] != key:
+                self._problems.append(f"blob {key.hex()} at offset {at} is damaged")
+                continue
+            record = memoryview(head + os.pread(self._fd, header[2], at + HEADER_BYTES))
+            index[key] = end
+            while record:
+                written = os.write(fd, record)
+                record, end = record[written:], end + written
+        return index, end
 
     def close(self) -> None:
         """Syncs and closes the pack; harmless when closed already."""
+        self.lean_on(None)
         with self._lock:
-            fd, self._fd = self._fd, -1
+            fd = self._fd
             if fd >= 0:
-                os.fsync(fd)
-                os.close(fd)
+                try:
+                    self._write()
+                    os.fsync(fd)
+                finally:
+                    self._fd = -1
+                    os.close(fd)
 
-    def _append(self, record: bytes) -> None:
-        view, offset = memoryview(record), self._end
+    def _write(self) -> None:
+        """Writes the buffer, the caller holding the lock; what cannot be written is forgotten."""
+        data, offset = bytes(self._buffer), self._end - len(self._buffer)
+        self._buffer.clear()
+        start, view = offset, memoryview(data)
         try:
             while view:
                 written = os.pwrite(self._fd, view, offset)
                 view, offset = view[written:], offset + written
         except OSError:
-            # The end was not moved, so that half a record is overwritten by the next one in any
-            # case.
+            self._end = start
+            for key in [key for key, at in self._index.items() if at >= start]:
+                del self._index[key]
+            # Half a record would be overwritten by the next one in any case.
             with contextlib.suppress(OSError):
-                os.ftruncate(self._fd, self._end)
+                os.ftruncate(self._fd, start)
             raise
 
     def _read(self, offset: int, key: bytes) -> bytes | None:
         """Returns the content of the record at `offset`, None when it is not what `key` names."""
+        written = self._end - len(self._buffer)
+        if offset >= written:
+            start = offset - written
+            header = _parse_header(bytes(self._buffer[start : start + HEADER_BYTES]))
+            if header is None:
+                return None
+            start += HEADER_BYTES
+            return _decode(bytes(self._buffer[start : start + header[2]]), key, header[1])
         header = _parse_header(os.pread(self._fd, HEADER_BYTES, offset))
         if header is None or header[0] != key:
             return None
@@ -233,8 +352,40 @@ def _next_record(pack: mmap.mmap, start: int, size: int) -> int | None:
 def _decode(payload: bytes, key: bytes, size: int) -> bytes | None:
     """Returns the content of a record, None unless it is exactly what `key` names."""
     try:
-        # Bounded by the length that the header promises: a damaged stream cannot eat the memory.
-        data = zlib.decompressobj().decompress(payload, size + 1)
-    except zlib.error:
+        # Bounded by the length that the header promises: a damaged frame cannot eat the memory.
+        reader = zstandard.ZstdDecompressor().stream_reader(payload)
+        data = reader.read(size + 1)
+    except zstandard.ZstdError:
         return None
     return data if len(data) == size and git_blob_oid(data) == key.hex() else None
+
+
+def check_pack(path: Path) -> Iterator[str]:
+    """Reads a whole pack and yields what is wrong with it, one sentence each.
+
+    Also while it is open: a record that is being appended is no problem, it is not the last word.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if file.read(len(FILE_MARK)) != FILE_MARK:
+            yield f"{path} is not a blob pack of a format that this version knows"
+            return
+        offset = len(FILE_MARK)
+        while offset < size:
+            file.seek(offset)
+            header = _parse_header(file.read(HEADER_BYTES))
+            if header is None or offset + HEADER_BYTES + header[2] > size:
+                if header is None and offset + HEADER_BYTES <= size:
+                    yield f"{path}: no record at offset {offset}"
+                return
+            key, length, stored = header
+            if _decode(file.read(stored), key, length) is None:
+                yield f"{path}: blob {key.hex()} at offset {offset} is damaged"
+            offset += HEADER_BYTES + stored
+
+
+def _fresh(path: Path) -> Path:
+    return path.with_name(path.name + ".new")

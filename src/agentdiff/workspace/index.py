@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from agentdiff.core.entries import ABSENT, ABSENT_REF, Directory, Entry, File, Link, Other, Ref
 from agentdiff.workspace.blobs import BlobStore
@@ -57,19 +58,19 @@ class Index:
         self,
         root: Root,
         blobs: BlobStore,
-        known: dict[bytes, Known] | None,
+        known: KnownTable | None,
         emit: Callable[[Batch], None],
         is_late: Callable[[], bool],
         settings: TrackerSettings,
         clock_ns: Callable[[], int],
     ) -> None:
         self.changed = 0
-        self.known = KnownTable(known)
+        self.known = KnownTable() if known is None else known
         self.rules = IgnoreRules(root, clock_ns)
         self.exists = True
         # What was stored as absent may be a named path, or a file that was simply deleted: the
         # first walk sifts them.
-        self.named = {path for path, seen in (known or {}).items() if seen.ref.kind == "absent"}
+        self.named = {path for path, seen in self.known.others() if seen.ref.kind == "absent"}
         self.unsifted = set(self.named)
         self.unfollowed: set[bytes] = set()
         self.directories: set[bytes] = set()
@@ -84,9 +85,11 @@ class Index:
         self._clock_ns = clock_ns
         self._started_ns = clock_ns()
         self._gaps = {
-            path: seen.ref.note for path, seen in (known or {}).items() if _is_gap(seen.ref)
+            path: seen.ref.note for path, seen in self.known.others() if _is_gap(seen.ref)
         }
         self._pending: list[Observation] = []
+        # Why the blob store refused something since the last flush.
+        self._refused: OSError | None = None
         # The first population is handed over at its end, so that a workspace is either known as a
         # whole or not at all, also after a crash; except what changed meanwhile, which is told.
         self._told: set[bytes] = set()
@@ -177,7 +180,7 @@ class Index:
     def flush(self) -> None:
         """Hands over what was noted and not yet emitted."""
         if self._pending:
-            self._blobs.flush()  # whoever is told of a content may write down its name
+            self._flush_blobs()  # whoever is told of a content may write down its name
             observations, self._pending = tuple(self._pending), []
             catching_up = not (self._initial or self.walked)
             self._emit(
@@ -195,7 +198,7 @@ class Index:
             self.walked = True
         if self._initial and self.exists:
             self.flush()
-            self._blobs.flush()
+            self._flush_blobs()
             rows = self.known.rows()
             for path in self._told:
                 rows.pop(path, None)
@@ -203,7 +206,7 @@ class Index:
             self._initial = False
             found = Population(rows, self._started_ns)
             late = self._is_late()
-            self._emit(Batch(observations=found if rows else (), initial=True, uncertain=late))
+            self._emit(Batch(observations=found, initial=True, uncertain=late))
 
     def sift(self) -> None:
         """Forgets stored absent paths that any walk would find, were they there again."""
@@ -248,8 +251,33 @@ class Index:
             try:
                 self._blobs.put(data, lazily=True)
             except OSError as error:  # the state folder's disk is full, say
-                return Other(kind=f"not kept: {error.strerror}").ref(), False
+                self._refused = error
+                return _not_kept(error), False
         return entry.ref(), True
+
+    def _flush_blobs(self) -> None:
+        """Writes what was put lazily; what cannot be written has not been kept."""
+        try:
+            self._blobs.flush()
+        except OSError as error:
+            self._refused = error
+        refused, self._refused = self._refused, None
+        if refused is None:
+            return
+        lost = _not_kept(refused)
+        self._pending = [
+            one if self._is_kept(one.after) else replace(one, after=lost, signature=None)
+            for one in self._pending
+        ]
+        doubted = self.known if self._initial else [one.path for one in self._pending]
+        for path in list(doubted):
+            seen = self.known.get(path)
+            if seen is not None and not self._is_kept(seen.ref):
+                self.known[path] = Known(ref=lost)
+                self._gaps[path] = lost.note
+
+    def _is_kept(self, ref: Ref) -> bool:
+        return ref.kind not in ("file", "link") or ref.oid in self._blobs
 
     def _learn(
         self,
@@ -334,6 +362,10 @@ class Index:
                 return True
             path = path.rpartition(b"/")[0]
         return False
+
+
+def _not_kept(error: OSError) -> Ref:
+    return Other(kind=f"not kept: {error.strerror}").ref()
 
 
 def _is_gap(ref: Ref) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, KeysView, Sequence
+from collections.abc import Callable, Iterator, KeysView, Sequence
 from typing import TypeAlias, overload
 
 from agentdiff.core.entries import PERMISSION_BITS, Ref
@@ -68,6 +68,27 @@ class KnownTable:
         """Notes a row."""
         self._rows[path] = row
 
+    def others(self) -> list[tuple[bytes, Known]]:
+        """Returns what is not a plain file."""
+        return [(path, row) for path, row in self._rows.items() if isinstance(row, Known)]
+
+    def unpacked(self) -> dict[bytes, Known]:
+        """Returns everything; for people and tests."""
+        return {path: unpack(row) for path, row in self.rows().items()}
+
+    def doubt(self, holds: Callable[[bytes], bool]) -> None:
+        """Lets every path be read again whose content is held by nobody any more.
+
+        Args:
+            holds: whether the content with this blob id (20 bytes) is there.
+        """
+        for path, row in self.rows().items():
+            if isinstance(row, bytes):
+                if not holds(row[SIGN.size :]):
+                    self[path] = Known(ref=unpack(row).ref)
+            elif row.ref.kind in ("file", "link") and not holds(bytes.fromhex(row.ref.oid)):
+                self[path] = Known(ref=row.ref)
+
     def rows(self) -> dict[bytes, Row]:
         """Returns a copy of all rows; they are not changed later."""
         return dict(self._rows)
@@ -126,13 +147,16 @@ class Population(Sequence[Observation]):
     There is one for each file of the workspace: a hundred thousand at once would be the daemon's
     largest possession.
 
-    Args:
+    Attributes:
         rows: what was last seen of each path; not changed by anybody from now on.
+
+    Args:
+        rows: see there.
         seen_ns: wall clock when the population began.
     """
 
     def __init__(self, rows: dict[bytes, Row], seen_ns: int) -> None:
-        self._rows = rows
+        self.rows = rows
         self._paths = list(rows)
         self._seen_ns = seen_ns
 
@@ -153,7 +177,7 @@ class Population(Sequence[Observation]):
         return self._observation(self._paths[at])
 
     def _observation(self, path: bytes) -> Observation:
-        seen = unpack(self._rows[path])
+        seen = unpack(self.rows[path])
         return Observation(
             path=path,
             before=seen.ref,

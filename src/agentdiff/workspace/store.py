@@ -13,16 +13,16 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple
 from pathlib import Path
 from urllib.parse import quote
 
 import orjson
 
-from agentdiff.core.codec import SCHEMA, decode_ref, encode_ref
+from agentdiff.core.codec import SCHEMA
 from agentdiff.core.entries import Ref
 from agentdiff.core.records import Record, decode_record, encode_record
-from agentdiff.workspace.observations import Known
+from agentdiff.workspace.known import KnownTable, Row
+from agentdiff.workspace.seen import TABLES, Seen
 from agentdiff.workspace.tree import Signature
 
 _TABLES = """
@@ -30,8 +30,6 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITH
 CREATE TABLE IF NOT EXISTS log (
   seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, at_ns INTEGER NOT NULL, body BLOB NOT NULL
 );
-CREATE TABLE IF NOT EXISTS seen (path BLOB PRIMARY KEY, ref BLOB NOT NULL, signature BLOB)
-  WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS made (directory BLOB PRIMARY KEY) WITHOUT ROWID;
 """
 
@@ -73,7 +71,8 @@ class Store:
         self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_TABLES)
+        self._db.executescript(_TABLES + TABLES)
+        self._seen = Seen(self._db)
         self.path.chmod(0o600)
         stored = self._meta("schema")
         if stored is not None and int(stored) > SCHEMA:
@@ -114,37 +113,39 @@ class Store:
             (seq, type(record).__name__, record.at_ns, orjson.dumps(encode_record(record))),
         )
 
-    def seen(self) -> dict[bytes, Known] | None:
+    def seen(self) -> KnownTable | None:
         """Returns what was last seen of each path, None when the workspace was never populated."""
-        if self._meta("populated") is None:
+        if self._meta("population") is None:
             return None
-        return {
-            path: Known(ref=_ref(ref), signature=_signature(signature))
-            for path, ref, signature in self._db.execute("SELECT path, ref, signature FROM seen")
-        }
+        self._begin()
+        table = self._seen.load()
+        self.commit()
+        return table
+
+    def populate(self, rows: dict[bytes, Row]) -> None:
+        """Notes, in the running transaction, that the whole workspace was seen once.
+
+        Args:
+            rows: what was there; what was learnt before stays, and wins.
+        """
+        self._begin()
+        self._seen.add_population(rows)
+        self._set_meta("population", "1")
 
     def learn(
         self,
         seen: Iterable[tuple[bytes, Ref, Signature | None]],
         forgotten: Iterable[bytes] = (),
-        *,
-        populated: bool = False,
     ) -> None:
         """Notes what was seen of paths, in the running transaction.
 
         Args:
             seen: (path, content, signature; None makes the tracker read it again).
             forgotten: paths of which nothing is to be remembered.
-            populated: the whole workspace was seen once.
         """
         self._begin()
-        self._db.executemany(
-            "INSERT OR REPLACE INTO seen (path, ref, signature) VALUES (?, ?, ?)",
-            ((path, _packed(ref), _packed_signature(sign)) for path, ref, sign in seen),
-        )
-        self._db.executemany("DELETE FROM seen WHERE path = ?", ((path,) for path in forgotten))
-        if populated:
-            self._set_meta("populated", "1")
+        self._seen.learn(seen)
+        self._seen.forget(forgotten)
 
     def made(self) -> set[bytes]:
         """Returns the directories that came with created files."""
@@ -192,22 +193,3 @@ class Store:
 
     def _set_meta(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
-
-
-def _packed(ref: Ref) -> bytes:
-    return orjson.dumps(encode_ref(ref))
-
-
-def _ref(packed: bytes) -> Ref:
-    return decode_ref(orjson.loads(packed))
-
-
-def _packed_signature(signature: Signature | None) -> bytes | None:
-    return None if signature is None else orjson.dumps(astuple(signature))
-
-
-def _signature(packed: bytes | None) -> Signature | None:
-    if packed is None:
-        return None
-    mtime_ns, ctime_ns, size, ino, mode, kind = orjson.loads(packed)
-    return Signature(mtime_ns=mtime_ns, ctime_ns=ctime_ns, size=size, ino=ino, mode=mode, kind=kind)

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.feed import Feed
 from agentdiff.workspace.index import Index
-from agentdiff.workspace.known import unpack
+from agentdiff.workspace.known import KnownTable
 from agentdiff.workspace.observations import (
     Batch,
     CutResult,
@@ -92,7 +92,7 @@ class Tracker:
         self,
         root: bytes,
         blobs: BlobStore,
-        known: dict[bytes, Known] | None,
+        known: KnownTable | None,
         emit: Callable[[Batch], None],
         settings: TrackerSettings,
         clock_ns: Callable[[], int] = time.time_ns,
@@ -187,7 +187,7 @@ class Tracker:
 
     def known(self) -> dict[bytes, Known]:
         """Returns what is known of each followed path; stable only while nothing is being read."""
-        return {path: unpack(row) for path, row in self._index.known.rows().items()}
+        return self._index.known.unpacked()
 
     def lookup(self, path: bytes) -> Known | None:
         """Returns what is known of one path, None when it is absent or not followed."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from agentdiff.core.entries import EMPTY_OID, git_blob_oid
-from agentdiff.workspace.blobs import FILE_MARK, HEADER_BYTES, BlobStore
+from agentdiff.workspace.blobs import FILE_MARK, HEADER_BYTES, BlobStore, check_pack
 
-CONTENTS = [b"", b"one\n", b"two\r\n\xff\0", b"x" * 70_000, b"AdB1" * 20]
+CONTENTS = [b"", b"one\n", b"two\r\n\xff\0", b"x" * 70_000, b"AdB2" * 20]
 
 
 @pytest.fixture
@@ -170,4 +170,107 @@ def test_a_failed_write_leaves_the_store_as_it_was(pack: Path) -> None:
         signal.signal(signal.SIGXFSZ, ignored)
     assert (store.size_bytes, pack.stat().st_size) == (size, size)
     assert store.get(store.put(b"next")) == b"next"
+    store.close()
+
+
+def test_what_was_put_lazily_is_there_at_once_and_on_disk_after_flush(pack: Path) -> None:
+    """Reading does not wait for writing; another process sees it once it is flushed."""
+    store = BlobStore(pack)
+    oid = store.put(b"lazy", lazily=True)
+    assert (store.get(oid), pack.stat().st_size < store.size_bytes) == (b"lazy", True)
+    store.flush()
+    assert pack.stat().st_size == store.size_bytes
+    assert list(check_pack(pack)) == []
+    store.close()
+    again = BlobStore(pack)
+    assert again.get(oid) == b"lazy"
+    again.close()
+
+
+def test_a_refused_flush_forgets_what_it_could_not_write(pack: Path, monkeypatch) -> None:
+    """Nobody is told of a content that is nowhere."""
+    store = BlobStore(pack)
+    kept = store.put(b"kept")
+    lost = store.put(b"lost", lazily=True)
+
+    def refuse(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    with pytest.raises(OSError, match="No space"):
+        store.flush()
+    monkeypatch.undo()
+    assert (kept in store, lost in store) == (True, False)
+    assert store.get(store.put(b"lost")) == b"lost"
+    store.close()
+
+
+def test_a_rewrite_keeps_what_is_wanted_and_what_is_young(pack: Path) -> None:
+    """Only contents that are old and named by nobody go; the file shrinks at once."""
+    store = BlobStore(pack)
+    wanted, old = store.put(os.urandom(999)), store.put(os.urandom(999))
+    mark = store.size_bytes
+    young = store.put(b"young", lazily=True)
+    freed = store.keep_only(lambda key: key.hex() == wanted, until=mark)
+    assert freed > 999
+    assert (wanted in store, old in store, store.get(young)) == (True, False, b"young")
+    assert pack.stat().st_size == store.size_bytes
+    later = store.put(b"later")
+    store.close()
+    again = BlobStore(pack)
+    assert [oid in again for oid in (wanted, old, young, later)] == [True, False, True, True]
+    again.close()
+
+
+def test_an_interrupted_rewrite_leaves_no_trace(pack: Path) -> None:
+    """The next start removes it."""
+    BlobStore(pack).close()
+    pack.with_name(pack.name + ".new").write_bytes(b"half")
+    BlobStore(pack).close()
+    assert [one.name for one in pack.parent.iterdir()] == [pack.name]
+
+
+def test_a_check_finds_damage(pack: Path) -> None:
+    """Also in the middle of the file, which opening does not read."""
+    store = BlobStore(pack)
+    store.put(b"first" * 100)
+    middle = store.size_bytes
+    store.put(os.urandom(100))
+    store.close()
+    data = bytearray(pack.read_bytes())
+    data[middle - 3] ^= 1
+    pack.write_bytes(data)
+    [found] = check_pack(pack)
+    assert "is damaged" in found
+
+
+class Shelf:
+    """Contents that somebody else keeps."""
+
+    def __init__(self, *contents: bytes) -> None:
+        self.contents = {bytes.fromhex(git_blob_oid(one)): one for one in contents}
+
+    def holds(self, key: bytes) -> bool:
+        """Whether it is here."""
+        return key in self.contents
+
+    def get(self, key: bytes) -> bytes | None:
+        """Returns it."""
+        return self.contents.get(key)
+
+    def close(self) -> None:
+        """Lets go."""
+        self.contents.clear()
+
+
+def test_what_is_held_elsewhere_is_read_from_there(pack: Path) -> None:
+    """It is not stored lazily, and stored when somebody insists."""
+    store = BlobStore(pack)
+    empty = store.size_bytes
+    store.lean_on(Shelf(b"theirs"))
+    oid = store.put(b"theirs", lazily=True)
+    assert (store.size_bytes, store.get(oid)) == (empty, b"theirs")
+    store.put(b"theirs")
+    store.lean_on(None)
+    assert store.get(oid) == b"theirs"
     store.close()

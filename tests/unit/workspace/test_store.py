@@ -14,6 +14,7 @@ from agentdiff.core.codec import SCHEMA
 from agentdiff.core.entries import ABSENT_REF, File, Link, Ref
 from agentdiff.core.owners import USER
 from agentdiff.core.records import PathChanged, Record, SessionChanged, TurnStarted
+from agentdiff.workspace.known import pack
 from agentdiff.workspace.observations import Known
 from agentdiff.workspace.store import Store, StoreTooNew, root_of
 from agentdiff.workspace.tree import Signature
@@ -39,7 +40,13 @@ def store(folder: Path) -> Iterator[Store]:
 def reopened(folder: Path, what: str) -> object:
     """Returns what another process reads from the file."""
     with closing(Store(folder, b"/w")) as other:
-        return list(other.records()) if what == "records" else other.seen()
+        return list(other.records()) if what == "records" else unpacked(other)
+
+
+def unpacked(store: Store) -> dict[bytes, Known] | None:
+    """Returns what was last seen, as it is compared."""
+    seen = store.seen()
+    return None if seen is None else seen.unpacked()
 
 
 def changed(path: bytes, at_ns: int) -> Record:
@@ -128,22 +135,25 @@ def test_what_was_seen_comes_back(
     store: Store, folder: Path, ref: Ref, signature: Signature | None
 ) -> None:
     """Content and signature, for paths of any bytes."""
-    store.learn([(b"d/\xff\n", ref, signature)], populated=True)
+    store.populate({})
+    store.learn([(b"d/\xff\n", ref, signature)])
     store.commit()
     assert reopened(folder, "seen") == {b"d/\xff\n": Known(ref=ref, signature=signature)}
 
 
 def test_the_last_sighting_counts(store: Store) -> None:
     """One row per path."""
-    store.learn([(b"f", ABSENT_REF, None)], populated=True)
+    store.populate({})
+    store.learn([(b"f", ABSENT_REF, None)])
     store.learn([(b"f", File(data=b"").ref(), SIGNATURE)])
-    assert store.seen() == {b"f": Known(ref=File(data=b"").ref(), signature=SIGNATURE)}
+    assert unpacked(store) == {b"f": Known(ref=File(data=b"").ref(), signature=SIGNATURE)}
 
 
 def test_an_empty_workspace_is_populated_too(store: Store) -> None:
     """Seen once, and nothing there."""
-    store.learn([], populated=True)
-    assert store.seen() == {}
+    store.populate({})
+    store.learn([])
+    assert unpacked(store) == {}
 
 
 def test_the_file_is_private(store: Store, folder: Path) -> None:
@@ -169,9 +179,10 @@ def test_a_folder_that_is_nobodys_says_so(folder: Path, content: bytes | None) -
 
 def test_what_is_forgotten_is_not_there(store: Store) -> None:
     """The tracker finds it anew, should it come back."""
-    store.learn([(b"f", ABSENT_REF, None), (b"g", ABSENT_REF, None)], populated=True)
+    store.populate({})
+    store.learn([(b"f", ABSENT_REF, None), (b"g", ABSENT_REF, None)])
     store.learn([], [b"f"])
-    assert store.seen() == {b"g": Known(ref=ABSENT_REF)}
+    assert unpacked(store) == {b"g": Known(ref=ABSENT_REF)}
 
 
 def test_a_newer_schema_is_refused_and_left_alone(folder: Path) -> None:
@@ -208,3 +219,34 @@ def test_a_process_that_dies_loses_only_what_it_had_not_committed(folder: Path) 
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert reopened(folder, "records") == [(1, RECORDS[0])]
+
+
+def test_a_population_comes_back_and_what_was_learnt_wins(store: Store, folder: Path) -> None:
+    """Thousands of files take a few chunks; rows before and after the population prevail."""
+    crowd = {b"d/%d" % number: Known(ref=File(data=b"%d" % number).ref()) for number in range(5000)}
+    link = Known(ref=Link(target=b"to").ref())
+    store.learn([(b"d/1", ABSENT_REF, None)])
+    store.populate({path: pack(seen) for path, seen in {**crowd, b"link": link}.items()})
+    store.learn([(b"d/2", File(data=b"new").ref(), None)], [b"d/3"])
+    store.commit()
+    gone = {path: seen for path, seen in crowd.items() if path not in (b"d/1", b"d/2", b"d/3")}
+    expected = {
+        **gone,
+        b"link": link,
+        b"d/1": Known(ref=ABSENT_REF),
+        b"d/2": Known(ref=File(data=b"new").ref()),
+    }
+    assert reopened(folder, "seen") == expected
+
+
+def test_many_rows_become_a_crowd_when_they_are_loaded(store: Store, folder: Path) -> None:
+    """Loading is not slower for a workspace whose every file changed once."""
+    store.populate({})
+    store.learn([(b"%d" % number, File(data=b"").ref(), None) for number in range(3000)])
+    store.learn([], [b"7"])
+    store.commit()
+    first = reopened(folder, "seen")
+    with closing(sqlite3.connect(folder / "state.sqlite3")) as db:
+        assert db.execute("SELECT count(*) FROM seen_row").fetchone() == (0,)
+    assert reopened(folder, "seen") == first
+    assert len(first) == 2999

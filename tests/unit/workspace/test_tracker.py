@@ -14,6 +14,7 @@ from agentdiff.core.entries import ABSENT_REF, File, Link, Ref
 from agentdiff.sources.inotify import Inotify
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.feed import Feed
+from agentdiff.workspace.known import KnownTable
 from agentdiff.workspace.tracker import Batch, Known, Signature, Tracker, TrackerSettings
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
@@ -60,7 +61,7 @@ class Follower:
         self.tracker = Tracker(
             os.fsencode(tree),
             self.blobs,
-            known,
+            None if known is None else KnownTable(known),
             self._take,
             settings or TrackerSettings(),
             feed=feed,
@@ -527,7 +528,7 @@ def test_an_empty_workspace_is_populated_too(follow) -> None:
     """The initial batch comes even when there is nothing in it: what appears next is new."""
     follower = follow()
     follower.tracker.cut()
-    assert [(batch.initial, batch.observations) for batch in follower.batches] == [(True, ())]
+    assert [(batch.initial, [*batch.observations]) for batch in follower.batches] == [(True, [])]
     put(follower.tree / "a")
     assert follower.cut() == {b"a": (ABSENT_REF, ref(b"old\n"))}
 
