@@ -33,6 +33,7 @@ class HooksJson:
         hook: returns the hook for a site: the same for every event.
         is_ours: tells whether a hook, as a plain object, is one that `hook` once returned.
         switches: top-level keys that keep hooks from running while they are true, with why.
+        needs: places that keep hooks from running while they are false, with why.
         comments: whether the agent accepts comments and trailing commas.
     """
 
@@ -43,6 +44,7 @@ class HooksJson:
     scopes: tuple[str, ...] = ("user", "project", "local")
     main: bool = True
     switches: Mapping[str, str] = field(default_factory=dict)
+    needs: Mapping[Place, str] = field(default_factory=dict)
     comments: bool = False
 
     def path(self, site: Site) -> Path:
@@ -142,8 +144,16 @@ class HooksJson:
         return {event: self._ours(document, event) for event in _events(document)}
 
     def _warnings(self, document: Document) -> tuple[str, ...]:
-        found = ((name, why, document.find((name,))) for name, why in self.switches.items())
-        return tuple(f"{name}: {why}" for name, why, node in found if node and node.value is True)
+        rules: list[tuple[Place, bool, str]] = [
+            ((name,), True, why) for name, why in self.switches.items()
+        ]
+        rules += [(place, False, why) for place, why in self.needs.items()]
+        found = ((place, wrong, why, document.find(place)) for place, wrong, why in rules)
+        return tuple(
+            f"{dotted(place)}: {why}"
+            for place, wrong, why, node in found
+            if node and node.value is wrong
+        )
 
     def _ours(self, document: Document, event: str) -> list[Place]:
         """Returns where our hooks for an event are: whole groups, or hooks in a group of others."""

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Final
 
 from agentdiff.errors import MalformedPayload
-from agentdiff.install import claude, files, hook_client, record
+from agentdiff.install import claude, copilot, files, gemini, hook_client, qwen, record
 from agentdiff.install.jsontree import JsonSyntaxError
 from agentdiff.install.part import Agent, Inspection, Part, Site, Trust
 from agentdiff.install.record import Found
 from agentdiff.locations import Locations
 
-AGENTS: Final[Mapping[str, Agent]] = {agent.name: agent for agent in (claude.AGENT,)}
+AGENTS: Final[Mapping[str, Agent]] = {
+    agent.name: agent for agent in (claude.AGENT, gemini.AGENT, qwen.AGENT, copilot.AGENT)
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,12 @@ from agentdiff.install.part import Site
 from agentdiff.install.registry import Result
 from agentdiff.locations import Locations
 
-SETTINGS = {"claude": ".claude/settings.json"}
+SETTINGS = {
+    "claude": ".claude/settings.json",
+    "copilot": ".copilot/hooks/agentdiff.json",
+    "gemini": ".gemini/settings.json",
+    "qwen": ".qwen/settings.json",
+}
 """The file with the hooks in the user's home, by agent."""
 
 
@@ -24,7 +29,7 @@ class Home:
 
     def write(self, data: bytes) -> None:
         """Makes the user's settings."""
-        self.settings.parent.mkdir(exist_ok=True)
+        self.settings.parent.mkdir(parents=True, exist_ok=True)
         self.settings.write_bytes(data)
 
     def install(self, scope: str = "user", *, dry_run: bool = False) -> Result:

@@ -250,7 +250,7 @@ def test_switches_that_disable_hooks_are_pointed_out(home: Home, switch: str) ->
 @pytest.mark.parametrize(
     ("agent", "scope", "error"),
     [
-        ("clude", "user", "unknown agent 'clude', known are: claude"),
+        ("clude", "user", "unknown agent 'clude', known are: claude, "),
         ("claude", "world", "claude has no scope 'world', known are: user, project, local"),
         ("claude", "local", "the scope local needs a workspace"),
     ],
