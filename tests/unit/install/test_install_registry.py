@@ -250,7 +250,11 @@ def test_switches_that_disable_hooks_are_pointed_out(home: Home, switch: str) ->
 @pytest.mark.parametrize(
     ("agent", "scope", "error"),
     [
-        ("clude", "user", "unknown agent 'clude', known are: claude, "),
+        (
+            "clude",
+            "user",
+            f"unknown agent 'clude', known are: {', '.join(sorted(registry.AGENTS))}",
+        ),
         ("claude", "world", "claude has no scope 'world', known are: user, project, local"),
         ("claude", "local", "the scope local needs a workspace"),
     ],
