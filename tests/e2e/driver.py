@@ -6,6 +6,7 @@ not check anything.  A new agent is one module with a `Driver` and a fixture in 
 
 from __future__ import annotations
 
+import base64
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -119,6 +120,38 @@ class Driver(ABC):
     def subagent(self, mark: str, *steps: Step) -> tuple[Call, Track]:
         """Starts a subagent whose prompt holds `mark`; returns the call and what it does."""
         raise NotImplementedError(f"{self.name} has no subagents")
+
+
+def ids_by_content(turn: Turn, logged: list[dict[str, Any]]) -> dict[str, str]:
+    """Returns the `Driver.ids` of an agent that has no ids of calls.
+
+    A call is the first one in the log with its tool, its command and its paths that no earlier
+    call of the script is.
+    """
+    of_turn = [
+        entry
+        for entry in logged
+        if (entry["session"], entry["prompt"]) == (turn.session, turn.prompt)
+    ]
+    of_turn.sort(key=lambda entry: str(entry["started"]))
+    found: dict[str, str] = {}
+    for scripted in turn.scenario.calls():
+        for entry in of_turn if scripted.call.touches else ():
+            if _is_alike(entry, scripted.call):
+                found[scripted.id] = entry["tool_call"]
+                of_turn.remove(entry)
+                break
+    return found
+
+
+def _is_alike(entry: dict[str, Any], call: Call) -> bool:
+    command = call.input.get("command") if isinstance(call.input, Mapping) else None
+    paths = {
+        base64.b64decode(path["path_b64"]) if path.get("path_b64") else path["path"].encode()
+        for path in entry["paths"]
+    }
+    same = (entry["tool"], entry["command"]) == (call.reported, command)
+    return same and set(call.touches) <= paths
 
 
 def step(*calls: Call | None, gate: str = "") -> Step:

@@ -116,6 +116,7 @@ class ToolStarted(AgentEvent):
             tools that only read.
         targets: announced paths, empty unless `scope` is ``paths``.
         command: the shell command line, for display only: never evaluated.
+        unnamed: made of a `ToolFinished.unnamed`, it opens nothing when there is a call like it.
     """
 
     tool_call: str
@@ -123,6 +124,7 @@ class ToolStarted(AgentEvent):
     scope: ToolScope
     targets: tuple[Target, ...] = ()
     command: str | None = None
+    unnamed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +163,7 @@ class ToolFinished(AgentEvent):
             scope=self.scope,
             targets=self.targets,
             command=self.command,
+            unnamed=self.unnamed,
         )
 
 

@@ -214,7 +214,7 @@ class Tracking:
         return [*self._commit(finished), ended]
 
     def _open(self, session: Session, event: ev.ToolStarted | ev.ToolFinished) -> list[Command]:
-        if event.scope == "none" or event.tool_call in session.calls:
+        if event.scope == "none" or _name(session, event) in session.calls:
             return []
         turn, commands = self._turn(session, event)
         opened = CallOpened(
@@ -235,8 +235,8 @@ class Tracking:
         return [*commands, *self._commit(opened)]
 
     def _finish(self, session: Session, event: ev.ToolFinished) -> list[Command]:
-        name = _paired(session, event) if event.unnamed else event.tool_call
-        commands = self._open(session, event) if name == event.tool_call else []
+        name = _name(session, event)
+        commands = self._open(session, event)
         call = session.open.get(name)
         if call is None:
             return commands
@@ -284,11 +284,13 @@ class Tracking:
         return commands
 
 
-def _paired(session: Session, event: ev.ToolFinished) -> str:
-    """Returns the id of the call that an unnamed finish is of: the oldest open one like it.
+def _name(session: Session, event: ev.ToolStarted | ev.ToolFinished) -> str:
+    """Returns the id of the call that an event is of; an unnamed one is of the oldest open like it.
 
     Of calls that were like it and are all closed any will do: the finish was delivered twice.
     """
+    if not event.unnamed:
+        return event.tool_call
     paths = tuple(target.path for target in event.targets)
     like = (event.subagent, event.tool, paths, event.command)
     for calls in (session.open, session.calls):

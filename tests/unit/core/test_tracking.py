@@ -122,8 +122,12 @@ def test_several_windows_are_open_at_once(play: Play) -> None:
 def _unnamed(play: Play, name: str, kind: type[ToolStarted | ToolFinished]) -> None:
     """An agent without ids of calls: what is alike is all that start and finish share."""
     call = {"tool_call": name, "tool": "shell", "scope": "tree", "command": "make"}
-    how = {} if kind is ToolStarted else {"outcome": "ok", "unnamed": True}
-    play.handle(kind(**WHO, **call, **how, received_ns=play.tick()))
+    if kind is ToolStarted:
+        play.handle(ToolStarted(**WHO, **call, received_ns=play.tick()))
+        return
+    finish = ToolFinished(**WHO, **call, outcome="ok", unnamed=True, received_ns=play.tick())
+    play.handle(finish.as_start())  # as the daemon does, in case the start was missed
+    play.handle(finish)
 
 
 def test_a_finish_without_an_id_is_of_the_oldest_open_call_like_it(play: Play) -> None:
