@@ -25,6 +25,8 @@ local actions = {
   ['reject-hunk'] = 'Reject the hunk under the cursor, or the selected lines',
   ['accept-file'] = 'Accept everything pending in the file',
   ['reject-file'] = 'Reject everything pending in the file',
+  ['accept-group'] = 'Accept everything below the heading of the review',
+  ['reject-group'] = 'Reject everything below the heading of the review',
   ['accept-all'] = 'Accept everything pending in the workspace',
   ['reject-all'] = 'Reject everything pending in the workspace',
   ['undo'] = 'Undo the last decision',
@@ -35,13 +37,16 @@ local actions = {
   ['owner'] = 'Show or hide who did each hunk of the file',
   ['actions'] = 'Offer what can be done with the hunk under the cursor',
   ['select-hunk'] = 'Select the lines of the hunk under the cursor',
+  ['explain'] = 'Show owner, prompt, command and evidence of the hunk',
+  ['comment'] = 'Say something about the hunk or the lines to the agent',
   ['review'] = 'Open the review buffer',
+  ['cycle-group'] = 'Group the review by the next of turn, session, agent, file',
   ['baseline'] = 'Compare the file with its baseline',
 }
 for action, desc in pairs(actions) do
   local modes = action == 'select-hunk' and { 'n', 'x', 'o' } or { 'n', 'x' }
   vim.keymap.set(modes, ('<Plug>(agentdiff-%s)'):format(action), function()
-    require('agentdiff.actions').run(action)
+    require('agentdiff.actions').key(action)
   end, { desc = desc })
 end
 

@@ -10,7 +10,7 @@ end
 
 ---@param n integer
 ---@param noun string
-local function count(n, noun)
+local function counted(n, noun)
   return ('%d %s%s'):format(n, noun, n == 1 and '' or 's')
 end
 
@@ -40,14 +40,15 @@ function M.report(op, result, err)
     end
     return false
   end
-  local files = count(#result.done, 'file')
-  api.nvim_echo({ { ('%s: %s in %s'):format(op, count(hunks, 'hunk'), files) } }, false, {})
+  local files = counted(#result.done, 'file')
+  api.nvim_echo({ { ('%s: %s in %s'):format(op, counted(hunks, 'hunk'), files) } }, false, {})
   return true
 end
 
 ---@class agentdiff.Intent
 ---@field op 'accept'|'reject'
----@field scope 'hunk'|'lines'|'file'|'all'
+---@field scope 'hunk'|'lines'|'file'|'group'|'all'
+---@field count integer? so many hunks
 ---@field first integer? 1-based line of the current buffer
 ---@field last integer? inclusive
 ---@field reason string?
@@ -86,6 +87,17 @@ local function aim_at_file(intent, payload)
   end
 end
 
+---@param review agentdiff.Review
+---@param workspace string?
+---@param intent {first: integer, last: integer}
+---@param payload table
+local function aim_at_review(review, workspace, intent, payload)
+  payload.view = 'review'
+  payload.workspace = workspace
+  payload.token = review.view.token
+  payload.first, payload.last = intent.first - 1, intent.last - 1
+end
+
 --- Accepts or rejects, and waits until that is done and drawn.
 ---@param intent agentdiff.Intent
 ---@return boolean ok
@@ -96,10 +108,13 @@ function M.decide(intent)
   local payload = vim.tbl_extend('force', {}, intent) --[[@as table]]
   local review, workspace = require('agentdiff.review').get(api.nvim_get_current_buf())
   if review then
-    payload.view = 'review'
-    payload.workspace = workspace
-    payload.token = review.view.token
-    payload.first, payload.last = intent.first - 1, intent.last - 1
+    if require('agentdiff.edit').refuse(review.buf) then
+      return false
+    end
+    aim_at_review(review, workspace, intent, payload)
+  elseif intent.scope == 'group' then
+    notify('groups are headings of the review buffer', vim.log.levels.WARN)
+    return false
   elseif intent.scope ~= 'all' then
     local problem = aim_at_file(intent, payload)
     if problem then
@@ -114,7 +129,10 @@ end
 ---@param op 'undo'|'redo'
 ---@return boolean ok
 function M.history(op)
-  local _, workspace = require('agentdiff.review').get(api.nvim_get_current_buf())
+  local review, workspace = require('agentdiff.review').get(api.nvim_get_current_buf())
+  if review and require('agentdiff.edit').refuse(review.buf) then
+    return false
+  end
   return M.report(op, require('agentdiff.rpc').wait(op, { workspace = workspace }))
 end
 
@@ -192,15 +210,17 @@ local function selection()
 end
 
 ---@param op 'accept'|'reject'
----@param scope 'hunk'|'file'|'all'
+---@param scope 'hunk'|'file'|'group'|'all'
 local function decider(op, scope)
-  return function()
+  return function(count)
     local first, last = selection()
-    if first and scope == 'hunk' then
-      M.decide({ op = op, scope = 'lines', first = first, last = last })
-    else
-      M.decide({ op = op, scope = scope, first = first, last = last })
-    end
+    M.decide({
+      op = op,
+      scope = first and scope == 'hunk' and 'lines' or scope,
+      first = first,
+      last = last,
+      count = count,
+    })
   end
 end
 
@@ -209,6 +229,8 @@ local actions = {
   ['reject-hunk'] = decider('reject', 'hunk'),
   ['accept-file'] = decider('accept', 'file'),
   ['reject-file'] = decider('reject', 'file'),
+  ['accept-group'] = decider('accept', 'group'),
+  ['reject-group'] = decider('reject', 'group'),
   ['accept-all'] = decider('accept', 'all'),
   ['reject-all'] = decider('reject', 'all'),
   ['undo'] = function()
@@ -224,99 +246,140 @@ local actions = {
     M.jump(-1)
   end,
   ['preview-hunk'] = M.preview,
-  ['select-hunk'] = function()
-    require('agentdiff.menu').select_hunk()
+  ['explain'] = function()
+    require('agentdiff.about').explain()
   end,
-  ['owner'] = function()
-    require('agentdiff.inline').toggle_owners(api.nvim_get_current_buf())
-  end,
-  ['actions'] = function()
-    require('agentdiff.menu').offer()
+  ['comment'] = function()
+    local first, last = selection()
+    require('agentdiff.about').comment({ first = first, last = last })
   end,
   ['review'] = function()
     require('agentdiff.review').open()
+  end,
+  ['cycle-group'] = function()
+    require('agentdiff.review').regroup()
+  end,
+  ['toggle-fold'] = function()
+    -- Outside of every fold there is nothing to toggle.
+    vim.cmd('silent! normal! za')
   end,
   ['baseline'] = function()
     require('agentdiff.baseline').show()
   end,
   ['open'] = function()
-    require('agentdiff.review').jump_to_file()
+    require('agentdiff.review').jump_to_file('edit')
+  end,
+  ['open-split'] = function()
+    require('agentdiff.review').jump_to_file('split')
+  end,
+  ['open-tab'] = function()
+    require('agentdiff.review').jump_to_file('tabedit')
   end,
   ['refresh'] = function()
-    require('agentdiff.rpc').send('refresh', {})
+    require('agentdiff.rpc').send('refresh', { full = true })
   end,
   ['close'] = function()
     require('agentdiff.review').close()
   end,
   ['help'] = function()
-    M.help()
+    require('agentdiff.about').help()
   end,
+}
+actions['open-file'] = actions['open']
+
+-- What `.` repeats; the others are no changes.
+local REPEATS = {
+  ['accept-hunk'] = true,
+  ['reject-hunk'] = true,
+  ['accept-file'] = true,
+  ['reject-file'] = true,
 }
 
 --- Runs an action by its name.
 ---@param name string
-function M.run(name)
+---@param count integer?
+function M.run(name, count)
   local action = actions[name]
   if not action then
     notify(('unknown action: %s'):format(name), vim.log.levels.ERROR)
     return
   end
-  action()
+  action(count)
 end
 
----@type integer? window of the list of keys
-local help_win
+local repeated ---@type {name: string, count: integer}?
 
---- Lists the keys of the review buffer in a float.
-function M.help()
-  local keys = require('agentdiff.config').get().review.keys
-  local lines = {}
-  for name, key in pairs(keys) do
-    if key then
-      lines[#lines + 1] = ('%-8s %s'):format(key, name)
-    end
+--- What |g@| calls: the decision that `.` repeats.
+function M.operator()
+  if repeated then
+    M.run(repeated.name, vim.v.count > 0 and vim.v.count or repeated.count)
   end
-  table.sort(lines, function(a, b)
-    return a:sub(9) < b:sub(9)
-  end)
-  table.insert(lines, 1, 'In visual mode the hunk keys act on the selected lines.')
-  local options = { focus_id = 'agentdiff-help', wrap = false }
-  help_win = select(2, vim.lsp.util.open_floating_preview(lines, '', options))
 end
 
---- Closes the list of keys; returns whether it was open.
----@return boolean
-function M.close_help()
-  local open = help_win ~= nil and vim.api.nvim_win_is_valid(help_win)
-  if open then
-    vim.api.nvim_win_close(help_win, true)
+--- Runs an action for a key, so that `.` repeats a decision.
+---@param name string
+function M.key(name)
+  if not REPEATS[name] or api.nvim_get_mode().mode:match('^[vV\22]') then
+    M.run(name, vim.v.count1)
+    return
   end
-  help_win = nil
-  return open
+  repeated = { name = name, count = vim.v.count1 }
+  vim.go.operatorfunc = "v:lua.require'agentdiff.actions'.operator"
+  api.nvim_feedkeys('g@l', 'ni', false)
 end
 
+--- Sets the keys of a review buffer. While it is edited they mean what they mean in any buffer.
 ---@param buf integer
----@param keys table<string, string|false>
-local function map(buf, keys)
-  for name, key in pairs(keys) do
+function M.map_review_keys(buf)
+  for name, key in pairs(require('agentdiff.config').get().review.keys) do
     if key then
       vim.keymap.set({ 'n', 'x' }, key, function()
-        M.run(name)
+        if vim.bo[buf].modified then
+          local count = vim.v.count > 0 and tostring(vim.v.count) or ''
+          api.nvim_feedkeys(
+            ('"%s%s%s'):format(vim.v.register, count, vim.keycode(key)),
+            'ni',
+            false
+          )
+        else
+          M.key(name)
+        end
       end, { buffer = buf, nowait = true, desc = 'agentdiff: ' .. name })
     end
   end
 end
 
---- Sets the keys of a review buffer.
----@param buf integer
-function M.map_review_keys(buf)
-  map(buf, require('agentdiff.config').get().review.keys)
-end
-
 --- Sets the keys in a file buffer that the user asked for; none by default.
 ---@param buf integer
 function M.map_file_keys(buf)
-  map(buf, require('agentdiff.config').get().keys)
+  for name, key in pairs(require('agentdiff.config').get().keys) do
+    if key then
+      vim.keymap.set({ 'n', 'x' }, key, function()
+        M.key(name)
+      end, { buffer = buf, nowait = true, desc = 'agentdiff: ' .. name })
+    end
+  end
+end
+
+--- Returns where the cursor or the selection is, as Python wants it; nil with the reason told.
+---@param first integer? 1-based line
+---@param last integer? inclusive
+---@return table? payload
+function M.place(first, last)
+  local cursor = api.nvim_win_get_cursor(0)[1]
+  local intent = { first = first or cursor, last = last or first or cursor, scope = 'hunk' }
+  local payload = vim.tbl_extend('force', {}, intent)
+  local review, workspace = require('agentdiff.review').get(api.nvim_get_current_buf())
+  if review then
+    aim_at_review(review, workspace, intent, payload)
+    return payload
+  end
+  local problem = aim_at_file(intent, payload)
+  if problem then
+    notify(problem, vim.log.levels.WARN)
+    return nil
+  end
+  return payload
 end
 
 return M

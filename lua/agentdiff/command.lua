@@ -32,7 +32,7 @@ local OWNERS = { 'agent', 'session', 'turn' }
 local function decide(op)
   return function(args, ctx)
     local scope = 'hunk'
-    if vim.tbl_contains({ 'hunk', 'file', 'all' }, args[1]) then
+    if vim.tbl_contains({ 'hunk', 'file', 'group', 'all' }, args[1]) then
       scope = table.remove(args, 1)
     elseif ctx.bang then
       scope = 'all'
@@ -77,11 +77,43 @@ local function report(name)
   end
 end
 
-local function filter(args)
-  local options = parse_options(args, { 'agent', 'session', 'turn', 'path' })
-  if options then
-    require('agentdiff.review').open(options)
+local GROUPS = { 'turn', 'session', 'agent', 'file' }
+local FILTERS = { 'agent', 'session', 'turn', 'path', 'group' }
+
+---@param args string[]
+local function review(args)
+  local options = parse_options(args, FILTERS)
+  if not options then
+    return
   end
+  if options.group and not vim.tbl_contains(GROUPS, options.group) then
+    notify(
+      ('group: expected one of %s, not %s'):format(table.concat(GROUPS, ', '), options.group),
+      levels.ERROR
+    )
+    return
+  end
+  local shown = require('agentdiff.review').get(vim.api.nvim_get_current_buf())
+  if shown then
+    options.group = options.group or shown.view.group
+  end
+  require('agentdiff.review').open(options)
+end
+
+local function review_completion()
+  local out = { 'agent=', 'session=', 'turn=', 'path=' }
+  for _, group in ipairs(GROUPS) do
+    out[#out + 1] = 'group=' .. group
+  end
+  return out
+end
+
+local function comment(args, ctx)
+  require('agentdiff.about').comment({
+    text = #args > 0 and table.concat(args, ' ') or nil,
+    first = ctx.range > 0 and ctx.line1 or nil,
+    last = ctx.range > 0 and ctx.line2 or nil,
+  })
 end
 
 local function inline(args)
@@ -115,15 +147,11 @@ local function install(args)
 end
 
 local function owner_completion()
-  return { 'hunk', 'file', 'all', 'agent=', 'session=', 'turn=' }
+  return { 'hunk', 'file', 'group', 'all', 'agent=', 'session=', 'turn=' }
 end
 
 local diff_commands = {
-  review = {
-    run = function()
-      require('agentdiff.review').open()
-    end,
-  },
+  review = { run = review, complete = review_completion },
   accept = { run = decide('accept'), complete = owner_completion },
   reject = { run = decide('reject'), complete = owner_completion },
   undo = { run = action('undo') },
@@ -136,12 +164,9 @@ local diff_commands = {
   files = { run = report('files') },
   log = { run = report('log') },
   qf = { run = report('qf') },
-  filter = {
-    run = filter,
-    complete = function()
-      return { 'agent=', 'session=', 'turn=', 'path=' }
-    end,
-  },
+  filter = { run = review, complete = review_completion },
+  explain = { run = action('explain') },
+  comment = { run = comment },
   inline = {
     run = inline,
     complete = function()

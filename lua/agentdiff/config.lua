@@ -2,6 +2,7 @@
 local M = {}
 
 local OPEN = { 'current', 'split', 'vsplit', 'tab' }
+local GROUP = { 'turn', 'session', 'agent', 'file' }
 
 --- Every option: its default, and the type or the list of values that it takes.
 local schema = {
@@ -25,12 +26,16 @@ local schema = {
   },
   review = {
     open = { 'current', OPEN },
+    group = { 'turn', GROUP },
     context = { 3, 'number' },
+    winbar = { true, 'boolean' },
     keys = {
       ['accept-hunk'] = { 'a', 'key' },
       ['reject-hunk'] = { 'x', 'key' },
       ['accept-file'] = { 'A', 'key' },
       ['reject-file'] = { 'X', 'key' },
+      ['accept-group'] = { 'gA', 'key' },
+      ['reject-group'] = { 'gR', 'key' },
       ['accept-all'] = { 'ga', 'key' },
       ['reject-all'] = { 'gX', 'key' },
       ['undo'] = { 'u', 'key' },
@@ -38,6 +43,13 @@ local schema = {
       ['next-hunk'] = { ']c', 'key' },
       ['prev-hunk'] = { '[c', 'key' },
       ['open'] = { '<CR>', 'key' },
+      ['open-file'] = { 'gf', 'key' },
+      ['open-split'] = { '<C-w>f', 'key' },
+      ['open-tab'] = { '<C-w>gf', 'key' },
+      ['explain'] = { 'K', 'key' },
+      ['comment'] = { 'gC', 'key' },
+      ['cycle-group'] = { 'gs', 'key' },
+      ['toggle-fold'] = { '=', 'key' },
       ['refresh'] = { 'R', 'key' },
       ['help'] = { 'g?', 'key' },
       ['close'] = { 'q', 'key' },
@@ -52,6 +64,8 @@ local schema = {
     ['reject-all'] = { false, 'key' },
     ['undo'] = { false, 'key' },
     ['redo'] = { false, 'key' },
+    ['explain'] = { false, 'key' },
+    ['comment'] = { false, 'key' },
     ['next-hunk'] = { false, 'key' },
     ['prev-hunk'] = { false, 'key' },
     ['preview-hunk'] = { false, 'key' },

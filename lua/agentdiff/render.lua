@@ -1,4 +1,5 @@
---- Draws the review view into its buffer: text, colours of the visible rows. Must not handle keys.
+--- Draws the review view into its buffer: text, and the background of the visible rows. Must not
+--- handle keys.
 local M = {}
 
 local api = vim.api
@@ -12,18 +13,36 @@ local GROUPS = {
   a = 'AgentDiffAdded',
   n = 'AgentDiffNoNewline',
 }
+-- While the user edits, a row is what its first character says.
+local MARKS = { ['+'] = 'a', ['-'] = 'd', [' '] = 'c', ['\\'] = 'n', ['@'] = 'h', [''] = 'b' }
 
-local kinds = {} ---@type table<integer, string>
+---@class agentdiff.Drawn
+---@field view agentdiff.ReviewView
+---@field rest string? file with the lines that are not read yet
+
+local drawn = {} ---@type table<integer, agentdiff.Drawn>
+
+---@param buf integer
+---@param row integer
+---@param letters string
+local function kind_of(buf, row, letters)
+  if not vim.bo[buf].modified then
+    return letters:sub(row + 1, row + 1)
+  end
+  local line = api.nvim_buf_get_lines(buf, row, row + 1, false)[1] or ''
+  return MARKS[line:sub(1, 1)] or 'f'
+end
 
 -- Only the rows on the screen are coloured, while they are drawn: a review may have 100,000 of
--- them.
+-- them. Below the colours of the language, so that these keep their foreground.
 local function on_win(_, _, buf, top, bottom)
-  local letters = kinds[buf]
-  if not letters then
+  local known = drawn[buf]
+  if not known then
     return false
   end
-  for row = top, math.min(bottom, #letters - 1) do
-    local group = GROUPS[letters:sub(row + 1, row + 1)]
+  local last = math.min(bottom, api.nvim_buf_line_count(buf) - 1)
+  for row = top, last do
+    local group = GROUPS[kind_of(buf, row, known.view.kinds)]
     if group then
       api.nvim_buf_set_extmark(buf, ns, row, 0, {
         ephemeral = true,
@@ -31,47 +50,145 @@ local function on_win(_, _, buf, top, bottom)
         hl_group = group,
         hl_eol = true,
         strict = false,
+        priority = 90,
       })
     end
+  end
+  if not vim.bo[buf].modified then
+    require('agentdiff.colours').want(buf, known.view, top, last)
   end
   return false
 end
 
 api.nvim_set_decoration_provider(ns, { on_win = on_win })
 
---- Replaces the text, touching only the rows between the first and the last difference.
+--- Changes the text without leaving anything to undo: `u` takes decisions back.
 ---@param buf integer
+---@param change fun()
+local function changing(buf, change)
+  local bo = vim.bo[buf]
+  local modifiable, levels = bo.modifiable, bo.undolevels
+  bo.modifiable, bo.undolevels = true, -1
+  change()
+  bo.modifiable, bo.undolevels = modifiable, levels
+  bo.modified = false
+end
+
+---@param buf integer
+---@param first integer
+---@param last integer exclusive
+---@param lines string[]
+local function replace(buf, first, last, lines)
+  require('agentdiff.colours').clear(buf, first, last)
+  api.nvim_buf_set_lines(buf, first, last, false, lines)
+end
+
+--- Returns how many rows are equal at both ends.
+---@param old string[]
 ---@param new string[]
-local function set_lines(buf, new)
-  local old = api.nvim_buf_get_lines(buf, 0, -1, false)
-  local head = 0
+local function common_ends(old, new)
+  local head, tail = 0, 0
   while head < #old and head < #new and old[head + 1] == new[head + 1] do
     head = head + 1
   end
-  local tail = 0
   while tail < #old - head and tail < #new - head and old[#old - tail] == new[#new - tail] do
     tail = tail + 1
   end
-  if head == #old and head == #new then
-    return
-  end
-  vim.bo[buf].modifiable = true
-  api.nvim_buf_set_lines(buf, head, #old - tail, false, vim.list_slice(new, head + 1, #new - tail))
-  vim.bo[buf].modifiable = false
-  vim.bo[buf].modified = false
+  return head, tail
 end
 
---- Draws a view.
 ---@param buf integer
 ---@param view agentdiff.ReviewView
+---@return {[1]: integer, [2]: integer}[] changed ranges of new rows, half-open
+local function set_all(buf, view)
+  if view.file then
+    drawn[buf].rest = view.file
+    replace(buf, 0, -1, view.lines)
+    return { { 0, #view.kinds } }
+  end
+  local old = api.nvim_buf_get_lines(buf, 0, -1, false)
+  local head, tail = common_ends(old, view.lines)
+  if head == #old and head == #view.lines then
+    return {}
+  end
+  local fresh = #view.lines - tail
+  replace(buf, head, #old - tail, vim.list_slice(view.lines, head + 1, fresh))
+  return { { head, fresh } }
+end
+
+---@param buf integer
+---@param splices {[1]: integer, [2]: integer, [3]: string[]}[]
+---@return {[1]: integer, [2]: integer}[]
+local function set_parts(buf, splices)
+  local changed, grown = {}, 0
+  for _, splice in ipairs(splices) do
+    local first, last, lines = splice[1] + grown, splice[2] + grown, splice[3]
+    replace(buf, first, last, lines)
+    changed[#changed + 1] = { first, first + #lines }
+    grown = grown + #lines - (last - first)
+  end
+  return changed
+end
+
+--- Reads the rows of a long review that are still in their file.
+---@param buf integer
+---@return boolean read
+function M.fill(buf)
+  local known = drawn[buf]
+  local file = known and known.rest
+  if not file then
+    return false
+  end
+  known.rest = nil
+  local views = {}
+  for _, win in ipairs(vim.fn.win_findbuf(buf)) do
+    views[win] = api.nvim_win_call(win, vim.fn.winsaveview)
+  end
+  changing(buf, function()
+    api.nvim_buf_call(buf, function()
+      local command = 'silent noautocmd keepalt keepjumps $read ++enc=utf-8 ++ff=unix %s'
+      vim.cmd(command:format(vim.fn.fnameescape(file)))
+    end)
+  end)
+  for win, view in pairs(views) do
+    api.nvim_win_call(win, function()
+      vim.fn.winrestview(view)
+    end)
+  end
+  vim.uv.fs_unlink(file)
+  return true
+end
+
+--- Draws a view, or what changed in it since the one that is drawn.
+---@param buf integer
+---@param view agentdiff.ReviewView
+---@return boolean changed whether any row did
 function M.draw(buf, view)
-  kinds[buf] = view.kinds
-  set_lines(buf, view.lines)
+  M.fill(buf)
+  drawn[buf] = { view = view }
+  local changed
+  changing(buf, function()
+    changed = view.splices and set_parts(buf, view.splices) or set_all(buf, view)
+  end)
+  require('agentdiff.colours').changed(buf, view, changed)
+  return #changed > 0
+end
+
+--- Returns the view that is drawn.
+---@param buf integer
+---@return agentdiff.ReviewView?
+function M.view(buf)
+  return drawn[buf] and drawn[buf].view
 end
 
 ---@param buf integer
 function M.forget(buf)
-  kinds[buf] = nil
+  local known = drawn[buf]
+  if known and known.rest then
+    vim.uv.fs_unlink(known.rest)
+  end
+  drawn[buf] = nil
+  require('agentdiff.colours').forget(buf)
 end
 
 return M

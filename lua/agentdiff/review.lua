@@ -8,7 +8,10 @@ local api = vim.api
 ---@field buf integer
 ---@field view agentdiff.ReviewView
 ---@field summary agentdiff.Summary
+---@field held boolean? an update waits for the end of an edit
+---@field writing boolean? the whole view that comes next shows what was written
 
+local GROUPINGS = { 'turn', 'session', 'agent', 'file' }
 local reviews = {} ---@type table<string, agentdiff.Review> by workspace
 
 ---@param buf integer
@@ -30,105 +33,17 @@ function M.get(buf)
   return of_buffer(buf)
 end
 
----@param view agentdiff.ReviewView
----@param row integer 0-based
----@return integer? index into `hunks`, 1-based
-local function hunk_at(view, row)
-  for i, hunk in ipairs(view.hunks) do
-    if row >= hunk.row and row < hunk.row + hunk.rows then
-      return i
-    end
-  end
-end
-
----@param view agentdiff.ReviewView
----@param row integer 0-based
----@return agentdiff.ReviewFile?
-local function file_at(view, row)
-  local found
-  for _, file in ipairs(view.files) do
-    if file.row > row then
-      break
-    end
-    found = file
-  end
-  return found
-end
-
---- Returns the row of a hunk's first changed line: the context above it may grow and shrink with
---- its neighbours.
----@param view agentdiff.ReviewView
----@param hunk agentdiff.ReviewHunk
----@return integer 0-based
-local function body(view, hunk)
-  for row = hunk.row, hunk.row + hunk.rows - 1 do
-    if view.kinds:sub(row + 1, row + 1):match('[dam]') then
-      return row
-    end
-  end
-  return hunk.row
-end
-
---- Says where a row is in terms that survive a refresh.
----@param view agentdiff.ReviewView
----@param row integer 0-based
-local function anchor(view, row)
-  local index = hunk_at(view, row)
-  local file = file_at(view, row)
-  local after = {}
-  for i, hunk in ipairs(view.hunks) do
-    if i ~= index and hunk.row >= row then
-      after[#after + 1] = hunk.id
-    end
-  end
-  return {
-    hunk = index and view.hunks[index].id,
-    offset = row - (index and body(view, view.hunks[index]) or file and file.row or 0),
-    file = file and file.path,
-    after = after,
-    row = row,
-  }
-end
-
---- Returns the 0-based row of an anchor in a newer view: the same hunk, else the one that followed
---- it.
----@param view agentdiff.ReviewView
-local function find(view, at)
-  local rows = {}
-  for _, hunk in ipairs(view.hunks) do
-    rows[hunk.id] = hunk
-  end
-  local same = at.hunk and rows[at.hunk]
-  if same then
-    local row = body(view, same) + at.offset
-    return math.max(same.row, math.min(row, same.row + same.rows - 1))
-  end
-  if not at.hunk then
-    for _, file in ipairs(view.files) do
-      if file.path == at.file then
-        return file.row + at.offset
-      end
-    end
-  end
-  for _, id in ipairs(at.after) do
-    if rows[id] then
-      return rows[id].row
-    end
-  end
-  local last = view.hunks[#view.hunks]
-  return at.hunk and last and last.row or at.row
-end
-
 ---@param workspace string
 ---@return integer
 local function make_buffer(workspace)
   local buf = api.nvim_create_buf(false, true)
   api.nvim_buf_set_name(buf, 'agentdiff://' .. workspace)
+  vim.bo[buf].buftype = 'acwrite'
   vim.bo[buf].bufhidden = 'hide'
-  vim.bo[buf].undolevels = -1
-  vim.bo[buf].modifiable = false
+  vim.bo[buf].swapfile = false
   vim.b[buf].agentdiff_workspace = workspace
   require('agentdiff.actions').map_review_keys(buf)
+  require('agentdiff.edit').attach(buf)
   api.nvim_create_autocmd('BufWipeout', {
     buffer = buf,
     callback = function()
@@ -142,6 +57,21 @@ local function make_buffer(workspace)
   -- Last, so that autocommands on it see the finished buffer.
   vim.bo[buf].filetype = 'agentdiff'
   return buf
+end
+
+---@param win integer
+local function set_window_options(win)
+  local wo = vim.wo[win][0]
+  wo.wrap = false
+  wo.number = false
+  wo.relativenumber = false
+  wo.signcolumn = 'no'
+  wo.foldcolumn = '0'
+  wo.foldmethod = 'manual'
+  wo.foldenable = true
+  wo.foldtext = "v:lua.require'agentdiff.folds'.text()"
+  wo.spell = false
+  wo.list = false
 end
 
 ---@param buf integer
@@ -160,26 +90,25 @@ local function show(buf)
   end
   api.nvim_win_set_buf(0, buf)
   vim.w.agentdiff_review = { opened = how ~= 'current', previous = previous }
-  vim.wo[0][0].wrap = false
-  vim.wo[0][0].number = false
-  vim.wo[0][0].relativenumber = false
-  vim.wo[0][0].signcolumn = 'no'
-  vim.wo[0][0].foldcolumn = '0'
-  vim.wo[0][0].spell = false
-  vim.wo[0][0].list = false
 end
 
 --- Opens the review buffer, filled.
----@param filters table<string, any>?
+---@param filters table<string, any>? `agent`, `session`, `turn`, `path`, `group`
 ---@return boolean ok
 function M.open(filters)
   require('agentdiff.buffers').enable()
+  local options = require('agentdiff.config').get().review
   filters = vim.tbl_extend('keep', filters or {}, {
-    context = require('agentdiff.config').get().review.context,
+    context = options.context,
+    group = options.group,
   })
+  local open, workspace = of_buffer(api.nvim_get_current_buf())
+  if open and require('agentdiff.edit').refuse(open.buf) then
+    return false
+  end
   local result, err = require('agentdiff.rpc').wait('review.open', {
     filters = filters,
-    workspace = select(2, of_buffer(api.nvim_get_current_buf())),
+    workspace = workspace,
   })
   if err then
     require('agentdiff').notify(err.message, vim.log.levels.ERROR)
@@ -187,44 +116,101 @@ function M.open(filters)
   end
   local review = reviews[result.workspace]
   show(review.buf)
-  local first = review.view.hunks[1]
+  M.dress(review)
+  local first = review.view.hunks.row[1]
   if first and api.nvim_win_get_cursor(0)[1] == 1 then
-    api.nvim_win_set_cursor(0, { first.row + 1, 0 })
+    api.nvim_win_set_cursor(0, { first + 1, 0 })
   end
   return true
 end
 
----@param workspace string
----@param summary agentdiff.Summary
-local function set_winbar(workspace, summary)
-  local review = reviews[workspace]
-  vim.b[review.buf].agentdiff_status = vim.g.agentdiff_status
-  review.summary = summary
+--- Opens the review with another grouping, or the next one.
+---@param by string?
+function M.regroup(by)
+  local review = of_buffer(api.nvim_get_current_buf())
+  local filters = review and vim.deepcopy(review.view.filters) or {}
+  local now = review and review.view.group or 'file'
+  for i, name in ipairs(GROUPINGS) do
+    if not by and name == now then
+      by = GROUPINGS[i % #GROUPINGS + 1]
+      break
+    end
+  end
+  filters.group = by
+  if M.open(filters) and review then
+    api.nvim_echo({ { 'grouped by ' .. by } }, false, {})
+  end
 end
 
---- Draws a newer view; the cursor of every window stays on its line of its hunk.
----@param workspace string
----@param view agentdiff.ReviewView
----@param summary agentdiff.Summary
-function M.draw(workspace, view, summary)
-  local review = reviews[workspace]
-  if not review then
-    review = { buf = make_buffer(workspace), view = view, summary = summary }
-    reviews[workspace] = review
+--- Returns what the winbar says: how the review is grouped and limited.
+---@param review agentdiff.Review
+---@return string
+local function winbar(review)
+  local parts = { 'by ' .. review.view.group }
+  for _, name in ipairs({ 'agent', 'session', 'turn', 'path' }) do
+    local value = review.view.filters[name]
+    if value then
+      parts[#parts + 1] = name .. '=' .. tostring(value)
+    end
   end
+  local files, hunks = review.summary.files or 0, review.summary.hunks or 0
+  parts[#parts + 1] = ('%d %s %d %s'):format(
+    files,
+    files == 1 and 'file' or 'files',
+    hunks,
+    hunks == 1 and 'hunk' or 'hunks'
+  )
+  local text = table.concat(parts, '  '):gsub('%%', '%%%%')
+  if require('agentdiff.status').is_stale() then
+    text = text .. '  %#AgentDiffStale#stale: the daemon is away%*'
+  elseif review.held then
+    text = text .. '  %#AgentDiffStale#edited: not refreshed%*'
+  end
+  return '%<' .. text .. '%=g? help'
+end
+
+--- Sets options, winbar and folds of the windows that show a review.
+---@param review agentdiff.Review
+function M.dress(review)
+  local folds = require('agentdiff.folds')
+  for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
+    if not vim.w[win].agentdiff_dressed or vim.w[win].agentdiff_dressed ~= review.buf then
+      vim.w[win].agentdiff_dressed = review.buf
+      set_window_options(win)
+      folds.apply(win, review.view)
+    end
+    if require('agentdiff.config').get().review.winbar then
+      vim.wo[win][0].winbar = winbar(review)
+    end
+  end
+  folds.tidy()
+end
+
+---@param review agentdiff.Review
+---@return table<integer, {at: agentdiff.Anchor, view: table}> by window
+local function remember(review)
   local places = {}
   for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
     local row = api.nvim_win_get_cursor(win)[1] - 1
-    local saved = api.nvim_win_call(win, vim.fn.winsaveview)
-    places[win] = { at = anchor(review.view, row), view = saved }
+    places[win] = {
+      at = require('agentdiff.view').anchor(review.view, row),
+      view = api.nvim_win_call(win, vim.fn.winsaveview),
+    }
+    require('agentdiff.folds').remember(win, review.view)
   end
-  review.view = view
-  require('agentdiff.render').draw(review.buf, view)
+  return places
+end
+
+---@param review agentdiff.Review
+---@param places table<integer, {at: agentdiff.Anchor, view: table}>
+local function put_back(review, places)
+  local lines = api.nvim_buf_line_count(review.buf)
   for win, place in pairs(places) do
-    local row = math.max(0, math.min(find(view, place.at), #view.lines - 1))
+    local row = require('agentdiff.view').find(review.view, place.at)
+    row = math.max(0, math.min(row, lines - 1))
     local above = place.view.lnum - place.view.topline
     -- The cursor keeps its place on the screen, but nothing hides above while there is room below.
-    local last = math.max(1, #view.lines - api.nvim_win_get_height(win) + 1)
+    local last = math.max(1, lines - api.nvim_win_get_height(win) + 1)
     api.nvim_win_call(win, function()
       vim.fn.winrestview({
         lnum = row + 1,
@@ -233,45 +219,102 @@ function M.draw(workspace, view, summary)
       })
     end)
   end
-  set_winbar(workspace, summary)
+end
+
+--- Draws a newer view; the cursor of every window stays on its line of its hunk.
+---@param workspace string
+---@param view agentdiff.ReviewView
+---@param summary agentdiff.Summary
+function M.draw(workspace, view, summary)
+  local render = require('agentdiff.render')
+  local review = reviews[workspace]
+  if not review then
+    if view.splices then
+      return M.ask_again()
+    end
+    review = { buf = make_buffer(workspace), view = view, summary = summary }
+    reviews[workspace] = review
+  elseif require('agentdiff.edit').active(review.buf) and not (review.writing and view.lines) then
+    review.held = true
+    return M.dress(review)
+  elseif view.splices and view.base ~= review.view.token then
+    return M.ask_again()
+  end
+  render.fill(review.buf)
+  local places = remember(review)
+  local changed = render.draw(review.buf, view)
+  review.view, review.summary, review.held = view, summary, nil
+  vim.b[review.buf].agentdiff_status = vim.g.agentdiff_status
+  put_back(review, places)
+  if view.file then
+    -- The first screen is on its way before the rest is read.
+    vim.schedule(function()
+      if reviews[workspace] == review and render.fill(review.buf) then
+        M.refold(review, places)
+      end
+    end)
+  elseif changed then
+    M.refold(review, places)
+  end
+  M.dress(review)
+end
+
+--- Makes the folds anew and lets the cursors be where they were.
+---@param review agentdiff.Review
+---@param places table<integer, {at: agentdiff.Anchor, view: table}>
+function M.refold(review, places)
+  for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
+    local saved = api.nvim_win_call(win, vim.fn.winsaveview)
+    require('agentdiff.folds').apply(win, review.view)
+    api.nvim_win_call(win, function()
+      vim.fn.winrestview(saved)
+    end)
+  end
+  put_back(review, places)
+end
+
+--- Asks for the whole view: what came fits nothing that is here.
+function M.ask_again()
+  require('agentdiff.rpc').send('refresh', { full = true })
 end
 
 --- Moves the cursor to the next or previous hunk, also into another file.
 ---@param step 1|-1
 function M.jump(step)
   local review = of_buffer(api.nvim_get_current_buf())
-  if not review or #review.view.hunks == 0 then
+  local rows = review and review.view.hunks.row or {}
+  if #rows == 0 then
     return
   end
   local row = api.nvim_win_get_cursor(0)[1] - 1
-  local hunks = review.view.hunks
-  local target
   for _ = 1, vim.v.count1 do
     local found
-    for i = step > 0 and 1 or #hunks, step > 0 and #hunks or 1, step do
-      if (hunks[i].row - row) * step > 0 then
-        found = hunks[i].row
+    for i = step > 0 and 1 or #rows, step > 0 and #rows or 1, step do
+      if (rows[i] - row) * step > 0 then
+        found = rows[i]
         break
       end
     end
     if not found and vim.o.wrapscan then
-      found = hunks[step > 0 and 1 or #hunks].row
+      found = rows[step > 0 and 1 or #rows]
     end
     row = found or row
-    target = row
   end
   vim.cmd("normal! m'")
-  api.nvim_win_set_cursor(0, { target + 1, 0 })
+  api.nvim_win_set_cursor(0, { row + 1, 0 })
+  vim.cmd('normal! zv')
 end
 
---- Opens the file at the line under the cursor, in this window; <C-o> comes back.
-function M.jump_to_file()
+--- Opens the file at the line under the cursor; <C-o> comes back.
+---@param how 'edit'|'split'|'tabedit'
+function M.jump_to_file(how)
   local review, workspace = of_buffer(api.nvim_get_current_buf())
   if not review then
     return
   end
-  local row = api.nvim_win_get_cursor(0)[1] - 1
-  local file = file_at(review.view, row)
+  local geometry = require('agentdiff.view')
+  local cursor = api.nvim_win_get_cursor(0)
+  local file = geometry.file_at(review.view, cursor[1] - 1)
   if not file then
     return
   end
@@ -281,18 +324,19 @@ function M.jump_to_file()
     require('agentdiff').notify(file.path .. ' is not on disk', vim.log.levels.WARN)
     return
   end
-  local lnum = review.view.lnums[row + 1]
+  local lnum = geometry.lnum(review.view, cursor[1] - 1)
   vim.cmd("normal! m'")
-  vim.cmd.edit({ vim.fn.fnameescape(path) })
-  if lnum and lnum > 0 then
-    api.nvim_win_set_cursor(0, { math.min(lnum, api.nvim_buf_line_count(0)), 0 })
+  vim.cmd({ cmd = how, args = { vim.fn.fnameescape(path) } })
+  if lnum then
+    lnum = math.min(lnum, api.nvim_buf_line_count(0))
+    api.nvim_win_set_cursor(0, { lnum, math.max(0, cursor[2] - 1) })
     vim.cmd('normal! zvzz')
   end
 end
 
 --- Closes the review and gives the window back what it showed before; the list of keys goes first.
 function M.close()
-  if require('agentdiff.actions').close_help() then
+  if require('agentdiff.about').close_help() then
     return
   end
   local review = of_buffer(api.nvim_get_current_buf())
@@ -321,13 +365,10 @@ function M.resume()
   end
 end
 
---- Marks the reviews as possibly out of date, or takes the mark away.
----@param stale boolean
-function M.mark_stale(stale)
+--- Shows whether the reviews may be out of date.
+function M.mark_stale()
   for _, review in pairs(reviews) do
-    for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
-      vim.wo[win][0].winbar = stale and '%#AgentDiffStale#stale: the daemon is away%*' or ''
-    end
+    M.dress(review)
   end
 end
 

@@ -1,29 +1,46 @@
 ---@meta
 -- Shapes shared with Python (src/agentdiff/nvim/views.py) and between Lua modules.
 
----@class (exact) agentdiff.ReviewHunk
----@field id integer
----@field row integer 0-based row of its first line in the review buffer
----@field rows integer number of its rows
----@field file integer 0-based index into `files`
----@field mixed boolean whether the user has lines in it
----@field owner string for display
+---@class (exact) agentdiff.ReviewHunks parallel lists, top to bottom
+---@field id integer[]
+---@field row integer[] 0-based row of the first line in the review buffer
+---@field rows integer[] number of rows
+---@field file integer[] 0-based index into `files`
+---@field old integer[] 1-based line of the baseline that the first line of text shows, 0 for none
+---@field new integer[] the same of the file
+
+---@class agentdiff.ReviewGroup
+---@field kind string of its owners
+---@field agent string?
+---@field session string?
+---@field turn string?
+---@field n integer? number of the turn
+---@field row integer 0-based row of its heading
 
 ---@class agentdiff.ReviewFile
 ---@field path string relative to the workspace, lossy when not UTF-8
 ---@field path_b64 string? exact bytes when `path` is lossy
 ---@field status string
+---@field coverage string
 ---@field row integer 0-based row of its heading
+---@field group integer 0-based index into `groups`, -1 for none
+---@field whole boolean whether all changes of the file stand here
 
 ---@class (exact) agentdiff.ReviewView
 ---@field token integer names this version of the view in intents
+---@field base integer token of the version that `splices` change, 0 with `lines`
 ---@field seq integer
----@field lines string[]
+---@field group 'turn'|'session'|'agent'|'file'
+---@field lines string[]? the whole text, or its head when there is a `file`
+---@field file string? with the lines after these
+---@field splices {[1]: integer, [2]: integer, [3]: string[]}[]? 0-based half-open rows, new lines
 ---@field kinds string one letter per row: t f m h c d a n b
----@field lnums integer[] 1-based line of the file per row, 0 for none
+---@field groups agentdiff.ReviewGroup[]
 ---@field files agentdiff.ReviewFile[]
----@field hunks agentdiff.ReviewHunk[]
----@field filters table<string, string>
+---@field hunks agentdiff.ReviewHunks
+---@field owners string[] phrases
+---@field owner integer[] 1-based index into `owners` per hunk
+---@field filters table<string, any>
 
 ---@class (exact) agentdiff.InlineHunk
 ---@field id integer

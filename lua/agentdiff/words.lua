@@ -55,8 +55,8 @@ function M.compare(old, new)
   end
   local a, a_starts = split(old)
   local b, b_starts = split(new)
-  local hunks =
-    diff(table.concat(a, '\n') .. '\n', table.concat(b, '\n') .. '\n', { result_type = 'indices' }) --[[@as integer[][] ]]
+  local one, other = table.concat(a, '\n') .. '\n', table.concat(b, '\n') .. '\n'
+  local hunks = diff(one, other, { result_type = 'indices' }) --[[@as integer[][] ]]
   local old_spans, new_spans = {}, {}
   local changed = 0
   for _, hunk in ipairs(hunks) do
@@ -78,7 +78,7 @@ end
 --- Says which line of a block became which: one to one when both have as many, else by likeness.
 ---@param old string[]
 ---@param new string[]
----@return {[1]: integer, [2]: integer}[] pairs of 1-based indices, in order
+---@return agentdiff.Span[] pairs of 1-based indices, in order
 function M.pair(old, new)
   local pairs_ = {}
   if #old == #new then

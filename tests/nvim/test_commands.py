@@ -144,7 +144,7 @@ def test_reports_name_what_happened(shown: Editor, command: str) -> None:
 def test_a_filter_shows_a_part(shown: Editor) -> None:
     """``:AgentDiff filter path=…`` limits the review and what ``all`` means in it."""
     shown.command("AgentDiff filter path=b.txt")
-    heading = shown.lines()[0]
+    heading = shown.lines()[1]
     shown.keys("ga")
     expected = ("deleted b.txt  +0 -3", 2)
     assert expected == (heading, pending(shown))

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from agentdiff.daemon.ports import RequestError
+from agentdiff.nvim.editing import read_edits
+from agentdiff.nvim.splices import splices
 from agentdiff.nvim.views import InlineView, ReviewView
 
-ROWS = [
-    ["title", -1, -1, -1, -1],
-    ["file", 0, -1, -1, -1],
-    ["hunk", 0, 0, -1, -1],
-    ["context", 0, -1, -1, 1],
-    ["deleted", 0, 0, 0, -1],
-    ["deleted", 0, 0, 1, -1],
-    ["added", 0, 0, -1, 0],
-    ["added", 0, 0, -1, 1],
-    ["context", 0, -1, -1, 4],
-    ["file", 1, -1, -1, -1],
-    ["meta", 1, 1, -1, -1],
-]
 REVIEW = ReviewView(
     token=1,
     filters={},
     data={
         "seq": 9,
-        "lines": [row[0] for row in ROWS],
-        "rows": ROWS,
-        "files": [{"path": "a", "row": 1}, {"path": "b?", "path_b64": "Yv8=", "row": 9}],
+        "group": "turn",
+        "kinds": "tfhcddaacfm",
+        "lines": ["t", "f a", "@@", " 1", "-2", "-3", "+two", "+three", " 4", "f b", "meta"],
+        "groups": [{"row": 0, "kind": "agent", "agent": "x", "session": "s", "turn": "t"}],
+        "files": [
+            {"path": "a", "row": 1, "group": 0, "whole": True},
+            {"path": "b?", "path_b64": "Yv8=", "row": 9, "group": 0, "whole": True},
+        ],
         "hunks": [
-            {"id": 5, "gen": 2, "file": 0, "row": 2, "rows": 7, "start": 2},
-            {"id": 6, "gen": 1, "file": 1, "row": 10, "rows": 1, "start": 0},
+            {"id": 5, "gen": 2, "file": 0, "row": 2, "rows": 7, "old": 1, "new": 1, "owner": "x"},
+            {"id": 6, "gen": 1, "file": 1, "row": 10, "rows": 1, "old": 0, "new": 0, "owner": "y"},
         ],
     },
 )
@@ -47,8 +45,8 @@ WHOLE = {"hunks": [{"id": 5, "gen": 2}]}
         ("hunk", 6, 6, WHOLE),
         ("hunk", 8, 8, WHOLE),
         ("hunk", 10, 10, {"hunks": [PSEUDO]}),
-        ("hunk", 0, 0, None),
-        ("hunk", 1, 1, None),
+        ("hunk", 0, 0, {"paths": ["a", {"path_b64": "Yv8="}], "seen": 9}),
+        ("hunk", 1, 1, {"paths": ["a"], "seen": 9}),
         ("lines", 6, 6, {"hunks": [{"id": 5, "gen": 2, "old": [0, 0], "new": [0, 1]}]}),
         ("lines", 5, 6, {"hunks": [{"id": 5, "gen": 2, "old": [1, 2], "new": [0, 1]}]}),
         ("lines", 4, 7, WHOLE),
@@ -60,6 +58,7 @@ WHOLE = {"hunks": [{"id": 5, "gen": 2}]}
         ("file", 4, 4, {"paths": ["a"], "seen": 9}),
         ("file", 10, 10, {"paths": [{"path_b64": "Yv8="}], "seen": 9}),
         ("file", 0, 0, None),
+        ("group", 8, 8, {"paths": ["a", {"path_b64": "Yv8="}], "seen": 9}),
         ("all", 0, 0, {"all": True, "seen": 9}),
     ],
 )  # fmt: skip
@@ -75,10 +74,93 @@ def test_all_keeps_the_filters_of_the_review() -> None:
     assert expected == view.select("all", 0, 0)
 
 
-def test_rows_know_the_line_of_the_file() -> None:
-    """A row leads to its line, a deleted one to the line that took its place."""
-    expected = [0, 0, 2, 1, 2, 2, 2, 3, 4, 0, 1]
-    assert expected == REVIEW.payload()["lnums"]
+def test_a_count_takes_hunks_from_the_first_on() -> None:
+    """Not more than there are."""
+    both = {"hunks": [{"id": 5, "gen": 2}, PSEUDO]}
+    assert [both, both] == [REVIEW.select("hunk", 4, 4, 2), REVIEW.select("hunk", 4, 4, 9)]
+
+
+def test_a_part_of_a_file_is_named_by_its_hunks() -> None:
+    """What stands below another heading is not decided with it."""
+    files = [{**REVIEW.data["files"][0], "whole": False}, REVIEW.data["files"][1]]
+    view = ReviewView(token=1, filters={}, data={**REVIEW.data, "files": files})
+    assert view.select("file", 1, 1) == WHOLE
+
+
+def test_lua_gets_parallel_lists() -> None:
+    """Owners are named once; what was not drawn before comes whole."""
+    payload = REVIEW.payload()
+    assert (payload["hunks"]["id"], payload["owners"], payload["owner"], payload["base"]) == (
+        [5, 6],
+        ["x", "y"],
+        [1, 2],
+        0,
+    )
+
+
+def edited(*changes: tuple[int, int, list[str]]) -> list[dict[str, Any]]:
+    """Returns the edits that a buffer asks for in which rows were replaced."""
+    lines = list(REVIEW.data["lines"])
+    for start, end, new in reversed(changes):
+        lines[start:end] = new
+    return read_edits(REVIEW.data, lines)
+
+
+def test_an_edited_block_is_found() -> None:
+    """With its hunk, and the rows before and after."""
+    before = [" 1", "-2", "-3", "+two", "+three", " 4"]
+    after = [" 1", "-2", "-3", "+drei", " 4"]
+    expected = [{"id": 5, "gen": 2, "before": before, "after": after}]
+    assert (expected, []) == (edited((6, 8, ["+drei"])), edited())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ((1, 2, []), "'f a'"),
+        ((9, 11, []), "'f b' is gone"),
+        ((2, 3, ["@@ mine"]), "'@@ mine'"),
+        ((6, 7, ["no mark"]), "'no mark'"),
+        ((11, 11, ["+more"]), "'+more'"),
+        ((0, 0, ["+more"]), "'+more'"),
+        ((11, 11, ["end"]), "'end'"),
+    ],
+)
+def test_headings_are_not_edited(change: tuple[int, int, list[str]], named: str) -> None:
+    """The refusal names the line."""
+    with pytest.raises(RequestError, match=re.escape(named)):
+        edited(change)
+
+
+@st.composite
+def reviews(draw: st.DrawFn) -> dict[str, Any]:
+    """Draws a review of some of five files."""
+    lines: list[str] = []
+    files: list[dict[str, Any]] = []
+    for name in draw(st.permutations("abcde"))[: draw(st.integers(0, 5))]:
+        files.append({"path": name, "row": len(lines), "group": -1})
+        lines += [f"modified {name}", *draw(st.lists(st.sampled_from(["+x", "-y", " z"])))]
+    return {"lines": lines, "files": files, "groups": []}
+
+
+@given(old=reviews(), new=reviews())
+def test_splices_turn_one_review_into_the_other(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Whatever came, went or moved."""
+    lines, grown = list(old["lines"]), 0
+    for start, end, fresh in splices(old, new):
+        lines[start + grown : end + grown] = fresh
+        grown += len(fresh) - (end - start)
+    assert lines == new["lines"]
+
+
+def test_files_that_stay_are_not_sent_again() -> None:
+    """Two changed files far apart are two splices."""
+    names = "abcdefgh"
+    lines = [line for name in names for line in (name, "+1", "+2")]
+    files = [{"path": name, "row": 3 * n, "group": -1} for n, name in enumerate(names)]
+    old = {"lines": lines, "files": files, "groups": []}
+    new = {**old, "lines": [*lines[:2], "+new", *lines[3:-1], "+new"]}
+    assert splices(old, new) == [(2, 3, ["+new"]), (23, 24, ["+new"])]
 
 
 def hunk(number: int, start: int, added: int, removed: int) -> dict[str, Any]:

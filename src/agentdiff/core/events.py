@@ -37,9 +37,11 @@ from agentdiff.core.pathstate import PathState
 
 __all__ = [
     "AgentEvent",
+    "BlockEdit",
     "CommentAdded",
     "CwdChanged",
     "DecisionRequested",
+    "EditRequested",
     "EditorAttached",
     "EditorClaimed",
     "EditorDetached",
@@ -180,6 +182,34 @@ class DecisionRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlockEdit:
+    r"""One edited block of a review.
+
+    Attributes:
+        hunk: id of the hunk that the block shows.
+        gen: generation of the hunk when it was shown.
+        before: rows of the block as they were shown, each with its mark (space, ``-``, ``+``,
+            ``\``), without the ``@@`` line and without terminators.
+        after: the rows as they are now.
+    """
+
+    hunk: int
+    gen: int
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditRequested:
+    """The user wrote an edited review: the new sides of its blocks go to disk, as theirs."""
+
+    edits: tuple[BlockEdit, ...]
+    client: str
+    received_ns: int
+    request: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommentAdded:
     """The user says something about a change or a place, for the agent to read.
 
@@ -273,6 +303,7 @@ Event: TypeAlias = (
     | EditorAttached
     | EditorDetached
     | DecisionRequested
+    | EditRequested
     | CommentAdded
     | UndoRequested
     | RestoreRequested

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agentdiff.core import events as ev
 from agentdiff.core.codec import encode_state, path_fields
 from agentdiff.core.commands import Answer, Append, Command, Publish, WriteEntry
 from agentdiff.core.decisions import PathPlan, Plan, Refusal, plan, plan_path
+from agentdiff.core.edits import plan_edits
 from agentdiff.core.entries import Absent, Entry
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER
@@ -34,11 +35,14 @@ if TYPE_CHECKING:
     from agentdiff.core.ledger import Ledger
 
 MAX_TRIES = 3
+_Request: TypeAlias = (
+    ev.DecisionRequested | ev.EditRequested | ev.UndoRequested | ev.RestoreRequested
+)
 
 
 @dataclass(slots=True)
 class _Execution:
-    event: ev.DecisionRequested | ev.UndoRequested | ev.RestoreRequested
+    event: _Request
     decision: int
     op: str
     plan: Plan
@@ -63,6 +67,9 @@ class Executor:
                 planned = plan(ledger.paths, event, self._changed_since, ledger.new_id)
                 op = event.label or event.op
                 return self._start(_Execution(event, ledger.new_id(), op, planned))
+            case ev.EditRequested():
+                planned = plan_edits(self._ledger.paths, event.edits, self._ledger.new_id)
+                return self._start(_Execution(event, self._ledger.new_id(), "edit", planned))
             case ev.UndoRequested():
                 return self._turn(event)
             case ev.RestoreRequested():
@@ -312,7 +319,7 @@ def _entries(plans: Sequence[PathPlan]) -> tuple[Entry, ...]:
     return tuple(entry for planned in plans for entry in planned.entries())
 
 
-def _reason(event: ev.DecisionRequested | ev.UndoRequested | ev.RestoreRequested) -> str:
+def _reason(event: _Request) -> str:
     return event.reason if isinstance(event, ev.DecisionRequested) else ""
 
 

@@ -5,80 +5,90 @@ Owns the shapes of ``review`` and ``inline`` (doc/protocol.md).  Must not change
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
 
 from agentdiff.core.codec import path_fields
+from agentdiff.core.edits import shown
+from agentdiff.core.grouping import Group, Grouping, group_of, owner_label
 from agentdiff.core.hunks import Hunk
 from agentdiff.core.ledger import Ledger
 from agentdiff.core.owners import Owner
 from agentdiff.core.patch import CONTEXT_LINES, Chunk, chunks, escape, unpatchable
 from agentdiff.core.pathstate import MetaChange, PathState, describe
-from agentdiff.core.view import Json, counts, summary
+from agentdiff.core.view import Json, summary
 
-RowKind: TypeAlias = Literal[
-    "title", "file", "meta", "hunk", "context", "deleted", "added", "nonl", "blank"
-]
-
-
-def owner_label(ledger: Ledger, owners: Sequence[Owner]) -> str:
-    """Returns owners as a short phrase: ``claude · turn 3 · Edit``."""
-    out: list[str] = []
-    for owner in owners:
-        if owner.kind != "agent":
-            out.append(owner.kind)
-            continue
-        key = (owner.agent or "", owner.session or "", owner.turn or "")
-        turn = ledger.sessions.turns.get(key)
-        parts = [owner.agent or "agent"]
-        if turn is not None:
-            parts.append(f"turn {turn.n}")
-        parts.append(owner.tool or "")
-        out.append(" · ".join(part for part in parts if part))
-    return ", ".join(dict.fromkeys(out))
+NO_NEWLINE = "\\ No newline at end of file"
+_MARKS = {" ": "c", "-": "d", "+": "a"}
 
 
 @dataclass(slots=True)
 class _Review:
+    """A review under construction; `kinds` has one letter per line (doc/protocol.md)."""
+
     ledger: Ledger
+    context: int
     lines: list[str] = field(default_factory=list)
-    rows: list[list[Any]] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    groups: list[Json] = field(default_factory=list)
     files: list[Json] = field(default_factory=list)
     hunks: list[Json] = field(default_factory=list)
 
-    def add(self, kind: RowKind, text: str, hunk: int = -1, old: int = -1, new: int = -1) -> None:
+    def add(self, kind: str, text: str) -> None:
         self.lines.append(text)
-        self.rows.append([kind, len(self.files) - 1, hunk, old, new])
+        self.kinds.append(kind)
 
-    def file(self, state: PathState, context: int) -> None:
+    def group(self, group: Group, entries: Sequence[tuple[PathState, frozenset[int]]]) -> None:
+        """Adds a heading and the files below it; each shows the changes with the given ids."""
         if self.lines:
-            self.add("blank", "")
+            self.add("b", "")
+        row = len(self.lines)
+        self.groups.append({**group.to_json(), "row": row})
+        self.add("t", "")
+        first, first_hunk = len(self.files), len(self.hunks)
+        for state, ids in entries:
+            self.file(state, ids)
+        files, hunks = len(self.files) - first, len(self.hunks) - first_hunk
+        counted = f"{_count(files, 'file')}, {_count(hunks, 'hunk')}"
+        self.lines[row] = f"{group.label}  ({counted})"
+
+    def file(self, state: PathState, ids: frozenset[int]) -> None:
+        """Adds a file with those of its changes that have these ids."""
+        if self.lines and self.kinds[-1] != "t":
+            self.add("b", "")
+        hunks = [hunk for hunk in state.hunks if hunk.id in ids]
+        added = sum(hunk.b1 - hunk.b0 for hunk in hunks)
+        removed = sum(hunk.a1 - hunk.a0 for hunk in hunks)
+        origin = {} if state.origin is None else path_fields(state.origin, "old_path")
         self.files.append(
             {
                 **path_fields(state.path),
+                **origin,
                 "status": state.status,
                 "coverage": state.coverage,
                 "row": len(self.lines),
+                "group": len(self.groups) - 1,
+                "whole": len(ids) == len(state.ids),
             }
         )
-        added, removed = counts(state)
-        name = escape(state.path).decode() if _odd(state.path) else state.path.decode()
+        name = _name(state.path)
+        if state.origin is not None:
+            name = f"{_name(state.origin)} → {name}"
         badge = "" if state.coverage == "exact" else f"  [{state.coverage}]"
-        self.add("file", f"{state.status} {name}  +{added} -{removed}{badge}")
+        self.add("f", f"{state.status} {name}  +{added} -{removed}{badge}")
         lined = {hunk.id for hunk in state.hunks}
         for change in state.meta:
-            if change.id not in lined:
-                self.change(state, change)
-        for chunk in chunks(state.text, context, joined=False) if state.hunks else ():
-            self.chunk(chunk)
+            if change.id not in lined and change.id in ids:
+                self.begin(change, change.owners, 0, 0)
+                self.add("m", _meta_line(state, change))
+                self.hunks[-1]["rows"] = 1
+        for chunk in chunks(state.text, self.context, joined=False) if hunks else ():
+            if chunk.hunks[0].id in ids:
+                self.chunk(chunk)
 
-    def change(self, state: PathState, change: MetaChange) -> None:
-        self.begin(change, change.owners, start=1)
-        self.add("meta", _meta_line(state, change), len(self.hunks) - 1)
-        self.hunks[-1]["rows"] = 1
-
-    def begin(self, change: Hunk | MetaChange, owners: tuple[Owner, ...], start: int) -> None:
+    def begin(
+        self, change: Hunk | MetaChange, owners: tuple[Owner, ...], old: int, new: int
+    ) -> None:
         proved = {owner.proved for owner in owners}
         self.hunks.append(
             {
@@ -89,28 +99,30 @@ class _Review:
                 "rows": 0,
                 "mixed": proved == {True, False},
                 "owner": owner_label(self.ledger, owners),
-                "start": start,
+                "old": old,
+                "new": new,
             }
         )
 
     def chunk(self, chunk: Chunk) -> None:
         hunk = chunk.hunks[0]
-        start = hunk.b0 + 1 if hunk.b1 > hunk.b0 else hunk.b0
-        self.begin(hunk, hunk.owners, start)
-        index = len(self.hunks) - 1
-        header = f"{chunk.header.decode()} {self.hunks[index]['owner']}"
-        self.add("hunk", header, index)
+        self.begin(hunk, hunk.owners, chunk.old_start + 1, chunk.new_start + 1)
+        item = self.hunks[-1]
+        badge = "  [with lines of yours]" if item["mixed"] else ""
+        self.add("h", f"{chunk.header.decode()} {item['owner']}{badge}")
         for row in chunk.rows:
-            text = row.kind + _shown(row.text)
-            if row.kind == "-":
-                self.add("deleted", text, index, row.old - hunk.a0, -1)
-            elif row.kind == "+":
-                self.add("added", text, index, -1, row.new - hunk.b0)
-            else:
-                self.add("context", text, index, -1, row.new + 1)
+            self.add(_MARKS[row.kind], row.kind + shown(row.text))
             if not row.text.endswith(b"\n"):
-                self.add("nonl", "\\ No newline at end of file", index)
-        self.hunks[index]["rows"] = len(self.lines) - self.hunks[index]["row"]
+                self.add("n", NO_NEWLINE)
+        item["rows"] = len(self.lines) - item["row"]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _name(path: bytes) -> str:
+    return escape(path).decode() if _odd(path) else path.decode()
 
 
 def _odd(path: bytes) -> bool:
@@ -125,17 +137,14 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _shown(line: bytes) -> str:
-    """Returns a line without terminator as it may stand in a buffer."""
-    return line.removesuffix(b"\n").decode(errors="replace").replace("\0", "␀")
-
-
 def _meta_line(state: PathState, change: MetaChange) -> str:
     if change.kind == "mode":
         old, new = (getattr(entry, "mode", 0) for entry in (state.base, state.cur))
         return f"mode {old:04o} → {new:04o}"
     if change.kind == "binary":
         return f"binary: {describe(state.base)} → {describe(state.cur)}"
+    if change.kind == "renamed" and state.origin is not None:
+        return f"renamed from {_name(state.origin)}"
     reason = unpatchable(state)
     if reason is not None:
         return f"{change.kind}: {reason}"
@@ -148,21 +157,44 @@ def review(
     states: Sequence[PathState],
     now_ns: int,
     context: int = CONTEXT_LINES,
+    by: Grouping = "file",
 ) -> Json:
-    """Returns the review view of some paths."""
-    body = _Review(ledger)
-    for state in states:
-        body.file(state, context)
+    """Returns the review view of some paths, grouped by turn, session, agent or not at all."""
+    body = _Review(ledger, context)
+    if by == "file":
+        for state in states:
+            body.file(state, frozenset(state.ids))
+    else:
+        for group, entries in _grouped(ledger, states, by):
+            body.group(group, entries)
+    if not body.lines:
+        body.add("m", "Nothing pends here.")
     return {
         "v": 1,
         "seq": ledger.seq,
         "workspace": workspace.decode(errors="replace"),
+        "group": by,
         "lines": body.lines,
-        "rows": body.rows,
+        "kinds": "".join(body.kinds),
+        "groups": body.groups,
         "files": body.files,
         "hunks": body.hunks,
         "summary": summary(ledger, now_ns),
     }
+
+
+def _grouped(
+    ledger: Ledger, states: Iterable[PathState], by: Grouping
+) -> list[tuple[Group, list[tuple[PathState, frozenset[int]]]]]:
+    """Returns the groups in order, each with its files and the ids of their changes in it."""
+    found: dict[Group, list[tuple[PathState, frozenset[int]]]] = {}
+    for state in states:
+        shares: dict[Group, set[int]] = {}
+        for number, change in state.changes().items():
+            shares.setdefault(group_of(ledger, change.owners, by), set()).add(number)
+        for group, ids in shares.items():
+            found.setdefault(group, []).append((state, frozenset(ids)))
+    return sorted(found.items(), key=lambda item: item[0].order)
 
 
 def inline(ledger: Ledger, state: PathState) -> Json:
@@ -192,7 +224,7 @@ def inline(ledger: Ledger, state: PathState) -> Json:
             "start": hunk.b0 + 1 if hunk.b1 > hunk.b0 else hunk.b0,
             "added": hunk.b1 - hunk.b0,
             "removed": hunk.a1 - hunk.a0,
-            "deleted": [_shown(line) for line in base[hunk.a0 : hunk.a1]],
+            "deleted": [shown(line) for line in base[hunk.a0 : hunk.a1]],
             "owner": owner_label(ledger, hunk.owners),
         }
         for hunk in state.hunks

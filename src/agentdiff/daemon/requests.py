@@ -22,9 +22,10 @@ from agentdiff.core.events import (
     Selection,
     UndoRequested,
 )
+from agentdiff.core.grouping import GROUPINGS
 from agentdiff.core.records import DecisionMade
 from agentdiff.core.sessions import Turn
-from agentdiff.daemon import telling
+from agentdiff.daemon import reviewing, telling
 from agentdiff.daemon.desk import Desk
 from agentdiff.daemon.ports import ClientPort, RequestError
 from agentdiff.sources import editor
@@ -134,6 +135,9 @@ def review(request: Request) -> None:
     chosen = request.filter()
     if request.params.get("path") is not None or request.params.get("path_b64") is not None:
         chosen = replace(chosen, paths=(editor.path_of(request.params, request.desk.root),))
+    by = editor.optional(request.params, "group", str) or "file"
+    if by not in GROUPINGS:
+        raise RequestError("usage", f"group: {' '.join(GROUPINGS)}, not {by!r}")
     states = view.selected(request.desk.ledger, chosen, external=True)
     body = panes.review(
         request.desk.ledger,
@@ -141,6 +145,7 @@ def review(request: Request) -> None:
         states,
         time.time_ns(),
         patch.CONTEXT_LINES if context is None else max(context, 0),
+        by,
     )
     request.answer({**body, **_settled(request)})
 
@@ -329,6 +334,8 @@ METHODS: dict[str, Handler] = {
     "status": status,
     "diff": diff,
     "review": review,
+    "review.apply": reviewing.apply,
+    "explain": reviewing.explain,
     "inline": inline,
     "log": log,
     "decide": decide,

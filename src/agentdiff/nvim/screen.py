@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from agentdiff.daemon.ports import RequestError
+from agentdiff.nvim.editing import read_edits
 from agentdiff.nvim.link import DaemonLink
 from agentdiff.nvim.paths import path_key, path_param
 from agentdiff.nvim.views import InlineView, Json, ReviewView
@@ -29,6 +30,7 @@ class Workspace:
         root: absolute, as the daemon named it.
         summary: the newest of the daemon.
         review: filters of the open review buffer, None when there is none.
+        drawn: the version of it that Lua has, None when all of it must be sent.
         watched: buffer name → path inside the workspace.
         written: buffer names whose file changed on disk since the last delivery.
         dirty: whether a refresh is on its way.
@@ -38,6 +40,7 @@ class Workspace:
     summary: Json = field(default_factory=dict)
     seq: int = 0
     review: Json | None = None
+    drawn: ReviewView | None = None
     watched: dict[str, bytes] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
     dirty: bool = False
@@ -68,8 +71,10 @@ class Screen:
         workspace.seq = data["seq"]
         workspace.summary = data.get("summary") or workspace.summary
         view = ReviewView(token=next(self._tokens), data=data, filters=filters)
+        known = workspace.drawn
         self._keep(workspace.root, view)
-        return view.payload()
+        workspace.drawn = view
+        return view.payload(known)
 
     async def inline(self, link: DaemonLink, workspace: Workspace) -> list[Json]:
         """Fetches the hunks of the watched buffers, as Lua draws them; raises as `review`."""
@@ -98,12 +103,32 @@ class Screen:
         if where is None:
             # Nothing was on the screen: the state when the command started is meant.
             return {"all": True} if payload.get("scope") == "all" else None
-        subject = workspace.root if where == "review" else payload["path"]
+        view = self._named(workspace.root if where == "review" else payload["path"], payload)
+        scope, first, last = payload["scope"], payload["first"], payload["last"]
+        if isinstance(view, ReviewView):
+            return view.select(scope, first, last, payload.get("count") or 1)
+        if payload.get("hunks"):
+            return view.by_id(payload["hunks"])
+        return view.select(scope, first, last)
+
+    def edits(self, workspace: Workspace, payload: Json) -> list[Json]:
+        """Returns the blocks of an edited review buffer that differ from what was shown.
+
+        Raises:
+            RequestError: the version that was edited is not known any more, or a heading is gone.
+        """
+        view = self._named(workspace.root, payload)
+        return read_edits(view.data, payload["lines"])
+
+    def hunk_at(self, workspace: Workspace, payload: Json) -> list[int]:
+        """Returns the ids that an intent on the review selects, for questions about them."""
+        selection = self.select(workspace, payload) or {}
+        return [pick["id"] for pick in selection.get("hunks") or ()]
+
+    def _named(self, subject: str | bytes, payload: Json) -> ReviewView | InlineView:
         for view in self._views.get(subject, ()):
             if view.token == payload.get("token"):
-                if isinstance(view, InlineView) and payload.get("hunks"):
-                    return view.by_id(payload["hunks"])
-                return view.select(payload["scope"], payload["first"], payload["last"])
+                return view
         raise RequestError("refused", "the view has changed meanwhile: look again, then decide")
 
     def forget(self, name: str) -> None:

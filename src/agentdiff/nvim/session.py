@@ -15,11 +15,14 @@ from typing import Any, Protocol
 from agentdiff.daemon.ports import RequestError
 from agentdiff.locations import Locations
 from agentdiff.nvim.link import Connection, DaemonLink
+from agentdiff.nvim.params import exact, folder_param
 from agentdiff.nvim.paths import home_folder, path_key, path_param, relative, resolve, to_bytes
 from agentdiff.nvim.screen import Screen, Workspace, text_key
+from agentdiff.nvim.spill import spill
 from agentdiff.nvim.views import Json
 from agentdiff.wire import VersionMismatch, WireError
 
+NOTHING_DONE: Json = {"done": [], "refused": [], "written": [], "moved_on": [], "decision": None}
 RETRY_S = 1.0
 """How often an editor without a daemon looks for one."""
 
@@ -114,10 +117,12 @@ class EditorSession:
                 self._claim(payload)
             case "refresh":
                 for workspace in self._workspaces.values():
+                    if payload.get("full"):
+                        workspace.drawn = None
                     self._mark(workspace)
             case "review.close":
                 for workspace in self._workspaces.values():
-                    workspace.review = None
+                    workspace.review = workspace.drawn = None
             case _:
                 self._spawn(self._answer(kind, payload))
 
@@ -141,18 +146,23 @@ class EditorSession:
         workspace = await self._workspace_of(payload)
         match kind:
             case "review.open":
-                workspace.review = dict(payload.get("filters") or {})
+                workspace.review, workspace.drawn = dict(payload.get("filters") or {}), None
                 await self._refresh(workspace)
                 return {"workspace": workspace.params["workspace"]}
             case "decide":
                 return await self._decide(link, workspace, payload)
+            case "review.apply":
+                return await self._apply(link, workspace, payload)
+            case "explain":
+                ids = self._screen.hunk_at(workspace, payload)
+                return await link.request("explain", {**workspace.params, "hunks": ids})
             case "undo" | "redo":
                 result = await link.request(kind, workspace.params)
                 await self._refresh(workspace, result)
                 return result
             case "request":
                 params = {**(payload.get("params") or {}), **workspace.params}
-                result = await link.request(payload["method"], _exact(params, payload, workspace))
+                result = await link.request(payload["method"], exact(params, payload, workspace))
                 if isinstance(result, dict) and "decision" in result:
                     await self._refresh(workspace, result)
                 return result
@@ -162,7 +172,7 @@ class EditorSession:
     async def _decide(self, link: DaemonLink, workspace: Workspace, payload: Json) -> object:
         selection = self._screen.select(workspace, payload)
         if selection is None:
-            return {"done": [], "refused": [], "written": [], "moved_on": [], "decision": None}
+            return dict(NOTHING_DONE)
         for name in ("agent", "session", "turn", "external"):
             if payload.get(name):
                 selection[name] = payload[name]
@@ -172,6 +182,19 @@ class EditorSession:
                 params[name] = payload[name]
         result = await link.request("decide", params)
         await self._refresh(workspace, result)
+        return result
+
+    async def _apply(self, link: DaemonLink, workspace: Workspace, payload: Json) -> object:
+        """Writes what was edited in the review buffer."""
+        edits = self._screen.edits(workspace, payload)
+        if not edits:
+            workspace.drawn = None  # whatever the buffer holds, it gets the text of the view again
+            await self._refresh(workspace)
+            return dict(NOTHING_DONE)
+        result = await link.request("review.apply", {**workspace.params, "edits": edits})
+        if not result["refused"]:
+            workspace.drawn = None
+            await self._refresh(workspace, result)
         return result
 
     # -- workspaces ------------------------------------------------------------------------------
@@ -192,7 +215,7 @@ class EditorSession:
         root = self._homes.get(folder)
         if root is None:
             link = await self._connection.linked(start=True)
-            result = await link.request("attach", {"cwd": _text(folder), "pid": self._pid})
+            result = await link.request("attach", {"cwd": folder_param(folder), "pid": self._pid})
             root = to_bytes(result["workspace"])
             self._homes[folder] = root
             if root not in self._workspaces:
@@ -351,34 +374,10 @@ class EditorSession:
                 raise ConnectionResetError("the daemon went away")
             update: Json = dict(workspace.params)
             if workspace.review is not None:
-                update["review"] = await self._screen.review(link, workspace)
+                view = await self._screen.review(link, workspace)
+                update["review"] = spill(view, self._locations.runtime)
             update["inline"] = await self._screen.inline(link, workspace)
             written, workspace.written = workspace.written, set()
             update["written"] = sorted(written)
             update["summary"] = workspace.summary
             self._editor.deliver([("update", update)])
-
-
-def _text(path: bytes) -> str:
-    """Returns an absolute folder as JSON can hold it.
-
-    Raises:
-        RequestError: the name is not UTF-8; the protocol names workspaces by text.
-    """
-    try:
-        return path.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RequestError("refused", f"the folder's name is not UTF-8: {path!r}") from error
-
-
-def _exact(params: Json, payload: Json, workspace: Workspace) -> Json:
-    """Adds the path of the payload's file to the parameters, relative and exact."""
-    if not payload.get("path"):
-        return params
-    inside = relative(resolve(payload["path"]), workspace.root)
-    if inside is None:
-        raise RequestError("refused", f"{payload['path']} is in no workspace")
-    named = path_param(inside)
-    if payload.get("as_list"):
-        return {**params, "paths": [named.get("path", named)]}
-    return {**params, **named}

@@ -10,25 +10,17 @@ editor's are.  Line ranges inside a hunk are 0-based and half-open, as the proto
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-Json: TypeAlias = dict[str, Any]
-Scope: TypeAlias = Literal["hunk", "lines", "file", "all"]
+from agentdiff.nvim.splices import splices
 
-ROW_LETTERS = {
-    "title": "t",
-    "file": "f",
-    "meta": "m",
-    "hunk": "h",
-    "context": "c",
-    "deleted": "d",
-    "added": "a",
-    "nonl": "n",
-    "blank": "b",
-}
-"""One letter per row: 100,000 rows cross to Lua as one string instead of 100,000 tables."""
+Json: TypeAlias = dict[str, Any]
+Scope: TypeAlias = Literal["hunk", "lines", "file", "group", "all"]
+
+_OWNER_FILTERS = ("agent", "session", "turn")
 
 
 def path_ref(item: Mapping[str, Any]) -> str | Json:
@@ -45,71 +37,77 @@ class ReviewView:
     Attributes:
         token: names this version of the view in intents that come back from Lua.
         data: the daemon's *review view*.
-        filters: ``agent``, ``session``, ``turn``, ``path`` that it was asked with.
+        filters: ``agent``, ``session``, ``turn``, ``path``, ``group`` that it was asked with.
     """
 
     token: int
     data: Json
     filters: Mapping[str, Any]
 
-    def payload(self) -> Json:
+    def payload(self, known: ReviewView | None = None) -> Json:
         """Returns the flat form that Lua draws.
 
-        ``kinds`` has one letter per row (`ROW_LETTERS`), ``lnums`` the 1-based line of the file
-        that a row shows or stands above, 0 for none.
+        Args:
+            known: the version that Lua has, None when it has none: what differs from it is sent as
+                ``splices``, else all ``lines``.
         """
-        rows = self.data["rows"]
         hunks = self.data["hunks"]
+        owners = {owner: n for n, owner in enumerate(dict.fromkeys(h["owner"] for h in hunks))}
+        text: Json = {"base": 0, "lines": self.data["lines"]}
+        if known is not None:
+            text = {"base": known.token, "splices": splices(known.data, self.data)}
         return {
+            **text,
             "token": self.token,
             "seq": self.data["seq"],
-            "lines": self.data["lines"],
-            "kinds": "".join(ROW_LETTERS.get(row[0], "b") for row in rows),
-            "lnums": [self._lnum(row) for row in rows],
+            "group": self.data["group"],
+            "kinds": self.data["kinds"],
+            "groups": self.data["groups"],
             "files": self.data["files"],
-            "hunks": [
-                {
-                    "id": hunk["id"],
-                    "row": hunk["row"],
-                    "rows": hunk["rows"],
-                    "file": hunk["file"],
-                    "mixed": bool(hunk.get("mixed")),
-                    "owner": hunk.get("owner") or "",
-                }
-                for hunk in hunks
-            ],
+            "hunks": {
+                name: [hunk[name] for hunk in hunks]
+                for name in ("id", "row", "rows", "file", "old", "new")
+            },
+            "owners": list(owners),
+            "owner": [owners[hunk["owner"]] + 1 for hunk in hunks],
             "filters": dict(self.filters),
         }
 
-    def _lnum(self, row: Sequence[Any]) -> int:
-        kind, _, hunk, _, new = row
-        if kind == "context":
-            return int(new)
-        if hunk < 0:
-            return 0
-        start = int(self.data["hunks"][hunk].get("start") or 0)
-        return max(1, start + int(new)) if kind == "added" else max(1, start)
+    def select(self, scope: Scope, first: int, last: int, count: int = 1) -> Json | None:
+        """Returns the `decide` selection for rows `first` to `last`, None when nothing is there.
 
-    def select(self, scope: Scope, first: int, last: int) -> Json | None:
-        """Returns the `decide` selection for rows `first` to `last`, None when nothing is there."""
+        A heading stands for what is below it.  With `count`, so many hunks from that of `first` on.
+        """
         if scope == "all":
             return self._everything()
-        rows = self.data["rows"]
-        last = min(last, len(rows) - 1)
+        last = min(last, len(self.data["kinds"]) - 1)
         if not 0 <= first <= last:
             return None
+        if scope == "group":
+            return self._groups({self._at("groups", row) for row in range(first, last + 1)})
         if scope == "file":
-            return self._files({rows[row][1] for row in range(first, last + 1)})
+            return self._files({self._at("files", row) for row in range(first, last + 1)})
         if scope == "hunk" and first == last:
-            found = self._hunk_near(first)
-            return None if found is None else _picks([self._pick(found)])
+            return self._counted(first, count)
         return self._lines(first, last)
+
+    def _counted(self, row: int, count: int) -> Json | None:
+        kind = self.data["kinds"][row]
+        if kind == "t":
+            return self._groups({self._at("groups", row)})
+        if kind == "f":
+            return self._files({self._at("files", row)})
+        found = self._hunk(row)
+        if found is None:
+            return None
+        return _picks([self._pick(n) for n in range(found, self._end(found, count))])
+
+    def _end(self, first: int, count: int) -> int:
+        return min(first + max(count, 1), len(self.data["hunks"]))
 
     def _everything(self) -> Json:
         selection: Json = {
-            name: self.filters[name]
-            for name in ("agent", "session", "turn")
-            if self.filters.get(name)
+            name: self.filters[name] for name in _OWNER_FILTERS if self.filters.get(name)
         }
         if self.filters.get("path"):
             selection["paths"] = [self.filters["path"]]
@@ -118,65 +116,82 @@ class ReviewView:
         selection["seen"] = self.data["seq"]
         return selection
 
+    def _groups(self, indices: Iterable[int]) -> Json | None:
+        wanted = set(indices)
+        return self._files(
+            n for n, item in enumerate(self.data["files"]) if item["group"] in wanted and wanted
+        )
+
     def _files(self, indices: Iterable[int]) -> Json | None:
-        chosen = [self.data["files"][index] for index in sorted(indices) if index >= 0]
-        if not chosen:
+        chosen = sorted(index for index in set(indices) if index >= 0)
+        items = [self.data["files"][index] for index in chosen]
+        if not items:
             return None
-        everything = self._everything()
-        everything.pop("all", None)
-        return {**everything, "paths": [path_ref(item) for item in chosen]}
+        if all(item["whole"] for item in items):
+            everything = self._everything()
+            everything.pop("all", None)
+            return {**everything, "paths": [path_ref(item) for item in items]}
+        # Only a part of the file stands here: the rest of it belongs to another heading.
+        return _picks(
+            [self._pick(n) for n, hunk in enumerate(self.data["hunks"]) if hunk["file"] in chosen]
+        )
 
     def _pick(self, index: int) -> Json:
         hunk = self.data["hunks"][index]
         return {"id": hunk["id"], "gen": hunk["gen"]}
 
-    def _hunk_near(self, row: int) -> int | None:
-        """Returns the hunk that the row belongs to, or that its group of context lines shows."""
-        _, file, hunk, _, _ = self.data["rows"][row]
-        if hunk >= 0:
-            return int(hunk)
-        spans = [
-            (max(item["row"] - row, row - (item["row"] + item["rows"] - 1), 0), index)
-            for index, item in enumerate(self.data["hunks"])
-            if item["file"] == file
-        ]
-        kind = self.data["rows"][row][0]
-        if not spans or kind not in ("context", "nonl", "meta", "hunk"):
+    def _at(self, what: Literal["groups", "files"], row: int) -> int:
+        """Returns the index of the group or file that a row is below, -1 when there is none."""
+        found = bisect_right(self.data[what], row, key=lambda item: item["row"]) - 1
+        if what == "files" and found >= 0 and self.data["kinds"][row] == "t":
+            return -1
+        return found
+
+    def _hunk(self, row: int) -> int | None:
+        """Returns the index of the hunk that a row belongs to."""
+        found = bisect_right(self.data["hunks"], row, key=lambda item: item["row"]) - 1
+        if found < 0:
             return None
-        return min(spans)[1]
+        hunk = self.data["hunks"][found]
+        return found if row < hunk["row"] + hunk["rows"] else None
 
     def _lines(self, first: int, last: int) -> Json | None:
-        rows = self.data["rows"]
-        picked: dict[int, tuple[list[int], list[int]]] = {}
-        named: dict[int, None] = {}
-        for kind, _, hunk, old, new in rows[first : last + 1]:
-            if hunk < 0:
-                continue
-            if kind in ("hunk", "meta"):
-                named[hunk] = None
-            elif kind in ("deleted", "added"):
-                olds, news = picked.setdefault(hunk, ([], []))
-                if kind == "deleted":
-                    olds.append(old)
-                else:
-                    news.append(new)
+        """Returns the selection of exactly the changed lines among some rows."""
         picks = []
-        for hunk in sorted({*picked, *named}):
-            pick = self._pick(hunk)
-            if hunk in picked and not self._whole(hunk, picked[hunk]):
-                olds, news = picked[hunk]
-                pick["old"], pick["new"] = _span(olds), _span(news)
-            picks.append(pick)
+        kinds = self.data["kinds"]
+        for index, hunk in enumerate(self.data["hunks"]):
+            start, end = hunk["row"], hunk["row"] + hunk["rows"]
+            if end <= first or start > last:
+                continue
+            olds, news = _counted_within(kinds, start, end, first, last)
+            named = first <= start
+            whole = olds == (0, kinds.count("d", start, end)) and news == (
+                0,
+                kinds.count("a", start, end),
+            )
+            pick = self._pick(index)
+            if olds[0] == olds[1] and news[0] == news[1]:
+                if named:
+                    picks.append(pick)
+            elif whole:
+                picks.append(pick)
+            else:
+                picks.append({**pick, "old": _span(olds), "new": _span(news)})
         if picks:
             return _picks(picks)
-        return self._files({row[1] for row in rows[first : last + 1] if row[0] == "file"})
+        rows = [row for row in range(first, last + 1) if kinds[row] == "f"]
+        return self._files({self._at("files", row) for row in rows})
 
-    def _whole(self, hunk: int, picked: tuple[list[int], list[int]]) -> bool:
-        item = self.data["hunks"][hunk]
-        body = self.data["rows"][item["row"] : item["row"] + item["rows"]]
-        olds = sum(1 for row in body if row[0] == "deleted" and row[2] == hunk)
-        news = sum(1 for row in body if row[0] == "added" and row[2] == hunk)
-        return (olds, news) == (len(picked[0]), len(picked[1]))
+
+def _counted_within(
+    kinds: str, start: int, end: int, first: int, last: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Returns which old and which new lines of a hunk stand in rows `first` to `last`."""
+    low, high = max(start, first), min(end, last + 1)
+    return (
+        (kinds.count("d", start, low), kinds.count("d", start, high)),
+        (kinds.count("a", start, low), kinds.count("a", start, high)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,8 +260,8 @@ def _picks(picks: list[Json]) -> Json:
     return {"hunks": picks}
 
 
-def _span(numbers: Sequence[int]) -> list[int]:
-    return [min(numbers), max(numbers) + 1] if numbers else [0, 0]
+def _span(span: tuple[int, int]) -> list[int]:
+    return list(span) if span[0] < span[1] else [0, 0]
 
 
 def _first(hunk: Json) -> int:

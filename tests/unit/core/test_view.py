@@ -9,6 +9,9 @@ import pytest
 from agentdiff.core import panes, view
 from agentdiff.core.entries import ABSENT, Entry, File, Link
 from agentdiff.core.events import Selection
+from agentdiff.core.explain import explain
+from agentdiff.core.grouping import Grouping, headline
+from agentdiff.core.owners import EXTERNAL
 from agentdiff.core.sessions import SILENT_SESSION_NS
 from tests.play import Play
 
@@ -30,10 +33,10 @@ def reviewed(before: Entry, after: Entry, path: bytes = F) -> Play:
     return play
 
 
-def review(play: Play, context: int = 3) -> dict[str, Any]:
+def review(play: Play, context: int = 3, by: Grouping = "file") -> dict[str, Any]:
     """Returns the review of everything."""
     states = view.selected(play.ledger, Selection(), external=True)
-    return panes.review(play.ledger, b"/w", states, play.now, context)
+    return panes.review(play.ledger, b"/w", states, play.now, context, by)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +168,7 @@ def test_filters(selection: Selection, external: bool, paths: list[str]) -> None
 
 
 def test_the_review_is_a_diff_with_rows() -> None:
-    """Lines and rows are parallel; old and new count within the hunk, context in the file."""
+    """One letter per line; a hunk knows its rows, and the lines that its first row shows."""
     body = review(reviewed(text(), text(l2=b"two\nmore\n")), context=1)
     assert body["lines"] == [
         "modified f  +2 -1",
@@ -176,17 +179,9 @@ def test_the_review_is_a_diff_with_rows() -> None:
         "+more",
         " 3",
     ]
-    assert body["rows"] == [
-        ["file", 0, -1, -1, -1],
-        ["hunk", 0, 0, -1, -1],
-        ["context", 0, 0, -1, 1],
-        ["deleted", 0, 0, 0, -1],
-        ["added", 0, 0, -1, 0],
-        ["added", 0, 0, -1, 1],
-        ["context", 0, 0, -1, 4],
-    ]
     (hunk,) = body["hunks"]
-    assert (hunk["row"], hunk["rows"], hunk["start"], hunk["mixed"]) == (1, 6, 2, False)
+    places = ("row", "rows", "old", "new", "mixed")
+    assert (body["kinds"], *(hunk[name] for name in places)) == ("fhcdaac", 1, 6, 1, 1, False)
 
 
 def test_every_hunk_has_rows_of_its_own() -> None:
@@ -195,14 +190,13 @@ def test_every_hunk_has_rows_of_its_own() -> None:
     spans = [(hunk["row"], hunk["row"] + hunk["rows"]) for hunk in body["hunks"]]
     assert len(spans) == 2
     assert spans[0][1] <= spans[1][0]
-    for n, (start, end) in enumerate(spans):
-        assert {row[2] for row in body["rows"][start:end]} == {n}
+    assert [body["kinds"][start:end] for start, end in spans] == ["hcdac", "hdaccc"]
 
 
 def test_a_missing_newline_is_a_row() -> None:
     """As in any diff."""
     body = review(reviewed(File(data=b"a\n"), File(data=b"a")))
-    assert [row[0] for row in body["rows"]] == ["file", "hunk", "deleted", "added", "nonl"]
+    assert body["kinds"] == "fhdan"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +215,7 @@ def test_a_missing_newline_is_a_row() -> None:
 def test_a_whole_change_is_one_row(before: Entry, after: Entry, line: str) -> None:
     """It says what became of what, and can be decided by it."""
     body = review(reviewed(before, after))
-    assert [(row[0], row[2]) for row in body["rows"]] == [("file", -1), ("meta", 0)]
+    assert (body["kinds"], body["hunks"][0]["row"]) == ("fm", 1)
     assert body["lines"][1] == line
 
 
@@ -230,7 +224,7 @@ def test_no_line_of_the_review_breaks_the_buffer() -> None:
     odd = File(data=b"a\r\n\xff\x0c\nb" + b"x" * 9000 + b"\0\n")
     body = review(reviewed(ABSENT, odd, b"new\nline \xff"))
     assert not any("\n" in line or "\0" in line for line in body["lines"])
-    assert len(body["lines"]) == len(body["rows"])
+    assert len(body["lines"]) == len(body["kinds"])
     assert "\\n" in body["lines"][0]
 
 
@@ -238,8 +232,8 @@ def test_files_are_told_apart_by_a_blank_row() -> None:
     """Between two files, not before the first."""
     play = reviewed(text(), text(l2=b"x\n"))
     play.run("claude", "s", {b"g": text()})
-    kinds = [row[0] for row in review(play)["rows"]]
-    assert (kinds[0], kinds.count("blank")) == ("file", 1)
+    kinds = review(play)["kinds"]
+    assert (kinds[0], kinds.count("b")) == ("f", 1)
 
 
 def test_a_path_without_a_base_wears_a_badge() -> None:
@@ -248,6 +242,96 @@ def test_a_path_without_a_base_wears_a_badge() -> None:
     state = play.ledger.paths[F]
     object.__setattr__(state, "coverage", "oversized: 99 bytes")
     assert review(play)["lines"][0].endswith("[oversized: 99 bytes]")
+
+
+@pytest.fixture
+def two_turns() -> Play:
+    """Two prompts to one agent and one to another; the file ``f`` has changes of both agents."""
+    play = reviewed(text(), text(l2=b"two\n"))
+    play.prompt("claude", "s", "now this\nand that", turn="t2")
+    play.run("claude", "s", {b"g": text()})
+    play.prompt("codex", "x", "help", turn="u")
+    play.run("codex", "x", {F: text(l2=b"two\n", l8=b"eight\n")})
+    return play
+
+
+@pytest.mark.parametrize(
+    ("by", "headings"),
+    [
+        (
+            "turn",
+            [
+                "turn 1 · claude: rename it  (1 file, 1 hunk)",
+                "turn 2 · claude: now this …  (1 file, 1 hunk)",
+                "turn 3 · codex: help  (1 file, 1 hunk)",
+            ],
+        ),
+        (
+            "session",
+            ["claude · session s  (2 files, 2 hunks)", "codex · session x  (1 file, 1 hunk)"],
+        ),
+        ("agent", ["claude  (2 files, 2 hunks)", "codex  (1 file, 1 hunk)"]),
+        ("file", []),
+    ],
+)
+def test_changes_stand_below_whose_they_are(
+    two_turns: Play, by: Grouping, headings: list[str]
+) -> None:
+    """By turn with its prompt, by session, by agent; each change once."""
+    body = review(two_turns, by=by)
+    assert [body["lines"][group["row"]] for group in body["groups"]] == headings
+    assert len({hunk["id"] for hunk in body["hunks"]}) == len(body["hunks"]) == 3
+
+
+def test_a_file_stands_below_each_of_its_headings(two_turns: Play) -> None:
+    """With the lines that are meant, and the note that this is not all of it."""
+    body = review(two_turns, by="agent")
+    assert [(file["path"], file["group"], file["whole"]) for file in body["files"]] == [
+        ("f", 0, False),
+        ("g", 0, True),
+        ("f", 1, False),
+    ]
+    assert body["lines"][body["files"][2]["row"]] == "modified f  +1 -1"
+
+
+def test_what_no_agent_did_stands_last() -> None:
+    """Nobody, git and the user have headings of their own."""
+    play = reviewed(text(), text(l2=b"two\n"))
+    object.__setattr__(play.ledger.paths[F].hunks[0], "new_owners", (EXTERNAL,))
+    object.__setattr__(play.ledger.paths[F].hunks[0], "old_owners", (EXTERNAL,))
+    play.run("claude", "s", {b"g": text()})
+    assert [group["kind"] for group in review(play, by="turn")["groups"]] == ["agent", "external"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("", "(no prompt)"),
+        ("\n\n  do it \n", "do it"),
+        ("one\ntwo", "one …"),
+        ("tab\there\x1b[31m", "tab here [31m"),
+        ("x" * 200, "x" * 119 + "…"),
+    ],
+)
+def test_a_heading_is_one_line_of_the_prompt(prompt: str, expected: str) -> None:
+    """Whatever was typed or pasted."""
+    assert headline(prompt) == expected
+
+
+def test_an_explanation_names_prompt_command_and_evidence() -> None:
+    """Of each owner of a hunk, with its share of the lines."""
+    play = reviewed(text(), text(l2=b"two\n"))
+    (hunk,) = play.ledger.paths[F].hunks
+    (found,) = explain(play.ledger, {hunk.id})
+    (owner,) = found["owners"]
+    assert (found["path"], owner["prompt"], owner["n"], owner["evidence"], owner["lines"]) == (
+        "f",
+        "rename it",
+        1,
+        "likely",
+        {"added": 1, "removed": 1},
+    )
+    assert owner["outcome"] == "ok"
 
 
 # --- inline --------------------------------------------------------------------------------------

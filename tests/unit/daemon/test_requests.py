@@ -37,7 +37,11 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         ("status", {}, {"v", "seq", "settled", "workspace", "sessions", "files", "totals"}),
         ("diff", {}, {"seq", "settled", "diff_b64", "skipped"}),
         ("log", {}, {"seq", "calls"}),
-        ("review", {}, {"v", "seq", "workspace", "lines", "rows", "files", "hunks", "summary"}),
+        (
+            "review",
+            {},
+            {"v", "seq", "group", "lines", "kinds", "groups", "files", "hunks", "summary"},
+        ),
         ("inline", {"paths": ["f"]}, {"seq", "files"}),
         ("decide", {"op": "accept", "selection": {"all": True}}, DECIDED),
         ("undo", {}, DECIDED),
@@ -158,7 +162,7 @@ def test_inline_does_not_wait_for_other_editors(bench: Bench) -> None:
 
 
 def test_review_of_one_path_shows_that_path(bench: Bench) -> None:
-    """`path` restricts; rows name the file by index."""
+    """`path` restricts; every line has its letter."""
     view = bench.call("review", path="f", context=0)
     assert [one["path"] for one in view["files"]] == ["f"]
-    assert len(view["rows"]) == len(view["lines"])
+    assert len(view["kinds"]) == len(view["lines"])

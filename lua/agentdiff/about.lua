@@ -1,0 +1,181 @@
+--- What there is to know and to say about a hunk: evidence, comments, and the list of keys. Decides
+--- nothing.
+local M = {}
+
+local api = vim.api
+
+local function notify(message, level)
+  require('agentdiff').notify(message, level)
+end
+
+---@param value any
+---@return string? nil for nothing
+local function text_of(value)
+  return type(value) == 'string' and value ~= '' and value or nil
+end
+
+---@param lines string[]
+---@param label string
+---@param value any
+local function add(lines, label, value)
+  value = text_of(value)
+  for i, line in ipairs(value and vim.split(value, '\n') or {}) do
+    lines[#lines + 1] = ('  %-10s%s'):format(i == 1 and label or '', line)
+  end
+end
+
+-- What stands behind each word of the evidence.
+local EVIDENCE = {
+  exact = 'exact: the content is what the call announced',
+  likely = 'likely: written while the call ran',
+  late = 'late: written after the call, before the next one',
+  shared = 'shared: several agents were at work',
+  external = 'external: nothing explains it',
+}
+
+---@param owner table of `explain` in doc/protocol.md
+---@return string[]
+local function owner_lines(owner)
+  local who = owner.kind == 'agent' and text_of(owner.agent) or owner.kind
+  if type(owner.n) == 'number' then
+    who = ('%s · turn %d'):format(who, owner.n)
+  end
+  local lines = { ('%s  +%d -%d'):format(who, owner.lines.added, owner.lines.removed) }
+  add(lines, 'prompt', owner.prompt)
+  add(lines, 'tool', owner.tool)
+  add(lines, 'command', owner.command)
+  add(lines, 'outcome', owner.outcome)
+  add(lines, 'subagent', owner.subagent)
+  add(lines, 'session', owner.session)
+  add(lines, 'evidence', EVIDENCE[owner.evidence] or owner.evidence)
+  if type(owner.started) == 'number' then
+    add(lines, 'started', os.date('%Y-%m-%d %H:%M:%S', math.floor(owner.started)) --[[@as string]])
+  end
+  return lines
+end
+
+--- Returns the hunks under the cursor, as the daemon knows them; tells when there are none.
+---@param place table?
+---@return table[]?
+local function ask(place)
+  if not place then
+    return nil
+  end
+  local result, err = require('agentdiff.rpc').wait('explain', place)
+  if err then
+    notify(err.message, vim.log.levels.WARN)
+    return nil
+  end
+  if #result.hunks == 0 then
+    notify('no hunk here')
+    return nil
+  end
+  return result.hunks
+end
+
+--- Shows who made the hunk under the cursor, for which prompt, and how that is known.
+function M.explain()
+  local hunks = ask(require('agentdiff.actions').place())
+  if not hunks then
+    return
+  end
+  local lines = {}
+  for _, hunk in ipairs(hunks) do
+    lines[#lines + 1] = ('%s  hunk %d@%d'):format(hunk.path, hunk.id, hunk.gen)
+    if hunk.coverage ~= 'exact' then
+      lines[#lines + 1] = '  baseline  ' .. hunk.coverage
+    end
+    for _, owner in ipairs(hunk.owners) do
+      vim.list_extend(lines, owner_lines(owner))
+    end
+  end
+  vim.lsp.util.open_floating_preview(lines, '', {
+    focus_id = 'agentdiff-explain',
+    max_width = math.max(20, vim.o.columns - 4),
+    wrap = true,
+  })
+end
+
+---@param place table
+---@param text string
+local function send_comment(place, text)
+  local hunks = ask(place)
+  if not hunks then
+    return
+  end
+  local hunk = hunks[1]
+  local result, err = require('agentdiff.rpc').wait('request', {
+    method = 'comment',
+    workspace = place.workspace,
+    params = { path = hunk.path, path_b64 = hunk.path_b64, text = text, hunk = hunk.id },
+  })
+  if err then
+    notify(err.message, vim.log.levels.WARN)
+    return
+  end
+  local to = {}
+  for _, one in ipairs(result.to or {}) do
+    to[#to + 1] = one.agent
+  end
+  notify(#to > 0 and 'comment kept for ' .. table.concat(to, ', ') or 'comment kept')
+end
+
+--- Says something about the hunk under the cursor, for the agent to read.
+---@param what {text: string?, first: integer?, last: integer?}
+function M.comment(what)
+  require('agentdiff.buffers').enable()
+  local place = require('agentdiff.actions').place(what.first)
+  if not place then
+    return
+  end
+  if what.text then
+    send_comment(place, what.text)
+    return
+  end
+  vim.ui.input({ prompt = 'Comment: ' }, function(text)
+    if text and vim.trim(text) ~= '' then
+      send_comment(place, text)
+    end
+  end)
+end
+
+---@type integer? window of the list of keys
+local help_win
+
+--- Lists the keys of the review buffer in a float.
+function M.help()
+  local keys = require('agentdiff.config').get().review.keys
+  local lines = {}
+  for name, key in pairs(keys) do
+    if key then
+      lines[#lines + 1] = ('%-8s %s'):format(key, name)
+    end
+  end
+  table.sort(lines, function(a, b)
+    return a:sub(9) < b:sub(9)
+  end)
+  vim.list_extend(lines, {
+    '',
+    'On a heading the hunk keys act on what is below it.',
+    'In visual mode they act on the selected lines.',
+    'A count takes so many hunks; . repeats.',
+    'Edit + and context lines, then :w writes them.',
+  })
+  help_win = select(
+    2,
+    vim.lsp.util.open_floating_preview(lines, '', { focus_id = 'agentdiff-help', wrap = false })
+  )
+end
+
+--- Closes the list of keys; returns whether it was open.
+---@return boolean
+function M.close_help()
+  local open = help_win ~= nil and api.nvim_win_is_valid(help_win)
+  if open then
+    api.nvim_win_close(help_win, true)
+  end
+  help_win = nil
+  return open
+end
+
+return M

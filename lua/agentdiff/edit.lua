@@ -1,0 +1,84 @@
+--- Editing the review buffer: while it is modified it is an ordinary buffer, and |:write| applies
+--- what was changed. Must not read the text as a diff: Python does.
+local M = {}
+
+local api = vim.api
+
+--- Whether the user is editing: then nothing is refreshed, and keys are those of Neovim.
+---@param buf integer
+---@return boolean
+function M.active(buf)
+  if vim.bo[buf].modified then
+    return true
+  end
+  local inserting = api.nvim_get_mode().mode:match('^[iR]') ~= nil
+  return inserting and api.nvim_get_current_buf() == buf
+end
+
+--- Says that decisions have to wait, when they have to.
+---@param buf integer
+---@return boolean refused
+function M.refuse(buf)
+  if not vim.bo[buf].modified then
+    return false
+  end
+  local message = 'the review is being edited: :write applies that, :edit! drops it'
+  require('agentdiff').notify(message, vim.log.levels.WARN)
+  return true
+end
+
+---@param buf integer
+local function write(buf)
+  local review, workspace = require('agentdiff.review').get(buf)
+  if not review or not vim.bo[buf].modified then
+    return
+  end
+  review.writing = true
+  local result, err = require('agentdiff.rpc').wait('review.apply', {
+    workspace = workspace,
+    token = review.view.token,
+    lines = api.nvim_buf_get_lines(buf, 0, -1, false),
+    view = 'review',
+  })
+  review.writing = nil
+  -- On success the new view came before the answer; else the text stays as the user left it.
+  require('agentdiff.actions').report('write', result, err)
+end
+
+---@param buf integer
+local function drop(buf)
+  local review = require('agentdiff.review').get(buf)
+  vim.bo[buf].modified = false
+  if review then
+    require('agentdiff.review').open(review.view.filters)
+  end
+end
+
+--- Lets a review buffer be written and read.
+---@param buf integer
+function M.attach(buf)
+  api.nvim_create_autocmd('BufWriteCmd', {
+    buffer = buf,
+    callback = function()
+      write(buf)
+    end,
+  })
+  api.nvim_create_autocmd('BufReadCmd', {
+    buffer = buf,
+    callback = function()
+      drop(buf)
+    end,
+  })
+  -- What was typed may have been undone, or nothing was typed at all.
+  api.nvim_create_autocmd({ 'InsertLeave', 'TextChanged' }, {
+    buffer = buf,
+    callback = function()
+      local review = require('agentdiff.review').get(buf)
+      if review and review.held and not M.active(buf) then
+        require('agentdiff.review').ask_again()
+      end
+    end,
+  })
+end
+
+return M
