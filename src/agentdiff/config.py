@@ -8,6 +8,7 @@ shows it.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 External: TypeAlias = Literal["external", "user", "agent"]
+TraceAction: TypeAlias = Literal["deny", "dry-run"]
 
 OTLP_BASE_PORT = 41318
 
@@ -75,6 +77,33 @@ class ReviewConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TraceConfig:
+    """``[trace]``: the command trace of ``agentdiff run --trace``.
+
+    Attributes:
+        tools: further programs that get a launcher; never a shell.
+        core_utilities: whether ``cp``, ``rm``, ``sed`` and their like get one too.
+        builtins: whether bash's built-ins (``cd``, ``export``) are logged.
+        env_diff: whether the names of changed environment variables are logged.
+        stderr_bytes: whether it is logged how much went to a standard error that is a file.
+        redact: regular expressions of further secrets.
+        rules: pairs of a command pattern and ``deny`` or ``dry-run``.
+        max_log_bytes: size at which the log is put aside.
+        keep_logs: how many are kept aside.
+    """
+
+    tools: tuple[str, ...] = ()
+    core_utilities: bool = False
+    builtins: bool = False
+    env_diff: bool = False
+    stderr_bytes: bool = False
+    redact: tuple[re.Pattern[str], ...] = ()
+    rules: tuple[tuple[str, TraceAction], ...] = ()
+    max_log_bytes: int = 16 * 1024 * 1024
+    keep_logs: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Every setting.
 
@@ -86,6 +115,7 @@ class Config:
     daemon: DaemonConfig = field(default_factory=DaemonConfig)
     workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
     review: ReviewConfig = field(default_factory=ReviewConfig)
+    trace: TraceConfig = field(default_factory=TraceConfig)
     problems: tuple[str, ...] = ()
 
 
@@ -122,6 +152,27 @@ def _external(value: object) -> str:
     return str(value)
 
 
+def _patterns(value: object) -> tuple[re.Pattern[str], ...]:
+    try:
+        return tuple(re.compile(text) for text in _globs(value))
+    except re.error as error:
+        raise TypeError(f"not a regular expression: {error}") from None
+
+
+def _rules(value: object) -> tuple[tuple[str, str], ...]:
+    expected = 'expected tables with command = "pattern" and action = "deny" or "dry-run"'
+    rules = []
+    for one in value if isinstance(value, list) else [None]:
+        match one:
+            case {"command": str(command), "action": "deny" | "dry-run" as action, **rest} if (
+                command and not rest
+            ):
+                rules.append((command, str(action)))
+            case _:
+                raise TypeError(expected)
+    return tuple(rules)
+
+
 SCHEMA: Mapping[str, Mapping[str, Callable[[object], object]]] = {
     "otlp": {"enabled": _boolean, "port": _integer(0, 65535)},
     "daemon": {"idle_minutes": _minutes},
@@ -131,12 +182,24 @@ SCHEMA: Mapping[str, Mapping[str, Callable[[object], object]]] = {
         "include": _globs,
     },
     "review": {"external": _external},
+    "trace": {
+        "tools": _globs,
+        "core_utilities": _boolean,
+        "builtins": _boolean,
+        "env_diff": _boolean,
+        "stderr_bytes": _boolean,
+        "redact": _patterns,
+        "rules": _rules,
+        "max_log_bytes": _integer(4096, 1 << 40),
+        "keep_logs": _integer(0, 1000),
+    },
 }
 _TABLES: Mapping[str, Callable[..., object]] = {
     "otlp": OtlpConfig,
     "daemon": DaemonConfig,
     "workspace": WorkspaceConfig,
     "review": ReviewConfig,
+    "trace": TraceConfig,
 }
 
 

@@ -100,6 +100,16 @@ class Locations:
         return self.data / "bin" / "agentdiff-hook"
 
     @property
+    def trace(self) -> Path:
+        """The command trace: its log, and the file ``off`` while it is switched off."""
+        return self.state / "trace"
+
+    @property
+    def launchers(self) -> Path:
+        """One folder of launchers for each traced run, as long as it lasts."""
+        return self.data / "launchers"
+
+    @property
     def config_file(self) -> Path:
         """The daemon's settings."""
         return self.config / "config.toml"

@@ -31,7 +31,11 @@ _EVENTS: Final[Mapping[str, Mapping[type[AgentEvent], str]]] = MappingProxyType(
 
 def can_tell(event: AgentEvent) -> bool:
     """Whether the hook that brought this event may be answered with text for the agent."""
-    if event.subagent is not None or type(event) not in _EVENTS.get(event.agent, {}):
+    if (
+        event.proxied
+        or event.subagent is not None
+        or type(event) not in _EVENTS.get(event.agent, {})
+    ):
         return False
     return not isinstance(event, PromptSubmitted) or event.by_user
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from agentdiff.agents import claude, copilot, gemini, qwen
+from agentdiff.agents import claude, copilot, gemini, qwen, run
 from agentdiff.core.events import AgentEvent
 from agentdiff.errors import MalformedPayload
 
@@ -22,6 +22,7 @@ PARSERS: Final[Mapping[str, Parse]] = MappingProxyType(
         "copilot": copilot.parse,
         "gemini": gemini.parse,
         "qwen": qwen.parse,
+        "run": run.parse,
     }
 )
 

@@ -33,7 +33,6 @@ def main(argv: Sequence[str]) -> int:
     if not agent:
         sys.stderr.write("agentdiff hook: usage: agentdiff hook AGENT (payload on stdin)\n")
         return 2
-    received_ns = time.time_ns()
     payload = _read_all(0)
     try:
         locations = Locations.from_env(os.environ)
@@ -43,12 +42,28 @@ def main(argv: Sequence[str]) -> int:
         locations = replace(locations, runtime=Path(socket_path).parent)
     if state:
         locations = replace(locations, state=Path(state))
-    answer = _deliver(locations, agent, payload)
-    if answer is None:
-        _spool(locations, agent, payload, received_ns)
-    else:
+    answer = hand_on(locations, agent, payload, os.environ.get("AGENTDIFF_SESSION", ""))
+    if answer is not None:
         _print(answer)
     return 0
+
+
+def hand_on(
+    locations: Locations, agent: str, payload: bytes, within: str = ""
+) -> dict[str, object] | None:
+    """Delivers one hook, starting a daemon if need be; else spools it and returns None.
+
+    Args:
+        locations: of the daemon.
+        agent: the name of the adapter that reads the payload.
+        payload: what the agent sent.
+        within: session of the `agentdiff run` that the agent runs in, else empty.
+    """
+    received_ns = time.time_ns()
+    answer = _deliver(locations, agent, payload, within)
+    if answer is None:
+        _spool(locations, agent, payload, received_ns)
+    return answer
 
 
 def _read_all(fd: int) -> bytes:
@@ -75,10 +90,14 @@ def _arguments(argv: Sequence[str]) -> tuple[str, str, str]:
     return agent, given["--socket"], given["--state"]
 
 
-def _deliver(locations: Locations, agent: str, payload: bytes) -> dict[str, object] | None:
+def _deliver(
+    locations: Locations, agent: str, payload: bytes, within: str
+) -> dict[str, object] | None:
     """Returns the daemon's answer, starting one if need be; None when nobody took the hook."""
     deadline = time.monotonic() + ANSWER_WITHIN_S
-    answer = _ask(locations.hook_socket, agent, payload, deadline)
+    header = {"agent": agent, "len": len(payload), "within": within}
+    message = wire.encode({"proto": 1, "min_proto": 1, **header}) + payload
+    answer = _ask(locations.hook_socket, message, deadline)
     if answer is not None:
         return answer
     from agentdiff.daemon import launch
@@ -87,18 +106,17 @@ def _deliver(locations: Locations, agent: str, payload: bytes) -> dict[str, obje
         found = launch.ensure_running(locations, START_WITHIN_S)
     except OSError:
         return None  # `agentdiff doctor` and the log say why; an agent's output is not the place
-    return _ask(found.hook_socket, agent, payload, deadline)
+    return _ask(found.hook_socket, message, deadline)
 
 
-def _ask(path: Path, agent: str, payload: bytes, deadline: float) -> dict[str, object] | None:
+def _ask(path: Path, message: bytes, deadline: float) -> dict[str, object] | None:
     """Hands one hook to the daemon; None when there is none to give an answer."""
-    header = {"proto": 1, "min_proto": 1, "agent": agent, "len": len(payload)}
     line = bytearray()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(max(0.001, deadline - time.monotonic()))
         try:
             connection.connect(os.fsencode(path))
-            connection.sendall(wire.encode(header) + payload)
+            connection.sendall(message)
             while not line.endswith(b"\n"):
                 connection.settimeout(max(0.001, deadline - time.monotonic()))
                 chunk = connection.recv(65536)

@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "comment": ("feedback:comment", "say something about a change, for the agent to read"),
     "feedback": ("feedback:feedback", "what waits to be told to the agents"),
     "baseline": ("review:baseline", "look at the baseline, move it, or go back to it"),
+    "run": ("run:run", "run any program as an agent: session, baseline, trace of its commands"),
+    "trace": ("trace:trace", "the trace of commands: switch it on and off, show what it logged"),
     "install": ("manage:install", "connect an agent: write its hook configuration"),
     "uninstall": ("manage:uninstall", "take that configuration back"),
     "doctor": ("manage:doctor", "check the installation and say what to do"),
@@ -98,12 +100,14 @@ def parser() -> argparse.ArgumentParser:
     }
     for name, sub in subs.items():
         _add_directory(sub, argparse.SUPPRESS)
-        if name not in ("diff", "baseline", "daemon", "purge", "hook"):
+        if name not in ("diff", "baseline", "daemon", "purge", "hook", "run", "trace"):
             sub.add_argument("--json", action="store_true", help="print JSON")
     _add_review_arguments(subs)
     _add_baseline_arguments(subs["baseline"])
     _add_manage_arguments(subs)
     _add_daemon_arguments(subs["daemon"])
+    _add_run_arguments(subs["run"])
+    _add_trace_arguments(subs["trace"])
     subs["hook"].add_argument("agent", metavar="AGENT")
     return top
 
@@ -204,6 +208,37 @@ def _add_manage_arguments(subs: Mapping[str, argparse.ArgumentParser]) -> None:
     purge = subs["purge"]
     purge.add_argument("--all", action="store_true", help="every workspace, the log, the token")
     purge.add_argument("--yes", action="store_true", help="even if something pends")
+
+
+def _add_run_arguments(sub: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``run``."""
+    sub.add_argument("--name", metavar="NAME", help="the agent's name (default: the program's)")
+    sub.add_argument("--pty", action="store_true", help="in a pseudo-terminal of its own")
+    sub.add_argument("--trace", action="store_true", help="log the commands that it runs")
+    sub.add_argument("cmd", metavar="CMD", nargs="+", help="after --: the program and its words")
+
+
+def _add_trace_arguments(sub: argparse.ArgumentParser) -> None:
+    """Adds the actions of ``trace``."""
+    actions = sub.add_subparsers(dest="action", metavar="ACTION", required=True)
+    known = {
+        "on": "let `agentdiff run --trace` trace again",
+        "off": "switch every trace off, also of what runs now",
+        "status": "whether it is on, where the log is, what is being traced",
+        "log": "the commands that were run",
+    }
+    parsers = {
+        name: actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        for name, text in known.items()
+    }
+    for name, action in parsers.items():
+        _add_directory(action, argparse.SUPPRESS)
+        if name in ("status", "log"):
+            action.add_argument("--json", action="store_true", help="print JSON")
+    parsers["log"].add_argument(
+        "--session", metavar="ID", help="only this run; its start is enough"
+    )
+    parsers["log"].add_argument("--last", metavar="N", type=int, help="only the newest N")
 
 
 def _add_daemon_arguments(sub: argparse.ArgumentParser) -> None:

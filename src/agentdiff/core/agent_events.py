@@ -54,6 +54,9 @@ class AgentEvent:
         received_ns: wall clock in nanoseconds.
         trace: W3C trace context (``00-<trace id>-<span id>-<flags>``) of the report, empty when the
             agent sent none.
+        within: session id of the `agentdiff run` whose process tree the agent belongs to.
+        proxied: told by `agentdiff run` or the ACP proxy, not by the agent: its own hooks know
+            better where they exist, and only they can tell it something.
     """
 
     agent: str
@@ -63,6 +66,8 @@ class AgentEvent:
     cwd: bytes | None = None
     received_ns: int = 0
     trace: str = ""
+    within: str | None = None
+    proxied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +122,10 @@ class ToolStarted(AgentEvent):
         targets: announced paths, empty unless `scope` is ``paths``.
         command: the shell command line, for display only: never evaluated.
         unnamed: made of a `ToolFinished.unnamed`, it opens nothing when there is a call like it.
+        parent: the call inside which this one runs, None when it stands for itself.
+        covers: a window that holds while nothing more precise is known: a whole program under
+            `agentdiff run`, a whole turn behind the ACP proxy.
+        waits: False when the agent only told us and may have written already.
     """
 
     tool_call: str
@@ -125,6 +134,9 @@ class ToolStarted(AgentEvent):
     targets: tuple[Target, ...] = ()
     command: str | None = None
     unnamed: bool = False
+    parent: str | None = None
+    covers: bool = False
+    waits: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +149,7 @@ class ToolFinished(AgentEvent):
         unnamed: the agent has no ids of calls (Gemini CLI, Copilot CLI): `tool_call` is derived
             from this event alone, and the oldest open call of the same tool, paths and command is
             meant.
+        parent: as of the start.
     """
 
     tool_call: str
@@ -148,6 +161,7 @@ class ToolFinished(AgentEvent):
     background_task: str | None = None
     error: str | None = None
     unnamed: bool = False
+    parent: str | None = None
 
     def as_start(self) -> ToolStarted:
         """Returns the start of this call, for one whose start was missed."""
@@ -158,12 +172,15 @@ class ToolFinished(AgentEvent):
             subagent=self.subagent,
             cwd=self.cwd,
             received_ns=self.received_ns,
+            within=self.within,
+            proxied=self.proxied,
             tool_call=self.tool_call,
             tool=self.tool,
             scope=self.scope,
             targets=self.targets,
             command=self.command,
             unnamed=self.unnamed,
+            parent=self.parent,
         )
 
 

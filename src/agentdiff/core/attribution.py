@@ -80,6 +80,9 @@ def resolve(
     if naming:
         return _owned(naming, "likely")
     trees = [call for call in windows if call.opened.scope == "tree"]
+    # A command inside a shell call inside a program: the innermost knows best.
+    outer = {call.opened.parent for call in trees}
+    trees = [call for call in trees if call.opened.tool_call not in outer]
     if trees:
         return _owned(trees, "likely")
     if tails:

@@ -11,7 +11,7 @@ contents in memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeAlias, get_args
 
 from agentdiff.core.codec import (
@@ -37,6 +37,7 @@ class SessionChanged:
     state: str
     at_ns: int
     cwd: bytes = b""
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,8 @@ class CallOpened:
     cwd: bytes
     at_ns: int
     certain: bool = True
+    parent: str | None = None
+    covers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +252,9 @@ def decode_record(body: Json) -> Record:
         KeyError: the kind or a field is unknown to this version; the store refuses newer schemas.
     """
     cls = _KINDS[body["kind"]]
-    return cls(**{field.name: _decode(field.name, body) for field in fields(cls)})
+    # A field that came later has a default: older logs stay readable.
+    known = [f.name for f in fields(cls) if f.default is MISSING or f.name in body]
+    return cls(**{name: _decode(name, body) for name in known})
 
 
 def _decode(name: str, body: Json) -> Any:  # noqa: ANN401 - a field of any record

@@ -87,6 +87,7 @@ class Session:
     jobs: dict[str, Call] = field(default_factory=dict)
     last_call: Call | None = None
     aliases: dict[str, str] = field(default_factory=dict)
+    within: str = ""
 
     @property
     def key(self) -> SessionKey:
@@ -104,6 +105,7 @@ class Sessions:
     def __init__(self) -> None:
         self.by_key: dict[SessionKey, Session] = {}
         self.turns: dict[tuple[str, str, str], Turn] = {}
+        self._guests: dict[str, dict[SessionKey, None]] = {}
 
     def fold(self, record: Record, seq: int) -> None:
         """Applies the record with this sequence number; records of other kinds are ignored."""
@@ -113,6 +115,9 @@ class Sessions:
                 session.cwd = record.cwd or session.cwd
                 session.state = record.state
                 session.seen_ns = max(session.seen_ns, record.at_ns)
+                if record.within:
+                    session.within = record.within
+                    self._guests.setdefault(record.within, {})[session.key] = None
             case TurnStarted():
                 turn = Turn(
                     record.turn,
@@ -197,9 +202,33 @@ class Sessions:
             yield from session.calls.values()
 
     def open_calls(self, session: Session | None = None) -> list[Call]:
-        """Returns the calls whose windows are open."""
-        sessions = self.by_key.values() if session is None else (session,)
+        """Returns the calls whose windows are open.
+
+        Without `session` those of all, but of hosts: while an agent that speaks for itself runs
+        inside an `agentdiff run`, its own windows are the better evidence.
+        """
+        if session is not None:
+            return list(session.open.values())
+        sessions = (one for one in self.by_key.values() if not self.guests(one))
         return [call for one in sessions for call in one.open.values()]
+
+    def guests(self, session: Session) -> list[Session]:
+        """Returns the sessions, not ended, of agents that run inside this one's program."""
+        guests = [self.by_key[key] for key in self._guests.get(session.id, ())]
+        return [one for one in guests if one.state != "ended" and one is not session]
+
+    def guests_within(self, session: Session) -> list[Session]:
+        """Returns the innermost guests, at any depth."""
+        found: dict[SessionKey, Session] = {}
+        todo, seen = self.guests(session), {session.key}
+        while todo:
+            guest = todo.pop()
+            if guest.key not in seen:
+                seen.add(guest.key)
+                inner = self.guests(guest)
+                todo += inner
+                found.update({} if inner else {guest.key: guest})
+        return list(found.values())
 
     def jobs(self) -> list[Call]:
         """Returns the calls that are known to go on in the background."""
@@ -219,7 +248,7 @@ class Sessions:
             if session.jobs:
                 out += session.jobs.values()
                 continue
-            last = session.last_call
+            last = None if self.guests(session) else session.last_call
             if last is None or last.closed_ns is None or (not session.live(now_ns) and not ended):
                 continue
             turn = self.turn(session, last.opened.turn)

@@ -7,6 +7,7 @@ before the last write, deliveries repeat).  Must not look at files.  Hop 4, call
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentdiff.core import events as ev
@@ -21,7 +22,7 @@ from agentdiff.core.records import (
     TurnFinished,
     TurnStarted,
 )
-from agentdiff.core.sessions import SILENT_SESSION_NS, Call, Session
+from agentdiff.core.sessions import SILENT_SESSION_NS, Call, Session, Turn
 
 if TYPE_CHECKING:
     from agentdiff.core.ledger import Ledger
@@ -45,6 +46,7 @@ class Tracking:
         """Returns the commands for an event of an agent."""
         if isinstance(event, ev.ToolReported):
             return self._reported(event)
+        event = self._placed(event)
         commands = self._session(event, _state_after(event))
         session = self._ledger.sessions.by_key[event.agent, event.session]
         return [*commands, *self._react(session, event)]
@@ -144,7 +146,8 @@ class Tracking:
         cwd = b"" if event.subagent is not None and session is not None else event.cwd or b""
         if session is not None:
             state = session.state if state is None else state
-            moved = cwd not in (b"", session.cwd)
+            within = event.within or session.within
+            moved = cwd not in (b"", session.cwd) or within != session.within
             session.seen_ns = max(session.seen_ns, event.received_ns)
             if state == session.state and not moved:
                 return []
@@ -154,8 +157,34 @@ class Tracking:
             state=state or "idle",
             at_ns=event.received_ns,
             cwd=cwd,
+            within=event.within or "",
         )
         return [*self._commit(changed), Publish()]
+
+    def _placed(self, event: ev.AgentEvent) -> ev.AgentEvent:
+        """Gives a command that was traced under `agentdiff run` to the call that runs it.
+
+        An agent inside that has hooks announced the call: session, turn and subagent are its own.
+        """
+        sessions = self._ledger.sessions
+        host = sessions.by_key.get((event.agent, event.session))
+        if host is None or not isinstance(event, ev.ToolStarted | ev.ToolFinished):
+            return event
+        if event.tool_call in host.calls:
+            return event
+        guests = sessions.guests_within(host)
+        for guest in guests:
+            if (known := guest.calls.get(event.tool_call)) is not None:
+                return _moved(event, known, known.opened.parent)
+        trees = [
+            one for guest in guests for one in guest.open.values() if one.opened.scope == "tree"
+        ]
+        by_id = {call.opened.tool_call: call for call in trees}
+        shells = [call for call in trees if call.opened.parent not in by_id]
+        if len({call.key for call in shells}) != 1:
+            return event  # several agents are at work inside: which one it was is not known
+        parent = by_id.get(event.parent or "", shells[-1])
+        return _moved(event, parent, parent.opened.tool_call)
 
     def _turn(self, session: Session, event: ev.AgentEvent) -> tuple[str, list[Command]]:
         """Returns the turn that an event belongs to, making one up when its start was missed."""
@@ -175,20 +204,15 @@ class Tracking:
 
     def _prompt(self, session: Session, event: ev.PromptSubmitted) -> list[Command]:
         sessions = self._ledger.sessions
-        commands = self._close_all(session, event.received_ns, keep_jobs=True)
         known = sessions.turn(session, event.turn) if event.turn is not None else None
         current = sessions.turn(session, None)
+        covered = any(call.opened.covers for call in session.open.values())
+        if current is not None and covered and known is None and not event.proxied:
+            # The ACP proxy has told of this prompt before the agent itself had it.
+            return self._alias(session, event, current)
+        commands = self._close_all(session, event.received_ns, keep_jobs=True)
         if not event.by_user and current is not None:
-            if event.turn is not None and known is None:
-                alias = TurnAliased(
-                    agent=session.agent,
-                    session=session.id,
-                    turn=current.id,
-                    alias=event.turn,
-                    at_ns=event.received_ns,
-                )
-                commands += self._commit(alias)
-            return commands
+            return [*commands, *([] if known else self._alias(session, event, current))]
         if known is not None:  # delivered twice, by a user's and a project's installation
             return commands
         commands += self._finish_turn(session, event)
@@ -202,6 +226,19 @@ class Tracking:
             at_ns=event.received_ns,
         )
         return [*commands, *self._commit(started), Publish()]
+
+    def _alias(self, session: Session, event: ev.PromptSubmitted, turn: Turn) -> list[Command]:
+        """Lets the turn that is under way be known by the prompt's own id as well."""
+        if event.turn is None:
+            return []
+        alias = TurnAliased(
+            agent=session.agent,
+            session=session.id,
+            turn=turn.id,
+            alias=event.turn,
+            at_ns=event.received_ns,
+        )
+        return self._commit(alias)
 
     def _finish_turn(self, session: Session, event: ev.AgentEvent) -> list[Command]:
         turn = self._ledger.sessions.turn(session, None)
@@ -217,6 +254,11 @@ class Tracking:
         if event.scope == "none" or _name(session, event) in session.calls:
             return []
         turn, commands = self._turn(session, event)
+        if not event.proxied and event.parent is None:
+            # The agent's own hook: from here on it says itself what it does.
+            covering = [call for call in session.open.values() if call.opened.covers]
+            for call in covering:
+                commands += self._close(call, "ok", event.received_ns)
         opened = CallOpened(
             agent=session.agent,
             session=session.id,
@@ -229,6 +271,8 @@ class Tracking:
             command=event.command,
             cwd=event.cwd or session.cwd,
             at_ns=event.received_ns,
+            parent=event.parent,
+            covers=isinstance(event, ev.ToolStarted) and event.covers,
         )
         key = (session.agent, session.id, event.tool_call)
         self.announced[key] = {target.path: target for target in event.targets}
@@ -303,6 +347,21 @@ def _name(session: Session, event: ev.ToolStarted | ev.ToolFinished) -> str:
 
 def _ends(event: ev.ToolReported) -> bool:
     return event.allowed is False or event.outcome is not None
+
+
+def _moved(
+    event: ev.ToolStarted | ev.ToolFinished, to: Call, parent: str | None
+) -> ev.ToolStarted | ev.ToolFinished:
+    """Returns the event as one of the session, turn and subagent of another call."""
+    opened = to.opened
+    return replace(
+        event,
+        agent=opened.agent,
+        session=opened.session,
+        turn=opened.turn,
+        subagent=opened.subagent,
+        parent=parent,
+    )
 
 
 def _state_after(event: ev.AgentEvent) -> str | None:

@@ -193,6 +193,7 @@ def call_json(ledger: Ledger, call: Call) -> Json:
         "n": turn.n if turn is not None else None,
         "prompt": turn.prompt if turn is not None else "",
         "tool_call": opened.tool_call,
+        "parent": opened.parent,
         "tool": opened.tool,
         "command": opened.command,
         "cwd": path_fields(opened.cwd, "cwd")["cwd"],

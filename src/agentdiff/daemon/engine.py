@@ -96,9 +96,10 @@ class Engine:
         payload: bytes,
         received_ns: int,
         preimages: tuple[PreImage, ...] | None = None,
+        within: str | None = None,
     ) -> HookAnswer:
         """Takes one hook; see `agentdiff.daemon.ports.Backend.hook`."""
-        return self.intake.hook(agent, payload, received_ns, preimages)
+        return self.intake.hook(agent, payload, received_ns, preimages, within)
 
     def telemetry(self, reports: Sequence[ToolReported]) -> bool:
         """Takes what telemetry tells; see `agentdiff.daemon.ports.Backend.telemetry`."""

@@ -14,6 +14,7 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeAlias
 
 from agentdiff.agents import answers, registry
@@ -82,12 +83,14 @@ class Intake:
         payload: bytes,
         received_ns: int,
         preimages: tuple[PreImage, ...] | None = None,
+        within: str | None = None,
     ) -> HookAnswer:
         """Takes one hook; see `agentdiff.daemon.ports.Backend.hook`."""
         certain = True
         failures: list[Exception] = []
         printed = ""
-        for event in registry.parse(agent, payload, received_ns):
+        for parsed in registry.parse(agent, payload, received_ns):
+            event = parsed if within is None else replace(parsed, within=within)
             routes = self._route(event)
             texts = []
             for route in routes:
@@ -129,11 +132,11 @@ class Intake:
                 self._enqueue(functools.partial(desk.seed, image))
             self._cut(desk, last, deadline)
             return True
-        if isinstance(last, ToolStarted):
+        if isinstance(last, ToolStarted) and last.waits:
             certain = self._cut(desk, last, deadline, before_tool=True)
-        elif isinstance(last, ToolFinished):
-            # A finish without a start opens its window before what it did is looked at.
-            self._tell(desk, last.as_start())
+        elif isinstance(last, ToolStarted | ToolFinished):
+            # It may have written: its window opens before what it did is looked at.
+            self._tell(desk, last if isinstance(last, ToolStarted) else last.as_start())
             certain = self._cut(desk, last, deadline)
         elif isinstance(last, _CLOSING):
             certain = desk.tracker.cut(deadline).certain if not desk.cold.is_set() else True

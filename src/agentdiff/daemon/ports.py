@@ -87,6 +87,7 @@ class Backend(Protocol):
         payload: bytes,
         received_ns: int,
         preimages: tuple[PreImage, ...] | None = None,
+        within: str | None = None,
     ) -> HookAnswer:
         """Takes one hook; returns when the baseline is taken, or its time is up.
 
@@ -97,6 +98,7 @@ class Backend(Protocol):
             payload: the bytes as the agent sent them.
             received_ns: wall clock of the receipt (of the spooling, for a replayed one).
             preimages: for a replayed hook what its files held before, None for one that waits.
+            within: session of the `agentdiff run` that the agent runs in, None for none.
 
         Raises:
             MalformedPayload: the payload (or the agent's name) makes no sense; the caller counts

@@ -67,7 +67,9 @@ sub ask {
     my $name = $agent;
     $name =~ tr/a-zA-Z0-9._-/_/c;
     my $size    = length $payload;
-    my $message = qq({"proto":1,"min_proto":1,"agent":"$name","len":$size}\n) . $payload;
+    my $run = $ENV{AGENTDIFF_SESSION} || '';    # set by `agentdiff run` for everything inside it
+    $run =~ tr/a-zA-Z0-9._-/_/c;
+    my $message = qq({"proto":1,"min_proto":1,"agent":"$name","len":$size,"within":"$run"}\n) . $payload;
     send_all($daemon, $message);    # when it stops half-way, the answer says why, or there is none
     my $line = '';
     while (index($line, "\n") < 0) {

@@ -54,7 +54,11 @@ def write_all(to: int, data: bytes) -> None:
 def ask(socket: str, agent: str, payload: bytes) -> bytes:
     """Sends header and payload; returns the line of the answer, empty when there is no daemon."""
     name = "".join(c if c.isalnum() or c in "_.-" else "_" for c in agent)
-    header = f'{{"proto":1,"min_proto":1,"agent":"{name}","len":{len(payload)}}}\n'
+    # Set by `agentdiff run` for everything inside it.
+    given = posix.environ.get(b"AGENTDIFF_SESSION", b"").decode("ascii", "replace")
+    run = "".join(c if c.isalnum() or c in "_.-" else "_" for c in given)
+    size = len(payload)
+    header = f'{{"proto":1,"min_proto":1,"agent":"{name}","len":{size},"within":"{run}"}}\n'
     line = b""
     try:
         daemon = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)

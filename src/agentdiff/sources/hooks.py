@@ -44,6 +44,7 @@ class HookHandler(Protocol):
         payload: bytes,
         received_ns: int,
         preimages: tuple[PreImage, ...] | None = None,
+        within: str | None = None,
     ) -> HookAnswer:
         """See `Backend.hook`."""
 
@@ -121,8 +122,8 @@ def discard(connection: socket.socket, size: int) -> None:
         size -= len(chunk)
 
 
-def read_request(connection: socket.socket) -> tuple[str, bytes]:
-    """Reads header line and payload of one hook; returns the agent's name and the payload.
+def read_request(connection: socket.socket) -> tuple[str, bytes, str | None]:
+    """Reads header line and payload of one hook; returns agent, payload and enclosing run.
 
     Raises:
         MalformedPayload: not the protocol, too large, or cut short.
@@ -136,17 +137,17 @@ def read_request(connection: socket.socket) -> tuple[str, bytes]:
         if not chunk:
             raise MalformedPayload("connection ended inside the header line")
         data += chunk
-    agent, size = read_header(bytes(data[:end]))
+    agent, size, within = read_header(bytes(data[:end]))
     del data[: end + 1]
     if size > MAX_PAYLOAD_BYTES:
         discard(connection, size - len(data))
         raise MalformedPayload(f"{size} bytes, {MAX_PAYLOAD_BYTES} are possible", field="len")
     read_exactly(connection, data, size)
-    return agent, bytes(data[:size])
+    return agent, bytes(data[:size]), within
 
 
-def read_header(line: bytes) -> tuple[str, int]:
-    """Returns agent and payload size of a header line.
+def read_header(line: bytes) -> tuple[str, int, str | None]:
+    """Returns agent, payload size and the `agentdiff run` around the agent, of a header line.
 
     Raises:
         MalformedPayload: it is not a header of a protocol that we speak.
@@ -162,7 +163,8 @@ def read_header(line: bytes) -> tuple[str, int]:
         raise MalformedPayload("missing", field="agent")
     if not isinstance(size, int) or not 0 <= size <= MAX_DISCARDED_BYTES:
         raise MalformedPayload(f"not a size in bytes: {size!r}", field="len")
-    return agent, size
+    within = header.get("within")
+    return agent, size, within if isinstance(within, str) and within else None
 
 
 class HookServer:
@@ -289,26 +291,28 @@ class HookServer:
             return
         received_ns = time.time_ns()
         try:
-            agent, payload = read_request(connection)
+            agent, payload, within = read_request(connection)
         except MalformedPayload as malformed:
             answer = self._refuse("?", malformed, received_ns)
         except OSError as error:
             self._logger.warning("hook lost", extra={"reason": str(error)})
             return
         else:
-            answer = self._answer(agent, payload, received_ns)
+            answer = self._answer(agent, payload, received_ns, within)
         try:
             connection.sendall(wire.encode({"proto": wire.PROTO, **answer}))
         except OSError as error:
             # The agent gave up waiting.  Its hook counts all the same: the payload was handed on.
             self._logger.info("hook client left", extra={"reason": str(error)})
 
-    def _answer(self, agent: str, payload: bytes, received_ns: int) -> dict[str, object]:
+    def _answer(
+        self, agent: str, payload: bytes, received_ns: int, within: str | None
+    ) -> dict[str, object]:
         """Hands one whole hook on and waits; returns the fields of the answer."""
         self._counters.note_received()
         self._spool.drain()
         try:
-            taken = self._handle(agent, payload, received_ns)
+            taken = self._handle(agent, payload, received_ns, within=within)
         except MalformedPayload as malformed:
             return self._refuse(agent, malformed, received_ns)
         except (OSError, sqlite3.Error) as error:

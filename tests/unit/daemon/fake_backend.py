@@ -46,7 +46,12 @@ class FakeBackend:
         self.stopping = threading.Event()
 
     def hook(
-        self, agent: str, payload: bytes, received_ns: int, preimages: tuple[PreImage, ...] = ()
+        self,
+        agent: str,
+        payload: bytes,
+        received_ns: int,
+        preimages: tuple[PreImage, ...] = (),
+        within: str | None = None,
     ) -> HookAnswer:
         self.entered.release()
         if payload.startswith(b"wait"):

@@ -1,0 +1,158 @@
+"""``agentdiff run -- CMD…``: any program, with a session, a baseline and, if wanted, a trace.
+
+Owns the order: baseline first, then the program, then its end.  Must not change how the program
+behaves: whatever cannot be told is not told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from agentdiff.cli import hook, output
+from agentdiff.cli.context import Context, UsageError
+from agentdiff.config import TraceConfig, load
+from agentdiff.install.hook_client import find_perl
+from agentdiff.locations import Locations
+from agentdiff.sources.run import foreground, terminal
+from agentdiff.sources.run.session import Session, command_line
+from agentdiff.sources.trace import folder
+from agentdiff.sources.trace.builtins import Builtins
+from agentdiff.sources.trace.log import TraceLog
+from agentdiff.sources.trace.redact import redacted
+from agentdiff.sources.trace.rules import Rule
+from agentdiff.sources.trace.server import Policy, TraceServer
+
+SESSION = "AGENTDIFF_SESSION"
+PAUSE_S = 30.0
+
+_Start: TypeAlias = Callable[[], None]
+
+
+def run(context: Context) -> int:
+    """``agentdiff run``; returns the program's exit code."""
+    args = context.args
+    session = Session(
+        deliver=deliverer(context.locations, context.environ.get(SESSION, "")),
+        name=args.name or os.path.basename(args.cmd[0]),
+        argv=tuple(args.cmd),
+        cwd=os.fsdecode(context.cwd),
+    )
+    os.chdir(context.cwd)
+    environ = {**context.environ, SESSION: session.id}
+    settings = load(context.locations.config_file).trace
+    shown = redacted(session.tool, args.cmd[1:], settings.redact)
+    command = command_line([args.cmd[0], *shown])
+    with _traced(context, session, settings, environ) as trace:
+        runner = terminal.run if args.pty else foreground.run
+        session.started(command)
+        status = runner(trace.argv, trace.environ, on_started=trace.start, on_alive=session.alive)
+        session.ended(command, status)
+    return foreground.leave_as(status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trace:
+    """What a program is started with; `start` is called when it has been."""
+
+    argv: Sequence[str]
+    environ: Mapping[str, str]
+    start: _Start
+
+
+@contextlib.contextmanager
+def _traced(
+    context: Context, session: Session, settings: TraceConfig, environ: Mapping[str, str]
+) -> Iterator[_Trace]:
+    """Puts the launchers in place and takes them away again."""
+    argv = context.args.cmd
+    if not context.args.trace or (context.locations.trace / "off").exists():
+        if context.args.trace:
+            output.complain("the trace is switched off: agentdiff trace on")
+        yield _Trace(argv=argv, environ=environ, start=lambda: None)
+        return
+    locations = context.locations
+    perl = find_perl(context.environ.get("PATH", os.defpath))
+    if perl is None:
+        raise UsageError("--trace needs perl, which is not on this machine; leave --trace out")
+    folder.remove_stale(locations.launchers)
+    locations.prepare()
+    launchers = folder.Launchers(
+        locations.launchers / session.id,
+        off=locations.trace / "off",
+        perl=perl,
+        tools=(*folder.DEFAULT, *_more(settings)),
+        environ=environ,
+    )
+    socket = locations.runtime / f"{session.id[:12]}.sock"
+    traced = launchers.environment(environ, socket)
+    policy = Policy(
+        rules=tuple(Rule(command=command, action=action) for command, action in settings.rules),
+        redact=settings.redact,
+        env_diff=settings.env_diff,
+        stderr_bytes=settings.stderr_bytes,
+    )
+    log = TraceLog(locations.trace, max_bytes=settings.max_log_bytes, keep=settings.keep_logs)
+    builtins: Builtins | None = None
+    try:
+        with TraceServer(socket, session, log, policy, traced) as server:
+            if settings.env_diff:
+                traced["AGENTDIFF_TRACE_ENV"] = "1"
+            if settings.builtins:
+                path = launchers.folder / "xtrace"
+                builtins = Builtins(path, server.write)
+                traced["AGENTDIFF_TRACE_BUILTINS"] = str(path)
+            start = functools.partial(_start, server, builtins)
+            yield _Trace(argv=_careful(argv), environ=traced, start=start)
+            if builtins is not None:
+                builtins.close()
+    finally:
+        launchers.remove()
+
+
+def _start(server: TraceServer, builtins: Builtins | None) -> None:
+    server.start()
+    if builtins is not None:
+        builtins.start()
+
+
+def _more(settings: TraceConfig) -> tuple[str, ...]:
+    """Returns the programs that the user wants launchers for, and says which cannot have one."""
+    for name in settings.tools:
+        if not folder.acceptable(name):
+            output.complain(
+                f"trace.tools: {output.escaped(name)} gets no launcher (a shell, or a path)"
+            )
+    return (*settings.tools, *(folder.CORE_UTILITIES if settings.core_utilities else ()))
+
+
+def _careful(argv: Sequence[str]) -> Sequence[str]:
+    """Lets an interactive bash forget the place of a launcher that is gone."""
+    if os.path.basename(argv[0]) != "bash":
+        return argv
+    return [argv[0], "-O", "checkhash", *argv[1:]]
+
+
+def deliverer(locations: Locations, within: str) -> Callable[[str, bytes], object]:
+    """Returns the way to the daemon; it complains once when there is none."""
+    complained: list[bool] = []
+    again_at = 0.0
+
+    def deliver(agent: str, payload: bytes) -> object:
+        nonlocal again_at
+        if time.monotonic() < again_at:
+            return None  # trying to start a daemon takes time, and an agent waits
+        answer = hook.hand_on(locations, agent, payload, within)
+        if answer is None:
+            again_at = time.monotonic() + PAUSE_S
+            if not complained:
+                complained.append(True)
+                output.complain("no daemon: changes are not followed (agentdiff doctor says why)")
+        return answer
+
+    return deliver

@@ -1,0 +1,1 @@
+"""`agentdiff run`: a program in the foreground, and what is told about it."""

@@ -1,0 +1,180 @@
+"""Runs a program as if it had been started by the shell itself.
+
+Owns fork, exec, signals, job control and the exit status.  The program shares our process group
+and terminal: what the terminal sends (Ctrl-C, Ctrl-Z, a new window size) reaches it without us.
+Must not know sessions or traces.  Hop 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import NoReturn, Self
+
+FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""What only we get when somebody signals our pid; the program shall have it."""
+FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
+"""What the program has got already when it came from the terminal."""
+HEARTBEAT_S = 3600.0
+_SETTLE_S = 0.02
+
+
+def run(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    on_started: Callable[[], None],
+    on_alive: Callable[[], None],
+) -> int:
+    """Runs a program to its end; returns its wait status.  Main thread only, before others start.
+
+    Args:
+        argv: the command; its first word is looked up in the PATH of `environ`.
+        environ: the program's environment.
+        on_started: called once it is forked; may start threads.
+        on_alive: called every hour.
+    """
+    ours = os.getpgrp()
+    with _Signals(on_alive) as signals:  # before the fork: an early one must not end us alone
+        child = signals.child = spawn(argv, environ)
+        on_started()
+        status = wait(child)
+    _take_terminal(ours)
+    return status
+
+
+def spawn(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Forks and executes; returns the child's pid.  A program that is not found exits with 127."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        execute(argv, environ)
+    return child
+
+
+def execute(argv: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+    """Becomes the program; for a fresh child."""
+    # What Python itself ignores; the program expects the defaults.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    code = 126
+    try:
+        os.execvpe(argv[0], list(argv), dict(environ))
+    except FileNotFoundError:
+        code = 127
+        reason = "command not found"
+    except OSError as error:
+        reason = str(error.strerror)
+    except ValueError as error:
+        reason = str(error)
+    os.write(2, f"agentdiff run: {argv[0]}: {reason}\n".encode(errors="surrogateescape"))
+    os._exit(code)
+
+
+def wait(child: int) -> int:
+    """Waits for the end of a child; stops when it stops, so that the shell sees a stopped job."""
+    while True:
+        _, status = os.waitpid(child, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            return status
+        # A Ctrl-Z has stopped us too; when we are here because of `fg`, the child goes on already.
+        select.select([], [], [], _SETTLE_S)
+        again, now = os.waitpid(child, os.WNOHANG | os.WCONTINUED | os.WUNTRACED)
+        if again and not os.WIFSTOPPED(now) and not os.WIFCONTINUED(now):
+            return now
+        if not again:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGCONT)
+
+
+def leave_as(status: int) -> int:
+    """Ends like the child: by the same signal, or with its exit code, which is returned."""
+    if not os.WIFSIGNALED(status):
+        return os.waitstatus_to_exitcode(status)
+    number = os.WTERMSIG(status)
+    sys.stdout.flush()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one core is enough, and it is not ours
+    if number not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return 128 + number
+
+
+class _Signals:
+    """What happens to signals while the child runs; a context manager."""
+
+    def __init__(self, on_alive: Callable[[], None]) -> None:
+        self.child = 0
+        self._on_alive = on_alive
+        self._old: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        for number in (*FORWARDED, *FROM_TERMINAL):
+            # `nohup` and background jobs of a plain shell ignore some: that stays.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._old[number] = signal.signal(number, self._forward)
+        self._old[signal.SIGALRM] = signal.signal(signal.SIGALRM, lambda *_: self._on_alive())
+        signal.setitimer(signal.ITIMER_REAL, HEARTBEAT_S, HEARTBEAT_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, old in self._old.items():
+            signal.signal(number, old)  # type: ignore[arg-type]
+
+    def _forward(self, number: int, _: FrameType | None) -> None:
+        if number in FROM_TERMINAL and _in_foreground():
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self.child:
+                os.kill(self.child, number)
+
+
+def _in_foreground() -> bool:
+    """Whether our process group is the one that the terminal talks to."""
+    try:
+        fd = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def _take_terminal(group: int) -> None:
+    """Takes the terminal back from a shell that was killed while it had it."""
+    try:
+        fd = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        owner = os.tcgetpgrp(fd)
+        if owner != group and not _exists(owner):
+            old = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            os.tcsetpgrp(fd, group)
+            signal.signal(signal.SIGTTOU, old)
+    except OSError:
+        return
+    finally:
+        os.close(fd)
+
+
+def _exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,163 @@
+"""Runs a program in a pseudo-terminal of its own, for ``agentdiff run --pty``.
+
+Owns the copying between the two terminals, byte for byte, the window size, and the outer terminal's
+mode.  Must not look at what passes.  Hop 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import termios
+import tty
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+
+from agentdiff.sources.run.foreground import FORWARDED, FROM_TERMINAL, HEARTBEAT_S, execute
+
+_CHUNK = 65536
+_END_OF_FILE = b"\x04"
+
+
+def run(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    on_started: Callable[[], None],
+    on_alive: Callable[[], None],
+) -> int:
+    """Runs a program to its end; returns its wait status.  Arguments as in `foreground.run`."""
+    size = _size(0)
+    child, master = os.forkpty()
+    if child == 0:
+        if size is not None:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, size)
+        execute(argv, environ)
+    on_started()
+    return _Relay(child, master, on_alive).run()
+
+
+def _size(fd: int) -> bytes | None:
+    """Returns the window size of a terminal, None where there is none."""
+    try:
+        return fcntl.ioctl(fd, termios.TIOCGWINSZ, b"\0" * 8)
+    except OSError:
+        return None
+
+
+class _Relay:
+    """One pseudo-terminal while its program runs."""
+
+    def __init__(self, child: int, master: int, on_alive: Callable[[], None]) -> None:
+        self._child = child
+        self._master = master
+        self._on_alive = on_alive
+        self._outer = os.isatty(0)
+        self._mode = termios.tcgetattr(0) if self._outer else None
+        self._status: int | None = None
+
+    def run(self) -> int:
+        """Copies until the program has ended and all that it printed is out."""
+        wake_read, wake_write = os.pipe()
+        os.set_blocking(wake_write, False)
+        old_fd = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        old = {number: signal.signal(number, self._on_signal) for number in self._caught()}
+        signal.setitimer(signal.ITIMER_REAL, HEARTBEAT_S, HEARTBEAT_S)
+        self._raw()
+        try:
+            self._copy(wake_read)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._restore()
+            for number, handler in old.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(old_fd)
+            for fd in (wake_read, wake_write, self._master):
+                os.close(fd)
+        if self._status is None:
+            _, self._status = os.waitpid(self._child, 0)
+        return self._status
+
+    @staticmethod
+    def _caught() -> tuple[int, ...]:
+        return (*FORWARDED, *FROM_TERMINAL, signal.SIGWINCH, signal.SIGCHLD, signal.SIGALRM)
+
+    def _copy(self, wake: int) -> None:
+        sources = [self._master, wake, 0]
+        while True:
+            # Once the program is gone only what it printed is left to read.
+            ready, _, _ = select.select(sources, [], [], None if self._status is None else 0)
+            if self._master in ready and not self._output():
+                return
+            if not ready and self._status is not None:
+                return
+            if wake in ready:
+                os.read(wake, _CHUNK)
+                self._reap()
+            if 0 in ready and not self._input():
+                sources.remove(0)
+
+    def _output(self) -> bool:
+        try:
+            data = os.read(self._master, _CHUNK)
+        except OSError:
+            return False  # Linux reports the end of a pty as an input/output error
+        _write_all(1, data)
+        return bool(data)
+
+    def _input(self) -> bool:
+        data = os.read(0, _CHUNK)
+        with contextlib.suppress(OSError):
+            _write_all(self._master, data or _END_OF_FILE)
+        return bool(data)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGWINCH:
+            self._resize()
+        elif number == signal.SIGALRM:
+            self._on_alive()
+        elif number != signal.SIGCHLD and self._status is None:
+            # In raw mode the outer terminal sends no signals: this one was meant for the program.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child, number)
+
+    def _resize(self) -> None:
+        size = _size(0)
+        if size is not None:
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
+
+    def _reap(self) -> None:
+        """Notes the end of the program; when it stopped, stops as well, with a usable terminal."""
+        if self._status is not None:
+            return
+        pid, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
+        if pid == 0:
+            return
+        if not os.WIFSTOPPED(status):
+            self._status = status
+            return
+        self._restore()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._raw()
+        self._resize()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(os.getpgid(self._child), signal.SIGCONT)
+
+    def _raw(self) -> None:
+        if self._outer:
+            tty.setraw(0)
+
+    def _restore(self) -> None:
+        if self._mode is not None:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(0, termios.TCSADRAIN, self._mode)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]

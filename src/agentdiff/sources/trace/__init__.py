@@ -1,0 +1,1 @@
+"""The command trace: launchers in front of the PATH, and what they report."""

@@ -1,0 +1,65 @@
+"""Takes secrets out of command lines before they are written down or shown.
+
+Owns the rules.  Must not be clever: what looks like a secret is replaced by ``***``; the program
+itself gets its words unchanged.  Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+MASK: Final = "***"
+_WORDS = "token|secret|passw(?:or)?d|passphrase|api[-_]?key|credential|private[-_]?key"
+_NAME = rf"[\w.-]*(?:{_WORDS})[\w.-]*"
+_NAMED = re.compile(rf"(?i)^(--?{_NAME}|{_NAME})[=:](.+)$", re.DOTALL)
+_OPTION = re.compile(rf"(?i)^--?{_NAME}$")
+_INSIDE = re.compile(rf"(?i)\b({_NAME})(\s*[=:]\s*)([\"']?)[^\s\"'&;]+")
+_USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s]+@")
+_HEADER = re.compile(
+    r"(?i)((?:proxy-)?authorization|cookie|set-cookie|x-api-key|x-auth-token|private-token)"
+    r"(\s*:\s*)[^\"'\r\n]+"
+)
+_KNOWN = re.compile(
+    r"\b(?:sk-[A-Za-z0-9_-]{8,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}"
+    r"|xox[abprs]-[\w-]{8,}|npm_[A-Za-z0-9]{16,}|AKIA[A-Z0-9]{12,}|AIza[\w-]{20,}"
+    r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+)"
+)
+_USER_OF = frozenset({"curl", "wget"})
+_USER_OPTIONS = frozenset({"-u", "--user", "--proxy-user", "-U"})
+
+
+def redacted(
+    tool: str, arguments: Sequence[str], own: Iterable[re.Pattern[str]] = ()
+) -> tuple[str, ...]:
+    """Returns a command's words without what looks like a secret.
+
+    Args:
+        tool: the program; some options mean a secret for one program only.
+        arguments: its words, without the program.
+        own: the user's further patterns; what they match is replaced.
+    """
+    out: list[str] = []
+    hide_next = False
+    for word in arguments:
+        if hide_next and not word.startswith("-"):
+            out.append(MASK)
+            hide_next = False
+            continue
+        hide_next = bool(_OPTION.match(word)) or (tool in _USER_OF and word in _USER_OPTIONS)
+        out.append(_clean(word, own))
+    return tuple(out)
+
+
+def _clean(word: str, own: Iterable[re.Pattern[str]]) -> str:
+    named = _NAMED.match(word)
+    if named is not None:
+        return f"{named[1]}={MASK}"
+    word = _USERINFO.sub(rf"\g<1>{MASK}@", word)
+    word = _HEADER.sub(rf"\g<1>\g<2>{MASK}", word)
+    word = _INSIDE.sub(rf"\g<1>\g<2>\g<3>{MASK}", word)
+    word = _KNOWN.sub(MASK, word)
+    for pattern in own:
+        word = pattern.sub(MASK, word)
+    return word

@@ -1,0 +1,314 @@
+"""Answers the launchers of one traced run.
+
+Owns the supervisor's end of the launcher protocol (doc/trace.md), and the order of things: rules,
+baseline, "go", the command, what it wrote, its line in the log.  Threads of its own; a launcher
+that leaves, or a disk that is full, disturbs nobody.  Hop 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import itertools
+import os
+import platform
+import re
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import BufferedReader
+from pathlib import Path
+
+from agentdiff.sources.run.session import Session, command_line, outcome
+from agentdiff.sources.trace.classify import can_write
+from agentdiff.sources.trace.log import TraceLog
+from agentdiff.sources.trace.redact import redacted
+from agentdiff.sources.trace.rules import Rule, first_match
+
+_FIELDS = 9
+MAX_REQUEST_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What of a command is looked at and kept.
+
+    Attributes:
+        rules: of the user, first match wins.
+        redact: the user's further patterns.
+        env_diff: whether names of changed environment variables are logged.
+        stderr_bytes: whether it is logged how much was written to a standard error that is a file.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    redact: tuple[re.Pattern[str], ...] = ()
+    env_diff: bool = False
+    stderr_bytes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a launcher says about the command that it stands for.
+
+    Attributes:
+        real: the program that will run; empty when there is none.
+        cwd: absolute.
+        tty: whether standard input is a terminal.
+        to_file: whether standard output is a regular file.
+        parent: id of the traced command around it, empty for none.
+        environ: its environment, empty unless asked for.
+    """
+
+    tool: str
+    real: str
+    cwd: str
+    pid: int
+    ppid: int
+    tty: bool
+    to_file: bool
+    parent: str
+    arguments: tuple[str, ...]
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def parse(data: bytes, fallback_cwd: str) -> Request:
+    """Returns the request of a launcher.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    parts = [os.fsdecode(part) for part in data.split(b"\0")]
+    tool, real, cwd, pid, ppid, tty, to_file, parent, count = parts[:_FIELDS]
+    end = _FIELDS + int(count)
+    pairs = (part.partition("=") for part in parts[end:] if part)
+    return Request(
+        tool=tool,
+        real=real,
+        cwd=_cwd(cwd, int(pid)) or fallback_cwd,
+        pid=int(pid),
+        ppid=int(ppid),
+        tty=tty == "1",
+        to_file=to_file == "1",
+        parent=parent,
+        arguments=tuple(parts[_FIELDS:end]),
+        environ={name: value for name, _, value in pairs},
+    )
+
+
+def _cwd(claimed: str, pid: int) -> str:
+    """Returns where a process is; its own word (PWD) counts where the system does not say."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/cwd")
+    return claimed if claimed.startswith("/") and os.path.isdir(claimed) else ""
+
+
+class TraceServer:
+    """Use as a context manager, entered before the program starts and left when it has ended.
+
+    Args:
+        path: of the socket; made and removed here.
+        session: what the commands belong to.
+        log: where they are written down.
+        policy: see `Policy`.
+        environ: of the program, for ``env_diff``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        session: Session,
+        log: TraceLog,
+        policy: Policy,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._path = path
+        self._session = session
+        self._log = log
+        self._policy = policy
+        self._environ = dict(environ)
+        self._numbers = itertools.count(1)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._constant = {
+            "user": getpass.getuser(),
+            "host": socket.gethostname(),
+            "platform": f"{platform.system().lower()}-{platform.machine()}",
+            "session_id": session.id,
+        }
+        self._complained = False
+
+    def __enter__(self) -> TraceServer:
+        """Binds the socket: launchers that come early wait in its backlog."""
+        self._path.unlink(missing_ok=True)
+        self._listener.bind(os.fsencode(self._path))
+        os.chmod(self._path, 0o600)
+        self._listener.listen(512)
+        return self
+
+    def start(self) -> None:
+        """Begins to answer; after the fork, which threads would not survive."""
+        threading.Thread(target=self._accept, name="trace", daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError, ValueError):
+            stream = connection.makefile("rb")
+            size = int(stream.readline(16))
+            if not 0 < size <= MAX_REQUEST_BYTES:
+                return
+            request = parse(stream.read(size), self._session.cwd)
+            _Command(self, connection, stream, request).run()
+
+    def number(self) -> int:
+        """Returns the number of the next command of this run, from 1."""
+        return next(self._numbers)
+
+    @property
+    def session(self) -> Session:
+        """What the commands belong to."""
+        return self._session
+
+    @property
+    def policy(self) -> Policy:
+        """What is looked at and kept."""
+        return self._policy
+
+    def env_diff(self, environ: Mapping[str, str]) -> dict[str, list[str]]:
+        """Returns the names, never the values, of what a command's environment changed."""
+        ours = {"SHIM_ACTIVE", "AGENTDIFF_TRACE_PARENT", "_", "SHLVL", "PWD", "OLDPWD"}
+        before = {name: value for name, value in self._environ.items() if name not in ours}
+        after = {name: value for name, value in environ.items() if name not in ours}
+        return {
+            "added": sorted(after.keys() - before.keys()),
+            "changed": sorted(n for n in after.keys() & before.keys() if after[n] != before[n]),
+            "removed": sorted(before.keys() - after.keys()),
+        }
+
+    def write(self, record: Mapping[str, object]) -> None:
+        """Writes one line of the log; complains once when that is impossible."""
+        try:
+            self._log.write({**record, **self._constant})
+        except OSError as error:
+            if not self._complained:
+                self._complained = True
+                sys.stderr.write(f"agentdiff: the trace cannot be written: {error}\n")
+
+
+class _Command:
+    """One command, from its launcher's question to its end."""
+
+    def __init__(
+        self,
+        server: TraceServer,
+        connection: socket.socket,
+        stream: BufferedReader,
+        request: Request,
+    ) -> None:
+        self._server = server
+        self._connection = connection
+        self._stream = stream
+        self._request = request
+        self._words = redacted(request.tool, request.arguments, server.policy.redact)
+        self._line = command_line([request.tool, *self._words])
+        self._id = f"{server.session.id}.{server.number()}"
+        self._started = time.time()
+
+    def run(self) -> None:
+        """Answers, waits for the end, and writes it down."""
+        request, policy = self._request, self._server.policy
+        rule = first_match(policy.rules, request.tool, request.arguments)
+        if rule is not None:
+            self._refuse(rule)
+            return
+        writes = bool(request.real) and can_write(
+            request.tool, request.arguments, to_file=request.to_file
+        )
+        if writes:
+            self._tell("command_started")
+        self._send(f"go {self._id} {'wait' if writes else 'run'}")
+        status, errors = self._end()
+        if writes:
+            self._tell("command_finished", outcome="unknown" if status is None else outcome(status))
+            with contextlib.suppress(OSError):
+                self._send("ok")
+        code = None if status is None else os.waitstatus_to_exitcode(status)
+        code = code if code is None or code >= 0 else 128 - code  # as a shell has it in $?
+        self._write("run", code, {"stderr_bytes": errors} if policy.stderr_bytes else {})
+
+    def _refuse(self, rule: Rule) -> None:
+        what = "denied by the rule" if rule.action == "deny" else "dry run, rule"
+        verb = "deny" if rule.action == "deny" else "dry"
+        self._send(f"{verb} - {what} {rule.command!r}: {self._line}")
+        self._write(rule.action, 126 if rule.action == "deny" else 0, {"rule": rule.command})
+
+    def _end(self) -> tuple[int | None, int | None]:
+        """Returns wait status and bytes on standard error; None for a launcher that was killed."""
+        try:
+            line = self._stream.readline(64).decode("ascii").strip()
+        except (OSError, ValueError):
+            return None, None
+        status, _, errors = line.partition("\t")
+        return (int(status) if status else None), (int(errors) if errors else None)
+
+    def _tell(self, event: str, **fields: object) -> None:
+        self._server.session.tell(
+            event,
+            cwd=self._request.cwd,
+            call=self._id,
+            parent=self._request.parent,
+            tool=self._request.tool,
+            command=self._line,
+            **fields,
+        )
+
+    def _send(self, line: str) -> None:
+        # One line: a newline in a rule or a command would end the answer too early.
+        text = line.replace("\n", " ").encode("utf-8", "surrogateescape")
+        self._connection.sendall(text + b"\n")
+
+    def _write(self, mode: str, code: int | None, more: Mapping[str, object]) -> None:
+        request = self._request
+        self._server.write(
+            {
+                "ts": datetime.fromtimestamp(self._started, UTC).isoformat(timespec="milliseconds"),
+                "command": request.tool,
+                "argv": _shown([request.tool, *self._words]),
+                "cwd": _shown([request.cwd])[0],
+                "exit_code": code,
+                "duration_ms": round((time.time() - self._started) * 1000, 3),
+                "pid": request.pid,
+                "ppid": request.ppid,
+                "mode": mode,
+                "tty": request.tty,
+                "id": self._id,
+                "parent": request.parent or None,
+                "path": _shown([request.real])[0],
+                **more,
+                **(
+                    {"env_diff": self._server.env_diff(request.environ)}
+                    if self._server.policy.env_diff
+                    else {}
+                ),
+            }
+        )
+
+
+def _shown(words: Sequence[str]) -> list[str]:
+    """Returns words as JSON can hold them: bytes that are not UTF-8 are shown as U+FFFD."""
+    return [word.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for word in words]

@@ -1,0 +1,320 @@
+"""The launchers, run for real by real shells; the daemon's place is taken by a list."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentdiff.install.hook_client import find_perl
+from agentdiff.sources.run.session import Session
+from agentdiff.sources.trace.folder import Launchers, remove_stale
+from agentdiff.sources.trace.log import NAME, TraceLog, read
+from agentdiff.sources.trace.rules import Rule
+from agentdiff.sources.trace.server import Policy, TraceServer
+from tests.unit.daemon.fixtures import until
+
+PERL = find_perl(os.environ["PATH"])
+pytestmark = pytest.mark.skipif(PERL is None, reason="launchers need perl")
+WAIT_S = 60
+
+
+@dataclass
+class Run:
+    """One traced run without a supervisor."""
+
+    root: Path
+    launchers: Launchers
+    session: Session
+    environ: dict[str, str]
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def off(self) -> Path:
+        """The switch."""
+        return self.root / "off"
+
+    def popen(self, *argv: str, **more: Any) -> subprocess.Popen[str]:
+        """Starts a command with launchers in front."""
+        return subprocess.Popen(
+            argv,
+            cwd=self.root / "ws",
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **more,
+        )
+
+    def __call__(self, *argv: str, code: int = 0) -> str:
+        """Runs a command to its end; returns what it printed."""
+        process = self.popen(*argv)
+        out, err = process.communicate(timeout=WAIT_S)
+        assert process.returncode == code, (argv, process.returncode, out, err)
+        return out
+
+    def log(self, count: int) -> list[dict[str, Any]]:
+        """Returns the log once it has so many lines; a line is written after its command."""
+        until(lambda: len(list(read(self.root / "log"))) >= count)
+        found = list(read(self.root / "log"))
+        assert len(found) == count, found
+        return found
+
+    def events(self) -> list[tuple[str, str]]:
+        """Returns (event, command) of what the daemon would have been told."""
+        return [(one["event"], one.get("command", "")) for one in self.told]
+
+
+@contextlib.contextmanager
+def traced(policy: Policy = Policy(), **more: str) -> Iterator[Run]:  # noqa: B008 - frozen
+    """A traced run in a folder of its own; its socket's path is short."""
+    root = Path(tempfile.mkdtemp(prefix="ad-", dir="/tmp")).resolve()
+    told: list[dict[str, Any]] = []
+    try:
+        for name in ("ws", "home", "tools"):
+            (root / name).mkdir()
+        subprocess.run(["git", "init", "-q", str(root / "ws")], check=True)
+        path = f"{root / 'tools'}:{os.environ['PATH']}"
+        environ = {"PATH": path, "HOME": str(root / "home"), "LANG": "C.UTF-8", **more}
+        session = Session(
+            deliver=lambda _, payload: told.append(json.loads(payload)),
+            name="agent",
+            argv=("agent",),
+            cwd=str(root / "ws"),
+        )
+        launchers = Launchers(
+            root / "run",
+            off=root / "off",
+            perl=str(PERL),
+            tools=("git", "python3", "wrapped", "absent", "bash"),
+            environ=environ,
+        )
+        log = TraceLog(root / "log", max_bytes=1 << 20, keep=2)
+        traced_environ = launchers.environment(environ, root / "sock")
+        with TraceServer(root / "sock", session, log, policy, traced_environ) as server:
+            server.start()
+            yield Run(root, launchers, session, traced_environ, told)
+    finally:
+        shutil.rmtree(root)
+
+
+def test_a_command_is_logged_and_one_that_writes_is_told() -> None:
+    """Every field of a line; the event comes before the command and again after it."""
+    with traced() as run:
+        run("git", "config", "--local", "user.name", "x")
+        run("git", "status", "--short")
+        first, second = run.log(2)
+        assert run.events() == [
+            ("command_started", "git config --local user.name x"),
+            ("command_finished", "git config --local user.name x"),
+        ]
+        assert run.told[0]["call"] == run.told[1]["call"] == first["id"]
+        assert run.told[1]["outcome"] == "ok"
+        assert first["argv"] == ["git", "config", "--local", "user.name", "x"]
+        assert second["command"] == "git"
+        assert second["session_id"] == run.session.id
+        assert second["cwd"] == str(run.root / "ws")
+        assert second["exit_code"] == 0
+        fields = "ts command argv cwd exit_code duration_ms pid ppid user host platform mode tty"
+        assert set(fields.split()) <= second.keys()
+        assert (run.root / "log" / NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_lookup_finds_the_launcher_first_and_the_program_behind_it() -> None:
+    """`which -a`, `type -a` and login shells agree; a shell and a missing program get none."""
+    with traced() as run:
+        mine = str(run.launchers.bin / "git")
+        real = shutil.which("git", path=run.launchers.original_path)
+        listed = run("bash", "-c", "type -a git; which -a git; command -v absent; true").split()
+        assert listed.index(mine) < listed.index(str(real))
+        assert "absent" not in run.launchers.tools
+        for argv in (["bash", "-lc"], ["bash", "-c"], ["sh", "-c"]):
+            assert run(*argv, "command -v git").strip() == mine
+        assert run("bash", "-c", "command -v bash").strip() != str(run.launchers.bin / "bash")
+
+
+def test_exit_codes_and_pipelines_are_those_of_the_programs() -> None:
+    """A code, a signal, PIPESTATUS, and what goes through a pipe."""
+    with traced() as run:
+        run("python3", "-c", "import sys; sys.exit(5)", code=5)
+        run("python3", "-c", "import os; os.kill(os.getpid(), 9)", code=-9)
+        script = (
+            "python3 -c 'print(2)' | python3 -c 'import sys; sys.exit(int(input()) + 1)'; "
+            "echo ${PIPESTATUS[@]}"
+        )
+        assert run("bash", "-c", script).split() == ["0", "3"]
+        assert sorted(line["exit_code"] for line in run.log(4)) == [0, 3, 5, 137]
+
+
+def test_a_program_that_is_gone_is_not_found() -> None:
+    """127, as without launchers; it is logged."""
+    with traced() as run:
+        shutil.copy(run.launchers.bin / "git", run.launchers.bin / "vanished")
+        run("bash", "-c", "vanished", code=127)
+        assert [line["exit_code"] for line in run.log(1)] == [127]
+
+
+def test_only_the_re_entry_of_the_same_exec_is_passed_over() -> None:
+    """A wrapper that becomes the launcher again is logged once; its children are logged."""
+    with traced() as run:
+        wrapper = run.root / "tools" / "wrapped"
+        wrapper.write_text(
+            '#!/bin/sh\nif [ -n "$AGAIN" ]; then git --version; exit 0; fi\nAGAIN=1 exec wrapped\n'
+        )
+        wrapper.chmod(0o755)
+        shutil.copy(run.launchers.bin / "git", run.launchers.bin / "wrapped")
+        run("wrapped")
+        lines = run.log(2)
+        assert sorted(line["command"] for line in lines) == ["git", "wrapped"]
+        outer = next(line for line in lines if line["command"] == "wrapped")
+        inner = next(line for line in lines if line["command"] == "git")
+        assert inner["parent"] == outer["id"]
+
+
+def test_two_folders_of_launchers_do_not_call_each_other_for_ever() -> None:
+    """A second folder on the PATH, as of a run with another HOME, ends at the real program."""
+    with traced() as outer, traced() as inner:
+        inner.environ["PATH"] = (
+            f"{inner.launchers.bin}:{outer.launchers.bin}:{inner.launchers.original_path}"
+        )
+        assert inner("git", "--version").startswith("git version")
+        assert len(inner.log(1)) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_to_the_launcher_reaches_the_program(number: signal.Signals) -> None:
+    """A handler of the program runs, and its exit code is the launcher's."""
+    script = (
+        "import signal, sys, time\n"
+        f"signal.signal({int(number)}, lambda *_: sys.exit(7))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with traced() as run:
+        process = run.popen("python3", "-c", script, start_new_session=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        process.communicate(timeout=WAIT_S)
+        assert process.returncode == 7
+
+
+def test_a_stopped_program_stops_its_launcher_and_goes_on_with_it() -> None:
+    """A shell that waits for the launcher sees a stopped job, and `fg` lets both go on."""
+    script = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP); print('went on')"
+    with traced() as run:
+        process = run.popen("python3", "-c", script, start_new_session=True)
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        os.killpg(process.pid, signal.SIGCONT)
+        out, _ = process.communicate(timeout=WAIT_S)
+        assert (process.returncode, out) == (0, "went on\n")
+
+
+def test_one_switch_turns_everything_off() -> None:
+    """Also for launchers that are in place already."""
+    with traced() as run:
+        run.off.touch()
+        run("git", "init", "-q", "inner")
+        assert run.told == []
+        run.off.unlink()
+        run("git", "status")
+        run.log(1)
+
+
+def test_without_a_supervisor_the_program_runs_alone() -> None:
+    """Commands that outlive their run are not disturbed."""
+    with traced() as run:
+        run.environ["AGENTDIFF_TRACE"] = str(run.root / "nobody")
+        assert run("git", "--version").startswith("git version")
+        assert list(read(run.root / "log")) == []
+
+
+def test_a_folder_that_vanishes_breaks_nothing() -> None:
+    """Neither a new shell nor one that has used a launcher before."""
+    with traced() as run:
+        script = f"git --version && rm -r '{run.launchers.folder}' && git --version"
+        for shell in ("bash", "sh"):
+            assert run(shell, "-c", script).count("git version") == 2
+            assert run(shell, "-c", "git --version").startswith("git version")
+            run.launchers = Launchers(
+                run.launchers.folder,
+                off=run.off,
+                perl=str(PERL),
+                tools=("git",),
+                environ=run.environ,
+            )
+
+
+def test_the_users_own_bash_env_is_read() -> None:
+    """Ours comes first and passes on."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as own:
+        own.write("MINE=yes\n")
+        own.flush()
+        with traced(BASH_ENV=own.name) as run:
+            assert run("bash", "-c", "echo $MINE") == "yes\n"
+
+
+def test_rules_deny_and_only_show() -> None:
+    """126 and 0; neither runs anything, both are logged."""
+    policy = Policy(
+        rules=(
+            Rule(command="git push*", action="deny"),
+            Rule(command="git init*", action="dry-run"),
+        )
+    )
+    with traced(policy) as run:
+        run("git", "push", "origin", code=126)
+        run("git", "init", "inner")
+        assert not (run.root / "ws" / "inner").exists()
+        assert [line["mode"] for line in run.log(2)] == ["deny", "dry-run"]
+        assert run.told == []
+
+
+def test_names_of_variables_are_logged_but_no_values() -> None:
+    """`env_diff` and `stderr_bytes` are there when they are asked for."""
+    with traced(Policy(env_diff=True, stderr_bytes=True)) as run:
+        run.environ["AGENTDIFF_TRACE_ENV"] = "1"
+        run(
+            "bash",
+            "-c",
+            "HOME=/nowhere ADDED=secretvalue python3 -c 'import sys; "
+            'sys.stderr.write("four")\' 2> err',
+        )
+        (line,) = run.log(1)
+        assert "ADDED" in line["env_diff"]["added"]
+        assert line["env_diff"]["changed"] == ["HOME"]
+        assert line["stderr_bytes"] == 4
+        assert "secretvalue" not in (run.root / "log" / NAME).read_text()
+
+
+def test_a_log_that_grows_is_put_aside(tmp_path: Path) -> None:
+    """The newest files are kept, and read back in order."""
+    log = TraceLog(tmp_path, max_bytes=200, keep=2)
+    for number in range(20):
+        log.write({"number": number, "padding": "x" * 50})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [NAME, f"{NAME}.1", f"{NAME}.2"]
+    numbers = [one["number"] for one in read(tmp_path)]
+    assert numbers == list(range(20 - len(numbers), 20))
+
+
+def test_folders_of_runs_that_were_killed_are_removed(tmp_path: Path) -> None:
+    """A folder whose run lives stays."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    for name, pid in (("dead", dead.pid), ("alive", os.getpid())):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{pid}.pid").touch()
+    remove_stale(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["alive"]
