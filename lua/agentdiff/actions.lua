@@ -73,17 +73,16 @@ local function aim_at_file(intent, payload)
   if not vim.bo[buf].modified then
     return nil
   end
-  if intent.op == 'reject' then
-    return 'the buffer has unsaved changes: write it, then reject'
-  end
-  if intent.scope == 'lines' then
-    return 'the buffer has unsaved changes: write it, then accept lines'
-  end
+  -- The buffer's lines are not the file's: a reject reaches the disk, and from there the buffer, by
+  -- a merge.
   if intent.scope == 'hunk' then
     payload.hunks = require('agentdiff.inline').ids_between(buf, intent.first, intent.last)
     if #payload.hunks == 0 then
       return 'no hunk here'
     end
+  elseif intent.scope == 'lines' then
+    local map = require('agentdiff.linemap').of(buf)
+    payload.first, payload.last = map.to_disk(intent.first), map.to_disk(intent.last)
   end
 end
 
@@ -246,6 +245,15 @@ local actions = {
     M.jump(-1)
   end,
   ['preview-hunk'] = M.preview,
+  ['select-hunk'] = function()
+    require('agentdiff.menu').select_hunk()
+  end,
+  ['owner'] = function()
+    require('agentdiff.inline').toggle_owners(api.nvim_get_current_buf())
+  end,
+  ['actions'] = function()
+    require('agentdiff.menu').offer()
+  end,
   ['explain'] = function()
     require('agentdiff.about').explain()
   end,

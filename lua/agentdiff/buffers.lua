@@ -7,7 +7,6 @@ local group ---@type integer?
 local claims ---@type integer?
 local attach_new = false
 local sent = {} ---@type table<integer, string> bytes claimed before the write that is under way
-local warned = {} ---@type table<integer, boolean>
 
 ---@param buf integer
 ---@return string? name nil unless the buffer is an ordinary one of a file
@@ -49,15 +48,57 @@ local function claim(path, data, written)
   })
 end
 
-local function before_write(args)
-  if not file_of(args.buf) or not require('agentdiff.rpc').used() then
-    return
-  end
-  local data = require('agentdiff.bytes').of_buffer(args.buf, vim.v.cmdarg)
-  sent[args.buf] = data
+--- Whether a write puts the whole buffer over its own file.
+---@param buf integer
+---@param path string
+---@return boolean
+local function is_own(buf, path)
+  return vim.b[buf].agentdiff_workspace ~= nil and path == api.nvim_buf_get_name(buf)
+end
+
+---@param buf integer
+---@param path string
+local function announce(buf, path)
+  local data = require('agentdiff.bytes').of_buffer(buf, vim.v.cmdarg)
+  sent[buf] = data
   if data then
-    claim(args.match, data, false)
+    claim(path, data, false)
   end
+end
+
+--- Saves a buffer that has seen the disk, so that Neovim has, too: it would ask otherwise (|W12|).
+--- The write that is under way then writes the same once more.
+---@param buf integer
+local function renew_stamp(buf)
+  local data = sent[buf]
+  if
+    pcall(api.nvim_buf_call, buf, function()
+      vim.cmd('noautocmd silent write!')
+    end) and data
+  then
+    claim(api.nvim_buf_get_name(buf), data, true)
+  end
+end
+
+--- Called before each write. Nothing unseen is overwritten, and the bytes are claimed.
+---@param buf integer
+---@param path string
+---@return string command for |:execute|; an exception is what stops a write
+function M.before_write(buf, path)
+  if not file_of(buf) or not require('agentdiff.rpc').used() then
+    return ''
+  end
+  local own = is_own(buf, path)
+  local problem = own and vim.v.cmdbang == 0 and require('agentdiff.merge').guard(buf)
+  if problem then
+    local name = vim.fn.fnamemodify(path, ':t')
+    return ('throw %s'):format(vim.fn.string(('agentdiff: %s: %s'):format(name, problem)))
+  end
+  announce(buf, path)
+  if own and vim.v.cmdbang == 0 and require('agentdiff.merge').is_behind(buf) then
+    renew_stamp(buf)
+  end
+  return ''
 end
 
 local function after_write(args)
@@ -66,15 +107,15 @@ local function after_write(args)
   end
   local before = sent[args.buf]
   sent[args.buf] = nil
-  warned[args.buf] = nil
-  if args.match == api.nvim_buf_get_name(args.buf) then
-    require('agentdiff.reload').synced(args.buf)
-  end
   if not require('agentdiff.rpc').used() then
     return
   end
   -- A handler that ran after ours may have changed the text before it was written.
   local data = require('agentdiff.bytes').of_buffer(args.buf, vim.v.cmdarg) or before
+  if is_own(args.buf, args.match) then
+    require('agentdiff.reload').synced(args.buf)
+    require('agentdiff.merge').agreed(args.buf, data)
+  end
   if data then
     claim(args.match, data, true)
   end
@@ -87,20 +128,11 @@ local function claim_last()
     -- It may have been cleared by a user's `autocmd!`.
     pcall(api.nvim_del_autocmd, claims)
   end
-  claims = api.nvim_create_autocmd('BufWritePre', { group = group, callback = before_write })
-end
-
----@param buf integer
-local function warn_changed(buf)
-  if warned[buf] then
-    return
-  end
-  warned[buf] = true
-  local name = vim.fn.fnamemodify(api.nvim_buf_get_name(buf), ':~:.')
-  require('agentdiff').notify(
-    ('%s changed on disk; the buffer keeps your unsaved edits (:write will ask)'):format(name),
-    vim.log.levels.WARN
-  )
+  claims = api.nvim_create_autocmd('BufWritePre', {
+    group = group,
+    command = [[execute v:lua.require'agentdiff.buffers'.before_write(]]
+      .. [[str2nr(expand('<abuf>')), expand('<amatch>'))]],
+  })
 end
 
 --- Answers Neovim's own question about a file that changed: nothing is asked for watched buffers.
@@ -113,32 +145,41 @@ local function file_changed(args)
   vim.v.fcs_choice = ''
   if vim.v.fcs_reason == 'conflict' then
     vim.schedule(function()
-      warn_changed(args.buf)
+      M.follow(args.buf)
     end)
   elseif vim.v.fcs_reason == 'changed' or vim.v.fcs_reason == 'time' then
     vim.v.fcs_choice = require('agentdiff.reload').choice(args.buf)
   end
 end
 
+---@param buf integer
+local function redraw(buf)
+  require('agentdiff.inline').redraw(buf)
+end
+
 --- Neovim has reloaded a buffer by itself.
 local function reloaded(args)
   if vim.b[args.buf].agentdiff_workspace and not vim.bo[args.buf].modified then
     require('agentdiff.reload').synced(args.buf)
-    require('agentdiff.inline').redraw(args.buf)
+    require('agentdiff.merge').agreed(args.buf)
+    redraw(args.buf)
   end
 end
 
 --- Follows a write to the file of a buffer, whoever wrote.
 ---@param buf integer
+---@return boolean changed whether the text was replaced already
 function M.follow(buf)
   if not api.nvim_buf_is_loaded(buf) then
-    return
+    return false
   end
   if vim.bo[buf].modified then
-    warn_changed(buf)
-  elseif require('agentdiff.reload').sync(buf) then
-    require('agentdiff.inline').redraw(buf)
+    require('agentdiff.merge').into(buf, function()
+      redraw(buf)
+    end)
+    return false
   end
+  return require('agentdiff.reload').sync(buf)
 end
 
 --- Called when Python follows the file of a buffer.
@@ -148,6 +189,9 @@ function M.watching(name, workspace)
   for _, buf in ipairs(M.named(name)) do
     vim.b[buf].agentdiff_workspace = workspace
     require('agentdiff.actions').map_file_keys(buf)
+    if not vim.bo[buf].modified then
+      require('agentdiff.merge').agreed(buf)
+    end
     M.follow(buf)
   end
 end
@@ -168,14 +212,18 @@ local function install()
   end
   on({ 'BufReadPost', 'BufNewFile' }, function(args)
     require('agentdiff.reload').synced(args.buf)
+    if vim.b[args.buf].agentdiff_workspace then
+      require('agentdiff.merge').agreed(args.buf)
+    end
     watch(args.buf)
   end)
   on('BufFilePost', function(args)
     watch(args.buf)
   end)
   on('BufUnload', function(args)
-    sent[args.buf], warned[args.buf] = nil, nil
+    sent[args.buf] = nil
     require('agentdiff.reload').forget(args.buf)
+    require('agentdiff.merge').forget(args.buf)
     require('agentdiff.inline').forget(args.buf)
     if vim.b[args.buf].agentdiff_workspace and require('agentdiff.rpc').used() then
       require('agentdiff.rpc').send('unwatch', { path = api.nvim_buf_get_name(args.buf) })
@@ -184,13 +232,22 @@ local function install()
   on('BufModifiedSet', function(args)
     claim_last()
     if vim.b[args.buf].agentdiff_workspace and not vim.bo[args.buf].modified then
-      -- The user took the edits back that kept an agent's write out.
+      -- The user took all edits back. Those of a merge may be among them: then the text is older
+      -- than the disk, whatever the stamp says.
       vim.schedule(function()
-        M.follow(args.buf)
+        if require('agentdiff.merge').is_behind(args.buf) then
+          require('agentdiff.reload').forget(args.buf)
+        end
+        if M.follow(args.buf) then
+          redraw(args.buf)
+        end
       end)
     end
   end)
   on('BufWritePost', after_write)
+  on('ModeChanged', function()
+    require('agentdiff.merge').resume(redraw)
+  end)
   on('FileChangedShell', file_changed)
   on('FileChangedShellPost', reloaded)
   on('BufWinEnter', function(args)

@@ -79,8 +79,9 @@ end
 --- Returns the bytes that a write of the whole buffer puts on disk.
 ---@param buf integer
 ---@param cmdarg string? |v:cmdarg| of the write
+---@param as_is boolean? without the last line end that 'fixendofline' would add
 ---@return string? bytes nil when the text cannot be converted (Neovim refuses such a write, too)
-function M.of_buffer(buf, cmdarg)
+function M.of_buffer(buf, cmdarg, as_is)
   local bo = vim.bo[buf]
   local force = forced(cmdarg or '')
   local binary = force.binary or (bo.binary and not force.nobinary)
@@ -100,7 +101,7 @@ function M.of_buffer(buf, cmdarg)
     end
   end
   local text = empty and '' or table.concat(lines, eol)
-  if not empty and (bo.endofline or (not binary and bo.fixendofline)) then
+  if not empty and (bo.endofline or (not binary and bo.fixendofline and not as_is)) then
     text = text .. eol
   end
   if bo.endoffile and not bo.fixendofline and not empty then

@@ -21,6 +21,7 @@ M.groups = {
   AgentDiffInlineDeletedWord = 'DiffText',
   AgentDiffOwner = 'Comment',
   AgentDiffCount = 'Comment',
+  AgentDiffConflict = 'DiffText',
   AgentDiffSignAdd = 'Added',
   AgentDiffSignChange = 'Changed',
   AgentDiffSignDelete = 'Removed',

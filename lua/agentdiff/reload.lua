@@ -30,7 +30,7 @@ end
 ---@param name string
 ---@return string? bytes
 ---@return agentdiff.Stamp? stamp
-local function read(name)
+function M.read(name)
   for _ = 1, TRIES do
     local before = stamp_of(name)
     local file = before and io.open(name, 'rb')
@@ -45,13 +45,21 @@ local function read(name)
   end
 end
 
---- Remembers that the buffer has just been read from, or written to, the disk.
+--- Remembers that the buffer has just been read from, or written to, the disk, or merged with it.
 ---@param buf integer
-function M.synced(buf)
-  stamps[buf] = stamp_of(api.nvim_buf_get_name(buf))
+---@param stamp agentdiff.Stamp? of the bytes that were read; nil: what the file has now
+function M.synced(buf, stamp)
+  stamps[buf] = stamp or stamp_of(api.nvim_buf_get_name(buf))
 end
 
---- Forgets a buffer that was unloaded.
+--- Whether the buffer has seen what the file holds now, going by its stamp.
+---@param buf integer
+---@return boolean
+function M.seen(buf)
+  return vim.deep_equal(stamps[buf], stamp_of(api.nvim_buf_get_name(buf)))
+end
+
+--- Forgets a buffer that was unloaded, or what it has seen.
 ---@param buf integer
 function M.forget(buf)
   stamps[buf] = nil
@@ -70,9 +78,10 @@ local function edit_block(buf, row, old, new)
   end
 end
 
+--- Replaces the lines that differ, and nothing else.
 ---@param buf integer
 ---@param new string[]
-local function edit(buf, new)
+function M.edit(buf, new)
   local old = api.nvim_buf_get_lines(buf, 0, -1, false)
   local blocks = diff(
     table.concat(old, '\n') .. '\n',
@@ -118,7 +127,7 @@ end
 ---@param buf integer
 ---@return string |v:fcs_choice|
 function M.choice(buf)
-  local bytes = read(api.nvim_buf_get_name(buf))
+  local bytes = M.read(api.nvim_buf_get_name(buf))
   return bytes and require('agentdiff.bytes').to_lines(buf, bytes) and 'reload' or 'edit'
 end
 
@@ -149,7 +158,7 @@ end
 local function merge(buf, lines, ended, stamp)
   -- Ends the undo block of whatever was typed before.
   vim.bo[buf].undolevels = vim.bo[buf].undolevels
-  edit(buf, lines)
+  M.edit(buf, lines)
   local saved = views(buf)
   vim.bo[buf].endofline = ended
   vim.bo[buf].modified = false
@@ -172,10 +181,10 @@ end
 ---@return boolean changed
 function M.sync(buf)
   local name = api.nvim_buf_get_name(buf)
-  if vim.bo[buf].modified or vim.deep_equal(stamps[buf], stamp_of(name)) then
+  if vim.bo[buf].modified or M.seen(buf) then
     return false
   end
-  local bytes, stamp = read(name)
+  local bytes, stamp = M.read(name)
   if not bytes then
     return false
   end
@@ -191,6 +200,7 @@ function M.sync(buf)
   end
   vim.bo[buf].modifiable = modifiable
   stamps[buf] = stamp
+  require('agentdiff.merge').agreed(buf, bytes)
   -- Written again while it was read: the next round sees it.
   if not vim.deep_equal(stamp, stamp_of(name)) then
     vim.schedule(function()

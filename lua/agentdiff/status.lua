@@ -5,9 +5,10 @@ local api = vim.api
 local stale = false
 local newest = {} ---@type table<string, agentdiff.Summary>
 
+--- Tells whoever listens; an error in a listener is its own.
 ---@param pattern string
 ---@param data table
-local function fire(pattern, data)
+function M.fire(pattern, data)
   api.nvim_exec_autocmds('User', { pattern = pattern, modeline = false, data = data })
 end
 
@@ -78,7 +79,7 @@ end
 function M.set_global(workspace, summary)
   newest[workspace] = summary
   vim.g.agentdiff_status = mark(global_text(summary))
-  fire('AgentDiffUpdate', { workspace = workspace, summary = summary })
+  M.fire('AgentDiffUpdate', { workspace = workspace, summary = summary })
   vim.cmd.redrawstatus({ bang = true })
 end
 
@@ -115,7 +116,7 @@ end
 
 ---@param message {workspace: string, agent: string, session: string, turn: string?}
 function M.turn_ended(message)
-  fire('AgentDiffTurnEnd', message)
+  M.fire('AgentDiffTurnEnd', message)
 end
 
 return M

@@ -10,14 +10,15 @@ function M.apply(update)
     status.connected()
   end
   -- Text first: positions are those of the file as it is now.
+  local moved = {} ---@type table<integer, boolean>
   for _, name in ipairs(update.written) do
     for _, buf in ipairs(buffers.named(name)) do
-      buffers.follow(buf)
+      moved[buf] = buffers.follow(buf)
     end
   end
   for _, view in ipairs(update.inline) do
     for _, buf in ipairs(buffers.named(view.path)) do
-      inline.set(buf, view)
+      inline.set(buf, view, moved[buf])
       status.set_buffer(buf, view, update.summary)
     end
   end

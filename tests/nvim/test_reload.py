@@ -149,31 +149,6 @@ def test_autoread_is_what_it_was(editor: Editor, path: Path) -> None:
     assert options == [True, False, 123]
 
 
-def test_a_modified_buffer_keeps_its_edits(editor: Editor, path: Path) -> None:
-    """The agent's write is announced once, and nothing is asked."""
-    editor.nvim.api.buf_set_lines(0, 0, 1, False, ["mine"])
-    notices = "vim.g.notices = 0; vim.notify = function() vim.g.notices = vim.g.notices + 1 end"
-    editor.lua(notices)
-    write(path, changed())
-    editor.command("checktime")
-    editor.wait("vim.g.notices == 1")
-    write(path, [*changed(), "more"])
-    editor.command("checktime")
-    editor.lua("vim.wait(50)")
-    assert (["mine", *TEXT[1:]], 1) == (editor.lines(), editor.lua("return vim.g.notices"))
-
-
-def test_a_save_over_an_unseen_write_is_asked_about(editor: Editor, path: Path) -> None:
-    """Neovim's own question (W12) is not suppressed: answering no keeps the agent's text."""
-    editor.nvim.api.buf_set_lines(0, 0, 1, False, ["mine"])
-    write(path, changed())
-    editor.command("checktime")
-    editor.nvim.input(":write\r")
-    editor.nvim.input("n")
-    editor.nvim.input("\r")
-    assert changed() == path.read_text().splitlines()
-
-
 def test_a_vanished_file_leaves_the_buffer(editor: Editor, path: Path) -> None:
     """A deleted file is no reason to empty its buffer, nor for a prompt."""
     path.unlink()

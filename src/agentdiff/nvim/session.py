@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from agentdiff.daemon.ports import RequestError
 from agentdiff.locations import Locations
 from agentdiff.nvim.link import Connection, DaemonLink
+from agentdiff.nvim.merging import merged
 from agentdiff.nvim.params import exact, folder_param
 from agentdiff.nvim.paths import home_folder, path_key, path_param, relative, resolve, to_bytes
 from agentdiff.nvim.screen import Screen, Workspace, text_key
@@ -138,6 +139,8 @@ class EditorSession:
         self._editor.deliver([("reply", reply)])
 
     async def _perform(self, kind: str, payload: Json) -> object:
+        if kind == "merge":
+            return await asyncio.to_thread(merged, payload)
         if kind == "doctor":
             # Health looks, it starts nothing.
             link = await self._connection.linked(start=False)

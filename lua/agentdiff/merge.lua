@@ -1,0 +1,234 @@
+--- An agent's write and unsaved edits in one buffer: both are kept. Must not touch an unmodified
+--- buffer (`reload` does), nor merge: Python does, three ways; the original is what buffer and
+--- disk last agreed on.
+local M = {}
+
+local api = vim.api
+local ns = api.nvim_create_namespace('agentdiff.conflict')
+local MAX_BYTES = 8 * 1024 * 1024
+local FIRST = '<<<<<<< your unsaved text'
+
+---@class agentdiff.MergeState
+---@field base string? what buffer and disk last agreed on
+---@field behind boolean? the text has seen the disk, the time stamp that |W12| is about has not
+---@field waiting boolean? until the user has left Insert mode
+---@field told string? the last problem that was said
+
+local state = {} ---@type table<integer, agentdiff.MergeState>
+
+---@param buf integer
+---@return agentdiff.MergeState
+local function of(buf)
+  state[buf] = state[buf] or {}
+  return state[buf]
+end
+
+---@param buf integer
+local function name_of(buf)
+  return vim.fn.fnamemodify(api.nvim_buf_get_name(buf), ':~:.')
+end
+
+---@param buf integer
+---@param problem string
+local function tell(buf, problem)
+  if of(buf).told ~= problem then
+    of(buf).told = problem
+    require('agentdiff').notify(('%s: %s'):format(name_of(buf), problem), vim.log.levels.WARN)
+  end
+end
+
+--- Remembers what buffer and disk agree on.
+---@param buf integer
+---@param bytes string? nil: what saving the unmodified buffer would write
+function M.agreed(buf, bytes)
+  local known = of(buf)
+  known.behind, known.waiting, known.told = nil, nil, nil
+  local size = bytes and #bytes or api.nvim_buf_get_offset(buf, api.nvim_buf_line_count(buf))
+  known.base = size <= MAX_BYTES and (bytes or require('agentdiff.bytes').of_buffer(buf, '', true))
+    or nil
+end
+
+---@param buf integer
+function M.forget(buf)
+  state[buf] = nil
+end
+
+--- Whether the text of the buffer is newer than the time stamp that Neovim knows.
+---@param buf integer
+---@return boolean
+function M.is_behind(buf)
+  return state[buf] ~= nil and state[buf].behind == true
+end
+
+--- Returns how many conflicts of a merge the user has not resolved yet.
+---@param buf integer
+---@return integer
+function M.conflicts(buf)
+  local left = 0
+  for _, found in ipairs(api.nvim_buf_get_extmarks(buf, ns, 0, -1, { details = true })) do
+    local lines = api.nvim_buf_get_lines(buf, found[2], (found[4].end_row or found[2]) + 1, false)
+    left = left + (vim.tbl_contains(lines, FIRST) and 1 or 0)
+  end
+  return left
+end
+
+---@param buf integer
+---@param places integer[][]
+local function show_conflicts(buf, places)
+  for _, place in ipairs(places) do
+    api.nvim_buf_set_extmark(buf, ns, place[1], 0, {
+      end_row = place[2],
+      hl_group = 'AgentDiffConflict',
+      hl_eol = true,
+      strict = false,
+    })
+  end
+  local count = #places == 1 and '1 conflict' or #places .. ' conflicts'
+  tell(buf, count .. ' with a write to the file: both sides are in the buffer, choose')
+  require('agentdiff.status').fire('AgentDiffConflict', {
+    buf = buf,
+    path = api.nvim_buf_get_name(buf),
+    conflicts = #places,
+  })
+end
+
+--- Puts the merged text into the buffer, as one step of its undo history.
+---@param buf integer
+---@param theirs {bytes: string, stamp: agentdiff.Stamp}
+---@param result {text: string, conflicts: integer[][]}
+---@return string? problem
+local function apply(buf, theirs, result)
+  local lines, ended = require('agentdiff.bytes').to_lines(buf, result.text)
+  if not lines then
+    return 'the merged text cannot be shown with the options of this buffer; :w! overwrites'
+  end
+  vim.bo[buf].undolevels = vim.bo[buf].undolevels
+  local modifiable = vim.bo[buf].modifiable
+  vim.bo[buf].modifiable = true
+  require('agentdiff.reload').edit(buf, lines)
+  vim.bo[buf].modifiable = modifiable
+  vim.bo[buf].endofline = ended
+  if result.text == theirs.bytes then
+    -- Nothing of the user's is left: an ordinary buffer, whose time stamp is renewed.
+    vim.bo[buf].modified = false
+    require('agentdiff.reload').forget(buf)
+    require('agentdiff.reload').sync(buf)
+    return nil
+  end
+  require('agentdiff.reload').synced(buf, theirs.stamp)
+  M.agreed(buf, theirs.bytes)
+  of(buf).behind = true
+  if #result.conflicts > 0 then
+    show_conflicts(buf, result.conflicts)
+  end
+  return nil
+end
+
+---@param buf integer
+---@return {base: string, ours: string, theirs: string}? sides nil when there is nothing to merge
+---@return string|{bytes: string, stamp: agentdiff.Stamp}? problem_or_theirs
+local function sides_of(buf)
+  local bytes, stamp = require('agentdiff.reload').read(api.nvim_buf_get_name(buf))
+  if not bytes or not stamp then
+    return nil, 'it is not on disk any more; :w creates it again'
+  end
+  local known = of(buf)
+  if known.base == bytes then
+    require('agentdiff.reload').synced(buf, stamp)
+    known.behind = true
+    return nil
+  end
+  local ours = #bytes <= MAX_BYTES and require('agentdiff.bytes').of_buffer(buf, '', true)
+  if not known.base or not ours or not require('agentdiff.bytes').to_lines(buf, bytes) then
+    return nil, 'it changed on disk and cannot be merged; your unsaved edits stay, :w! overwrites'
+  end
+  return { base = known.base, ours = ours, theirs = bytes }, { bytes = bytes, stamp = stamp }
+end
+
+---@return boolean
+local function is_typing()
+  return api.nvim_get_mode().mode:match('^[iRvVsSc\22\19]') ~= nil
+    or api.nvim_get_mode().mode:match('^no') ~= nil
+end
+
+--- Merges what is on disk into a modified buffer, in the background. Waits while the user types.
+---@param buf integer
+---@param done fun()? called when the text has changed
+function M.into(buf, done)
+  if not api.nvim_buf_is_loaded(buf) or not vim.bo[buf].modified then
+    return
+  elseif require('agentdiff.reload').seen(buf) then
+    return
+  elseif is_typing() then
+    of(buf).waiting = true
+    return
+  end
+  local sides, theirs = sides_of(buf)
+  if not sides then
+    if type(theirs) == 'string' then
+      tell(buf, theirs)
+    end
+    return
+  end
+  local tick = api.nvim_buf_get_changedtick(buf)
+  require('agentdiff.rpc').request('merge', sides, function(result, err)
+    if not api.nvim_buf_is_loaded(buf) then
+      return
+    elseif err then
+      tell(buf, 'it changed on disk and could not be merged: ' .. err.message)
+    elseif api.nvim_buf_get_changedtick(buf) ~= tick or is_typing() then
+      M.into(buf, done)
+    else
+      local problem = apply(buf, theirs --[[@as table]], result)
+      if problem then
+        tell(buf, problem)
+      elseif done then
+        done()
+      end
+    end
+  end)
+end
+
+--- Merges what had to wait.
+---@param done fun(buf: integer)
+function M.resume(done)
+  for buf, known in pairs(state) do
+    if known.waiting then
+      known.waiting = nil
+      M.into(buf, function()
+        done(buf)
+      end)
+    end
+  end
+end
+
+--- Makes sure that saving a buffer overwrites nothing that it has not seen. For the user's own
+--- `:write`, which may wait.
+---@param buf integer
+---@return string? problem why it must not be saved
+function M.guard(buf)
+  local reload = require('agentdiff.reload')
+  if vim.uv.fs_stat(api.nvim_buf_get_name(buf)) and not reload.seen(buf) then
+    local sides, theirs = sides_of(buf)
+    if sides then
+      local result, err = require('agentdiff.rpc').wait('merge', sides)
+      local problem = err and err.message or apply(buf, theirs --[[@as table]], result)
+      if problem then
+        return problem
+      end
+      require('agentdiff').notify(name_of(buf) .. ': merged with what an agent wrote meanwhile')
+    elseif type(theirs) == 'string' then
+      return theirs
+    end
+  end
+  local left = M.conflicts(buf)
+  if left > 0 then
+    return ('%d unresolved conflict%s (:w! saves all the same)'):format(
+      left,
+      left > 1 and 's' or ''
+    )
+  end
+  return nil
+end
+
+return M
