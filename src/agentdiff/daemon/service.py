@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from agentdiff.locations import Locations
 from agentdiff.sources.hooks import HookCounters, HookServer
 from agentdiff.sources.otlp import OtlpListener
 from agentdiff.sources.spool import Spool
+from agentdiff.sources.telemetry import Telemetry
 
 TICK_S = 5.0
 HOOKS_FINISH_WITHIN_S = 12.0
@@ -120,7 +122,9 @@ class Daemon:
             started=self._started,
             logger=self._logger,
         )
-        self._otlp = OtlpListener(self._token, lambda _body, _type: None, self._logger)
+        counters: Counter[str] = Counter()
+        self._telemetry = Telemetry(self._backend, counters, self._logger)
+        self._otlp = OtlpListener(self._token, self._telemetry.take, self._logger, counters)
         await self._start_otlp()
         await asyncio.to_thread(self._spool.drain)  # before anything is answered
         self._hooks.start()
@@ -179,6 +183,7 @@ class Daemon:
     async def _shut_down(self) -> None:
         """Stops accepting, finishes hooks and requests in progress, closes the engine."""
         await self._otlp.close()
+        await asyncio.to_thread(self._telemetry.close)
         hooks_finished, _ = await asyncio.gather(
             asyncio.to_thread(self._hooks.close, HOOKS_FINISH_WITHIN_S),
             self._rpc.close(REQUESTS_FINISH_WITHIN_S),

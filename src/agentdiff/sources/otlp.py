@@ -1,8 +1,8 @@
 """OTLP over HTTP: agents' telemetry comes in on a loopback port.
 
 Owns the listener: who may send, what is refused and with which status, and the acknowledgement in
-one write.  Must not decode records: `on_logs` gets the body as it was sent.  Parsing HTTP is
-httptools' work (doc/decisions/0004-http-parser.md).  Hop 1.
+one write.  Must not decode records: `on_logs` gets the body, unpacked, and may say no, or later.
+Parsing HTTP is httptools' work (doc/decisions/0004-http-parser.md).  Hop 1.
 
 What agents send (Claude Code 2.1.197 and 2.1.329, Codex CLI, Gemini CLI): HTTP/1.1 POST with
 Content-Length, JSON or protobuf, no compression; the OTLP specification also allows gzip and
@@ -16,14 +16,16 @@ import hmac
 import ipaddress
 import logging
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import cast
+from typing import TypeAlias, cast
 
 import httptools
 import orjson
+
+from agentdiff.sources.refusal import Refusal, response
 
 HOST = "127.0.0.1"
 TOKEN_HEADER = b"x-agentdiff-token"
@@ -36,32 +38,18 @@ SIGNALS = {b"/v1/logs": "logs", b"/v1/traces": "traces", b"/v1/metrics": "metric
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
 
-OnLogs = Callable[[bytes, str], None]
-
-
-def _response(status: HTTPStatus, content_type: str, body: bytes, extra: str = "") -> bytes:
-    """Returns a whole HTTP response."""
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {content_type}\r\n"
-        f"Content-Length: {len(body)}\r\n{extra}\r\n"
-    )
-    return head.encode("ascii") + body
+OnLogs = Callable[[bytes, str], "Refusal | asyncio.Future[Refusal | None] | None"]
 
 
 _ACCEPTED = {
-    JSON: _response(HTTPStatus.OK, JSON, b"{}"),
-    PROTOBUF: _response(HTTPStatus.OK, PROTOBUF, b""),
+    JSON: response(HTTPStatus.OK, JSON, b"{}"),
+    PROTOBUF: response(HTTPStatus.OK, PROTOBUF, b""),
 }
+_Outcome: TypeAlias = Refusal | None
+_CLOSING = Refusal(
+    status=HTTPStatus.SERVICE_UNAVAILABLE, message="agentdiff is shutting down", close=True
+)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Why a request is not taken."""
-
-    status: HTTPStatus
-    message: str
-    close: bool = False
 
 
 @dataclass(slots=True)
@@ -123,6 +111,7 @@ class OtlpConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._request = Request()
         self._deaf = False
+        self._waiting: deque[tuple[asyncio.Future[Refusal | None] | _Outcome, str, bool]] = deque()
         self.last_active = 0.0
 
     # asyncio calls these
@@ -170,7 +159,7 @@ class OtlpConnection(asyncio.Protocol):
         """Decides whether the request will be taken."""
         request = self._request
         request.refusal = self._listener.judge(self._parser.get_method(), request)
-        if request.refusal is not None and request.refusal.close:
+        if request.refusal is not None and request.refusal.close and not self._waiting:
             self._refuse(request.refusal)
         elif request.headers.get(b"expect", b"").lower() == b"100-continue":
             self._write(_CONTINUE)
@@ -191,11 +180,37 @@ class OtlpConnection(asyncio.Protocol):
         if self._deaf:
             return
         outcome = request.refusal or self._listener.take(request)
-        if isinstance(outcome, Refusal):
+        kind = content_type(request.headers)
+        keep = self._parser.should_keep_alive()
+        if not self._waiting and not isinstance(outcome, asyncio.Future):
+            self._answer(outcome, kind, keep=keep)
+            return
+        # Answers come in the order of the requests; nothing more is read meanwhile.
+        self._waiting.append((outcome, kind, keep))
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+        if isinstance(outcome, asyncio.Future):
+            outcome.add_done_callback(self._answer_waiting)
+
+    def _answer_waiting(self, _done: object) -> None:
+        """Answers what can be answered now, oldest first."""
+        while self._waiting:
+            outcome, kind, keep = self._waiting[0]
+            if isinstance(outcome, asyncio.Future):
+                if not outcome.done():
+                    return
+                outcome = _CLOSING if outcome.cancelled() else outcome.result()
+            self._waiting.popleft()
+            self._answer(outcome, kind, keep=keep)
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _answer(self, outcome: _Outcome, kind: str, *, keep: bool) -> None:
+        if outcome is not None:
             self._refuse(outcome)
         else:
-            self._write(_ACCEPTED[outcome])
-        if not self._parser.should_keep_alive():
+            self._write(_ACCEPTED[kind])
+        if not keep:
             self._hang_up()
 
     def abort(self) -> None:
@@ -213,9 +228,10 @@ class OtlpConnection(asyncio.Protocol):
         """Answers with an error."""
         self._listener.note_refused(refusal)
         body = orjson.dumps({"code": refusal.status.value, "message": refusal.message})
-        extra = "Allow: POST\r\n" if refusal.status is HTTPStatus.METHOD_NOT_ALLOWED else ""
+        extra = "Retry-After: 1\r\n" if refusal.status is HTTPStatus.SERVICE_UNAVAILABLE else ""
+        extra += "Allow: POST\r\n" if refusal.status is HTTPStatus.METHOD_NOT_ALLOWED else ""
         extra += "Connection: close\r\n" if refusal.close else ""
-        self._write(_response(refusal.status, JSON, body, extra))
+        self._write(response(refusal.status, JSON, body, extra))
         if refusal.close:
             self._hang_up()
 
@@ -249,19 +265,26 @@ class OtlpListener:
 
     Args:
         token: the value every request must carry in ``x-agentdiff-token``.
-        on_logs: gets body and content type of each ``/v1/logs`` on the loop's thread; must not
-            block.
+        on_logs: gets body and content type of each ``/v1/logs`` on the loop's thread; returns why
+            it is refused, None when it is taken, or a future of that.  Must not block.
         logger: the daemon's.
+        counters: what it counts into, None for a counter of its own.
 
     Attributes:
         port: the bound port, None while it does not listen.
         counters: requests per signal, and refusals per status code; both as text keys.
     """
 
-    def __init__(self, token: str, on_logs: OnLogs, logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        token: str,
+        on_logs: OnLogs,
+        logger: logging.Logger,
+        counters: Counter[str] | None = None,
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.port: int | None = None
-        self.counters: Counter[str] = Counter()
+        self.counters = Counter() if counters is None else counters
         self.last_request = self.loop.time()
         self._token = token.encode("ascii")
         self._on_logs = on_logs
@@ -326,8 +349,8 @@ class OtlpListener:
             return Refusal(status=HTTPStatus.METHOD_NOT_ALLOWED, message="POST only")
         return _judge_body(headers)
 
-    def take(self, request: Request) -> Refusal | str:
-        """Takes a whole request; returns the content type of the answer, or why it is refused."""
+    def take(self, request: Request) -> Refusal | asyncio.Future[Refusal | None] | None:
+        """Takes a whole request; returns why it is refused, None when it is not."""
         body = bytes(request.body)
         if request.headers.get(b"content-encoding", b"identity").lower() == b"gzip":
             try:
@@ -336,13 +359,10 @@ class OtlpListener:
                 return Refusal(status=HTTPStatus.BAD_REQUEST, message=f"not gzip: {error}")
             except OverflowError:
                 return _TOO_LARGE
-        content_type = _content_type(request.headers)
         signal = SIGNALS[request.path]
         self.counters[signal] += 1
         self.last_request = self.loop.time()
-        if signal == "logs":
-            self._on_logs(body, content_type)
-        return content_type
+        return self._on_logs(body, content_type(request.headers)) if signal == "logs" else None
 
     def note_refused(self, refusal: Refusal) -> None:
         """Counts and logs a refusal; never the headers, which hold tokens."""
@@ -351,7 +371,7 @@ class OtlpListener:
         self._logger.warning("otlp refused", extra=extra)
 
 
-def _content_type(headers: dict[bytes, bytes]) -> str:
+def content_type(headers: dict[bytes, bytes]) -> str:
     """Returns the media type without its parameters."""
     return headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
 
@@ -364,7 +384,7 @@ def _judge_body(headers: dict[bytes, bytes]) -> Refusal | None:
     # llhttp has checked that it is a number, and that it does not stand beside Transfer-Encoding.
     if int(headers.get(b"content-length", b"0")) > MAX_BODY_BYTES:
         return _TOO_LARGE
-    if _content_type(headers) not in _ACCEPTED:
+    if content_type(headers) not in _ACCEPTED:
         text = f"{JSON} or {PROTOBUF}"
         return Refusal(status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message=text)
     if headers.get(b"content-encoding", b"identity").lower() not in (b"gzip", b"identity"):
