@@ -37,7 +37,7 @@ from agentdiff.core.entries import (
     Other,
     Ref,
 )
-from agentdiff.core.events import EntryWritten, Event, FileObserved, LoadedItem
+from agentdiff.core.events import EntryWritten, Event, FileObserved, LoadedItem, ReadingEnded
 from agentdiff.core.ledger import Ledger
 from agentdiff.core.records import DecisionItem, DecisionMade, DecisionTurned
 from agentdiff.core.view import summary
@@ -53,6 +53,7 @@ from agentdiff.workspace.files import (
     remove_empty_parents,
     write_entry,
 )
+from agentdiff.workspace.gitbase import open_packs
 from agentdiff.workspace.known import Population
 from agentdiff.workspace.observations import Batch, Observation, TrackerSettings
 from agentdiff.workspace.roots import confine, tree_allowed
@@ -97,6 +98,7 @@ class Desk:
             opened.callback(self.store.close)
             self.blobs = BlobStore(folder / "blobs.pack")
             opened.pop_all()
+        self.blobs.lean_on(open_packs(root))
         self.ledger = Ledger.replay(self.store.records(), self.load)
         self.clients: dict[str, ClientPort] = {}
         self.answers: dict[int, Future[dict[str, Any]]] = {}
@@ -159,6 +161,8 @@ class Desk:
             return Other(kind="content lost: it is not in the store", stamp=ref.oid)
         if ref.kind == "link":
             return Link(target=data)
+        if len(data) != ref.size:  # git converted the file, and it changed before that was noticed
+            return Other(kind="content lost: git has it in another form", stamp=ref.oid)
         return File(data=data, mode=ref.mode, oid=ref.oid)
 
     def load_item(self, item: DecisionItem) -> LoadedItem:
@@ -233,16 +237,17 @@ class Desk:
             self.store.populate(batch.observations.rows)
             self.cold.clear()
             return
-        history = self.ledger.is_history
+        history = self.ledger.observer.is_history
         news = [o for o in batch.observations if not history(o.path, o.after, o.seen_ns)]
         sessions = self.ledger.sessions
         # What changed while nothing watched is nobody's, unless a call was, or still is, at work.
         unwatched = batch.catching_up and not (sessions.open_calls() or sessions.jobs())
         for one in news:
             # The tracker does not know what we wrote: "unchanged" is news if it is the old content.
-            changed = one.before != one.after or one.path in self.ledger.own_writes
-            if changed and not (unwatched and one.path not in self.ledger.paths):
+            changed = one.before != one.after or one.path in self.ledger.observer.own_writes
+            if changed and not (unwatched and not self.ledger.remembers(one.path)):
                 self._observe(one, uncertain=batch.uncertain)
+        self.handle(ReadingEnded(received_ns=time.time_ns()))
         self.store.learn(
             ((o.path, o.after, o.signature) for o in news if not o.forget),
             (o.path for o in news if o.forget),
@@ -305,10 +310,15 @@ class Desk:
                     )
                 case Answer():
                     self.store.commit()
-                    self.answers.pop(command.request).set_result(command.result)
+                    self._answer(command)
                 case Report():
                     level = logging.INFO if command.level == "info" else logging.WARNING
                     self._logger.log(level, command.message)
+
+    def _answer(self, command: Answer) -> None:
+        waiting = self.answers.pop(command.request, None)
+        if waiting is not None:  # what git decided was nobody's request
+            waiting.set_result(command.result)
 
     def _append(self, command: Append) -> None:
         for entry in command.entries:

@@ -86,6 +86,11 @@ class BlobStore:
             os.close(self._fd)
             raise
 
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """What `lean_on` named."""
+        return self._elsewhere
+
     def lean_on(self, elsewhere: Elsewhere | None) -> None:
         """Lets contents that `elsewhere` holds be read from there, and not be stored lazily."""
         before, self._elsewhere = self._elsewhere, elsewhere

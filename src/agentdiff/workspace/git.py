@@ -12,22 +12,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _TIMEOUT_S = 20.0
+_FILES = (
+    b"index",
+    b"info/exclude",
+    b"objects",
+    b"info/attributes",
+    b"packed-refs",
+    b"refs/replace",
+)
 _SAFE = (b"-c", b"core.fsmonitor=false", b"-c", b"core.hooksPath=/dev/null")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitPaths:
-    """Absolute paths of what decides about ignoring in one work tree.
+    """Absolute paths of git's files for one work tree; none of them need exist.
 
     Attributes:
-        index: the work tree's index file (may not exist yet).
+        index: the work tree's index file.
         exclude: ``info/exclude`` of the repository.
         excludes_file: the user's ``core.excludesFile`` or its default place.
+        objects: the repository's objects.
+        attributes: ``info/attributes`` of the repository.
+        packed_refs: its packed references.
+        replaced: its references that replace objects, those that are not packed.
     """
 
     index: bytes
     exclude: bytes
     excludes_file: bytes
+    objects: bytes
+    attributes: bytes
+    packed_refs: bytes
+    replaced: bytes
 
 
 def run_git(root: bytes, *arguments: bytes) -> bytes | None:
@@ -58,25 +74,34 @@ def run_git(root: bytes, *arguments: bytes) -> bytes | None:
 
 def find_git(root: bytes) -> GitPaths | None:
     """Returns git's files for the work tree `root`, None when git does not know it as one."""
-    output = run_git(
-        root,
-        b"rev-parse",
-        b"--show-prefix",
-        b"--git-path",
-        b"index",
-        b"--git-path",
-        b"info/exclude",
-    )
+    asked = [argument for name in _FILES for argument in (b"--git-path", name)]
+    output = run_git(root, b"rev-parse", b"--show-prefix", *asked)
     if output is None:
         return None
-    prefix, index, exclude = output.rstrip(b"\n").split(b"\n")[:3]
-    if prefix:  # the work tree starts further up: not a workspace of git's
+    prefix, *found = output.rstrip(b"\n").split(b"\n")
+    if prefix or len(found) != len(_FILES):
+        # The work tree starts further up, so that it is no workspace of git's; or its path has
+        # a line feed in it, and git cannot tell where one answer ends.
         return None
-    return GitPaths(
-        index=os.path.join(root, index),
-        exclude=os.path.join(root, exclude),
-        excludes_file=find_excludes_file(root),
+    index, exclude, objects, attributes, packed_refs, replaced = (
+        os.path.join(root, path) for path in found
     )
+    return GitPaths(
+        index=index,
+        exclude=exclude,
+        excludes_file=find_excludes_file(root),
+        objects=objects,
+        attributes=attributes,
+        packed_refs=packed_refs,
+        replaced=replaced,
+    )
+
+
+def read_config(root: bytes, pattern: bytes) -> dict[bytes, bytes]:
+    """Returns the settings whose names match, by their names in lower case; the last value wins."""
+    output = run_git(root, b"config", b"-z", b"--get-regexp", pattern) or b""
+    pairs = (setting.partition(b"\n") for setting in output.split(b"\0") if setting)
+    return {name.lower(): value for name, _, value in pairs}
 
 
 def find_excludes_file(root: bytes) -> bytes:

@@ -177,6 +177,31 @@ class Index:
         self._learn(path, old, ref, signature if kept else None, started_ns)
         return entry
 
+    def correct(self, path: bytes, oid: bytes) -> bool:
+        """Puts right what was taken for the content of an unchanged file, without reading it.
+
+        Args:
+            path: relative to the root.
+            oid: what was taken for its content.
+
+        Returns:
+            Whether it was wrong and could be put right: the file was not changed since.
+        """
+        old = self.known.get(path)
+        if old is None or old.signature is None or old.ref.oid != oid.hex():
+            return False
+        started_ns = self._clock_ns()
+        limit = self._settings.max_file_bytes
+        entry, signature = read_signed(self._root, path, max_bytes=limit)
+        if signature != old.signature or entry.ref() == old.ref:
+            return False
+        ref, kept = self._keep(entry)
+        self.known[path] = Known(ref=ref, signature=signature if kept else None)
+        self._pending.append(
+            Observation(path=path, before=ref, after=ref, signature=signature, seen_ns=started_ns)
+        )
+        return True
+
     def flush(self) -> None:
         """Hands over what was noted and not yet emitted."""
         if self._pending:

@@ -14,7 +14,11 @@ import os
 from collections.abc import Callable, Iterable
 
 from agentdiff.core.entries import Directory
+from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.feed import Feed
+from agentdiff.workspace.gitbase import GitBase
+from agentdiff.workspace.gitindex import UnusableIndex
+from agentdiff.workspace.gitpacks import GitPacks
 from agentdiff.workspace.ignore import METADATA
 from agentdiff.workspace.index import Index
 from agentdiff.workspace.observations import Skipped, TrackerSettings
@@ -39,6 +43,7 @@ class Survey:
         settings: limits.
         feed: what names changed paths; None when there is no such thing.
         clock_ns: wall clock.
+        blobs: what git keeps, it leans on.
     """
 
     def __init__(
@@ -48,12 +53,15 @@ class Survey:
         settings: TrackerSettings,
         feed: Feed | None,
         clock_ns: Callable[[], int],
+        blobs: BlobStore,
     ) -> None:
         self._root = root
         self._index = index
         self._settings = settings
         self._feed = feed
         self._clock_ns = clock_ns
+        self._blobs = blobs
+        self._git: GitBase | None = None
         self.progress = ""
         self._tree_gaps: tuple[Skipped, ...] = ()
         # The whole tree was walked, watching each directory, and nothing was lost since.
@@ -239,7 +247,9 @@ class Survey:
         if whole:
             index.sift()
             self._begin_walk()
-            walk = self._scan(b"", proceed)
+            if index.initial:
+                self._git = self._git_base()
+            walk = self._scan(b"", proceed, self._git)
             if not (walk.complete or walk.overflow):
                 return 0
             self._tree_gaps = tuple(walk.skipped)
@@ -275,7 +285,40 @@ class Survey:
         self._walked_root = self._root.replaced
         self._walked_rules = self._index.rules.top
 
-    def _scan(self, base: bytes, proceed: Callable[[], bool]) -> Walk:
+    def _git_base(self) -> GitBase | None:
+        packs = self._blobs.elsewhere
+        if not isinstance(packs, GitPacks):
+            return None
+        try:
+            return GitBase(self._root.path, packs, self._settings.max_file_bytes)
+        except UnusableIndex:  # then every file is read, as without git
+            return None
+
+    @property
+    def doubts(self) -> bool:
+        """Whether `verify` has something to do."""
+        return self._git is not None and self._index.walked
+
+    def verify(self, proceed: Callable[[], bool]) -> int:
+        """Looks whether git's blobs are as long as the files they stand for.
+
+        Not while somebody waits for the first baseline: it takes as long as that itself, and finds
+        something only where an attribute that converts was removed after the checkout.
+
+        Returns:
+            How many were not, and are stored now.
+        """
+        git, wrong = self._git, 0
+        while git is not None and git.unverified:
+            if not proceed():
+                return wrong
+            path, oid, size = git.unverified.pop()
+            if not git.holds_true(oid, size):
+                wrong += self._index.correct(path, oid)
+        self._git = None
+        return wrong
+
+    def _scan(self, base: bytes, proceed: Callable[[], bool], git: GitBase | None = None) -> Walk:
         index = self._index
         return Scanner(
             self._root,
@@ -285,6 +328,7 @@ class Survey:
             self._clock_ns(),
             proceed,
             self._feed,
+            git.clean if git is not None else None,
         ).run(base)
 
     def _ordered(self, walk: Walk) -> list[bytes]:

@@ -102,7 +102,7 @@ class Tracker:
         self._clock_ns = clock_ns
         self._held = Root(root)
         self._index = Index(self._held, blobs, known, emit, self._is_late, settings, clock_ns)
-        self._survey = Survey(self._held, self._index, settings, feed, clock_ns)
+        self._survey = Survey(self._held, self._index, settings, feed, clock_ns, blobs)
         self._feed = feed
         self._sweep_s = settings.sweep_s
         # When to sweep next, once there was something to do; monotonic clock.
@@ -232,6 +232,7 @@ class Tracker:
                 self._serve_paths(self._proceed)
                 self._serve_tree()
                 self._serve_hints()
+                self._verify()
                 self._sweep()
         finally:
             # Also after a bug: nobody may wait for a thread that is gone, and the next job starts
@@ -262,11 +263,21 @@ class Tracker:
             due.append(self._hints_due_s)
         if self._needs_sweep():
             due.append(self._sweep_due_s)
+        if self._survey.doubts:
+            due.append(0.0)
         return min(due, default=None)
 
     def _needs_sweep(self) -> bool:
         # Without a trusted feed each cut looks at everything anyhow.
         return self._feed is not None and self._index.walked and not self._swept_changes
+
+    def _verify(self) -> None:
+        def proceed() -> bool:
+            hinted = (self._hints or self._rung) and time.monotonic() >= self._hints_due_s
+            return not (self._closed or self._tree_jobs or self._path_jobs or hinted)
+
+        if self._survey.doubts and proceed():
+            self._perform([], lambda: self._survey.verify(proceed))
 
     def _note_activity(self) -> None:
         if self._swept_changes:
