@@ -233,6 +233,10 @@ def test_one_bad_record_spares_the_others() -> None:
     assert "conversation.id" in parsed.malformed[0]
 
 
+NESTING_KEYS = [
+    *("resourceLogs", "scopeLogs", "logRecords", "attributes", "key", "value", "body", "scope"),
+    *("stringValue", "intValue", "arrayValue", "kvlistValue", "values", "name"),
+]
 NESTED = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
