@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from agentdiff.core.chunks import revise
 from agentdiff.core.entries import ABSENT, Absent, Entry, File
 from agentdiff.core.events import Target
 from agentdiff.core.owners import EXTERNAL, Evidence, Owner
@@ -27,6 +28,9 @@ def announced(before: Entry, target: Target) -> Entry | None:
     """
     if target.action == "delete":
         return ABSENT
+    if target.chunks and target.action == "edit" and isinstance(before, File):
+        revised = revise(before.data, target.chunks)
+        return File(data=revised) if isinstance(revised, bytes) else None
     if target.new_text is None:
         return None
     if target.action == "write":
