@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2e.driver import Driver, Launch, ids_by_content
-from e2e.model_server import Call, Step, Track
+from e2e.model_server import Call, ScriptedCall, Step, Track
 
 if TYPE_CHECKING:
     from e2e.rig import Rig, Turn
@@ -60,7 +60,16 @@ class GeminiCli(Driver):
 
     def ids(self, turn: Turn, logged: list[dict[str, Any]]) -> Mapping[str, str]:
         """Gemini CLI has no ids of calls."""
-        return ids_by_content(turn, logged)
+        return ids_by_content(turn, logged, subagents=False)
+
+    def known_ids(self, turn: Turn, logged: list[dict[str, Any]]) -> list[ScriptedCall]:
+        """See `Driver.known_ids`; nothing tells a subagent's calls from the main agent's."""
+        known = Driver.known_ids(self, turn, logged)
+        return [ScriptedCall(id=one.id, call=one.call, subagent=False) for one in known]
+
+    def can_name(self, path: bytes) -> bool:
+        """See `Driver.can_name`: what it takes for the output of another program is refused."""
+        return not set(path) & set(b'"\n')
 
     def edit(self, root: Path, path: bytes, old: str, new: str, *, survives: bool = True) -> Call:
         """See `Driver.edit`; any text, not only whole lines."""

@@ -38,7 +38,7 @@ _SHELL_NAMES = (
 def _names_tools(rig: Rig) -> tuple[Turn, ...]:
     ws, agent = rig.workspace, rig.agent
     calls: list[Call | None] = []
-    for path in _TOOL_NAMES:
+    for path in filter(agent.can_name, _TOOL_NAMES):
         calls += [
             agent.read(ws, path),
             agent.edit(ws, path, "two\n", "TWO\n"),

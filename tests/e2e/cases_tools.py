@@ -120,11 +120,13 @@ SUBAGENTS = Case(name="subagents", baseline={b"a.txt": TEN, b"b.txt": TEN}, play
 
 
 def _shell(rig: Rig) -> tuple[Turn, ...]:
-    agent = rig.agent
+    ws, agent = rig.workspace, rig.agent
     heredoc = "cat > here.txt <<'EOF'\nhere $HOME\n\ndoc\nEOF"
     return played(
         rig,
         *steps(
+            # Qwen Code takes a plain sed -i for an edit, of a file that has to be read before.
+            agent.read(ws, b"sed.txt"),
             agent.bash("sed -i 's/line 3/line three/' sed.txt", b"sed.txt"),
             agent.bash("rm rm.txt", b"rm.txt"),
             agent.bash("mv mv.txt moved.txt", b"mv.txt", b"moved.txt"),

@@ -95,6 +95,11 @@ class Driver(ABC):
             for one in turn.scenario.calls()
         ]
 
+    def can_name(self, path: bytes) -> bool:
+        """Tells whether the agent's edit tools take a file of this name."""
+        del path
+        return True
+
     # What the model may ask for.  A path is relative to the workspace `root`.
 
     def read(self, root: Path, path: bytes) -> Call | None:
@@ -110,8 +115,8 @@ class Driver(ABC):
         """
 
     @abstractmethod
-    def write(self, root: Path, path: bytes, content: str) -> Call:
-        """Writes a whole file, new or not."""
+    def write(self, root: Path, path: bytes, content: str) -> Call | None:
+        """Writes a whole file, new or not; None where the agent has no tool that would."""
 
     @abstractmethod
     def bash(self, command: str, *touches: bytes, background: bool = False) -> Call:
@@ -122,11 +127,13 @@ class Driver(ABC):
         raise NotImplementedError(f"{self.name} has no subagents")
 
 
-def ids_by_content(turn: Turn, logged: list[dict[str, Any]]) -> dict[str, str]:
+def ids_by_content(
+    turn: Turn, logged: list[dict[str, Any]], *, subagents: bool = True
+) -> dict[str, str]:
     """Returns the `Driver.ids` of an agent that has no ids of calls.
 
     A call is the first one in the log with its tool, its command and its paths that no earlier
-    call of the script is.
+    call of the script is.  `subagents` says whether the agent tells whose call it is.
     """
     of_turn = [
         entry
@@ -137,7 +144,8 @@ def ids_by_content(turn: Turn, logged: list[dict[str, Any]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for scripted in turn.scenario.calls():
         for entry in of_turn if scripted.call.touches else ():
-            if _is_alike(entry, scripted.call):
+            whose = not subagents or bool(entry["subagent"]) == scripted.subagent
+            if whose and _is_alike(entry, scripted.call):
                 found[scripted.id] = entry["tool_call"]
                 of_turn.remove(entry)
                 break
