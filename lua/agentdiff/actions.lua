@@ -41,6 +41,11 @@ function M.report(op, result, err)
     return false
   end
   local files = counted(#result.done, 'file')
+  if op == 'undo' or op == 'redo' then
+    -- A decision taken back names every hunk of its files, not those that it was about.
+    api.nvim_echo({ { ('%s: %s'):format(op, files) } }, false, {})
+    return true
+  end
   api.nvim_echo({ { ('%s: %s in %s'):format(op, counted(hunks, 'hunk'), files) } }, false, {})
   return true
 end

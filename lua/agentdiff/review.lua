@@ -179,7 +179,9 @@ function M.dress(review)
       set_window_options(win)
       folds.apply(win, review.view)
     end
-    if require('agentdiff.config').get().review.winbar then
+    -- A window of one row has no room for it.
+    local room = vim.wo[win].winbar ~= '' or api.nvim_win_get_height(win) > 2
+    if room and require('agentdiff.config').get().review.winbar then
       vim.wo[win][0].winbar = winbar(review)
     end
   end

@@ -73,6 +73,11 @@ class Agent:
         with self.tool("Bash", command=command):
             subprocess.run(["sh", "-c", command], cwd=self.workspace, check=False)
 
+    def prompt(self, text: str) -> None:
+        """Starts another turn."""
+        self._common["prompt_id"] = f"{self._common['session_id']}-{text}"
+        self.hook("UserPromptSubmit", prompt=text)
+
     def stop(self) -> None:
         """Ends the turn."""
         self.hook("Stop", stop_hook_active=False, background_tasks=[])

@@ -76,12 +76,20 @@ def group_of(ledger: Ledger, owners: Sequence[Owner], by: Grouping) -> Group:
     if by == "agent":
         return Group(kind="agent", label=agent, agent=agent)
     if by == "session" or turn is None:
-        label = f"{agent} · session {session}"
+        label = f"{agent} · session {(session or '')[:8]}{_first_prompt(ledger, newest)}"
         return Group(kind="agent", label=label, agent=agent, session=session)
     label = f"turn {turn.n} · {agent}: {headline(turn.prompt)}"
     return Group(
         kind="agent", label=label, n=turn.n, agent=agent, session=session, turn=newest.turn
     )
+
+
+def _first_prompt(ledger: Ledger, owner: Owner) -> str:
+    """Returns what a session began with, by which a person knows it again."""
+    mine = (owner.agent or "", owner.session or "")
+    turns = [turn for turn in ledger.sessions.turns.values() if (turn.agent, turn.session) == mine]
+    first = min(turns, key=lambda turn: turn.n, default=None)
+    return "" if first is None else f": {headline(first.prompt)}"
 
 
 def turn_of(ledger: Ledger, owner: Owner) -> Turn | None:

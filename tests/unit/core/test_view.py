@@ -268,7 +268,10 @@ def two_turns() -> Play:
         ),
         (
             "session",
-            ["claude · session s  (2 files, 2 hunks)", "codex · session x  (1 file, 1 hunk)"],
+            [
+                "claude · session s: rename it  (2 files, 2 hunks)",
+                "codex · session x: help  (1 file, 1 hunk)",
+            ],
         ),
         ("agent", ["claude  (2 files, 2 hunks)", "codex  (1 file, 1 hunk)"]),
         ("file", []),
