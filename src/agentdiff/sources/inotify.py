@@ -37,6 +37,7 @@ _CHANGES = _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED | _CREATE | _DELETE | _ONLY
 _ROOT = _CHANGES | _DELETE_SELF | _MOVE_SELF
 _EVENT = struct.Struct("iIII")
 _READ_BYTES = 1 << 16
+_PATH_MAX = 4096
 # More names than this are a reason to look at everything; and nobody may fill our memory.
 _MAX_DIRTY = 100_000
 # Long enough to take a burst of writes in one go, short enough that a screen follows.
@@ -61,6 +62,7 @@ class Inotify:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
         self._lock = threading.Lock()
+        self._root = root.rstrip(b"/") + b"/"
         # Of each watch: the path of its directory with a slash behind it (the root has neither).
         self._prefixes: dict[int, bytes] = {}
         self._watches: dict[bytes, int] = {}
@@ -95,8 +97,11 @@ class Inotify:
         with self._lock:
             if self._full or self._fd < 0:
                 return
-            # By descriptor: whatever takes the directory's name meanwhile is not it.
-            name = b"/proc/self/fd/%d" % fd
+            # By name, which costs a third of the way over /proc/self/fd.  Should something else
+            # have taken a name on the way here, the directory above tells, and is walked again.
+            name = self._root + path
+            if len(name) >= _PATH_MAX:
+                name = b"/proc/self/fd/%d" % fd
             wd = self._libc.inotify_add_watch(self._fd, name, _CHANGES if path else _ROOT)
             if wd < 0:
                 self._refused(path, ctypes.get_errno())

@@ -10,6 +10,7 @@ import os
 import stat
 import time
 
+from agentdiff.core.entries import Ref
 from agentdiff.workspace.git import find_git, read_config
 from agentdiff.workspace.gitindex import Conversions, GitIndex, UnusableIndex, row_of
 from agentdiff.workspace.gitpacks import GitPacks
@@ -43,8 +44,7 @@ class GitBase:
     """Vouches for files whose content is a blob in a pack that is held open.
 
     Attributes:
-        unverified: paths with the blob and the size that git must have for them, which `holds_true`
-            has not looked at.
+        unverified: paths that were vouched for, which `holds_true` has not looked at.
 
     Args:
         root: the work tree.
@@ -84,35 +84,40 @@ class GitBase:
             ]
         )
         self._packs = packs
+        names = packs.names()
+        self._holds = packs.holds if names is None else names.__contains__
         self._max_bytes = max_bytes
         self._settled_ns = time.time_ns() - _TICK_NS
-        self.unverified: list[tuple[bytes, bytes, int]] = []
+        self.unverified: list[bytes] = []
 
     def clean(self, path: bytes, status: os.stat_result) -> Row | None:
         """Returns the row of a file that holds exactly a blob of git's, else None."""
         oid = self._index.blob(path, status)
+        if oid is None or not self._holds(oid):
+            return None
         if (
-            oid is None
-            or not stat.S_ISREG(status.st_mode)
+            status.st_ctime_ns >= self._settled_ns
             or status.st_size > self._max_bytes
-            or status.st_ctime_ns >= self._settled_ns
+            or not stat.S_ISREG(status.st_mode)
             or self._conversions.converts(path)
-            or not self._packs.holds(oid)
         ):
             return None
-        if self._conversions.may_normalise(path):
-            if self._packs.size(oid) != status.st_size:
-                return None
-        else:
-            self.unverified.append((path, oid, status.st_size))
+        if not self._conversions.may_normalise(path):
+            self.unverified.append(path)
+        elif self._packs.size(oid) != status.st_size:
+            return None
         return row_of(status, oid)
 
-    def holds_true(self, oid: bytes, size: int) -> bool:
+    def end(self) -> None:
+        """Lets go what only `clean` needs."""
+        del self._index, self._holds
+
+    def holds_true(self, ref: Ref) -> bool:
         """Whether a blob has the length of its file.
 
         It has not when an attribute converted the file that was removed since.
         """
-        return self._packs.size(oid) == size
+        return self._packs.size(bytes.fromhex(ref.oid)) == ref.size
 
 
 def _read_index(path: bytes) -> tuple[bytes, int]:

@@ -22,8 +22,8 @@ from pathspec import GitIgnoreSpec
 
 from agentdiff.workspace.known import Row, sign
 
-# ctime, mtime (s, ns each), device, inode, mode, uid, gid, size, blob id, flags.
-_ENTRY = struct.Struct(">10I20sH")
+# ctime and mtime (s, ns each), inode, size, blob id; between them device, mode, uid and gid.
+_ENTRY = struct.Struct(">4I4xI12xI20s")
 _EXTENDED, _UNCOMPARED = 0x4000, 0x8000 | 0x3000
 _SKIP_OR_INTENT = 0x6000
 _ATTRIBUTES = b".gitattributes"
@@ -78,9 +78,7 @@ class GitIndex:
         at = self._offsets.get(path)
         if at is None:
             return None
-        ctime, ctime_ns, mtime, mtime_ns, _, ino, _, _, _, size, oid, _ = _ENTRY.unpack_from(
-            self._data, at
-        )
+        ctime, ctime_ns, mtime, mtime_ns, ino, size, oid = _ENTRY.unpack_from(self._data, at)
         modified_ns = mtime * 1_000_000_000 + mtime_ns
         if (
             modified_ns != status.st_mtime_ns
@@ -90,7 +88,8 @@ class GitIndex:
             or modified_ns + _TICK_NS >= self._written_ns
         ):
             return None
-        return bytes(oid)
+        found: bytes = oid
+        return found
 
     def _parse(self, version: int, count: int) -> int:
         """Notes the usable entries; returns where they end."""

@@ -29,6 +29,8 @@ _BLOB, _OFS_DELTA, _REF_DELTA = 3, 6, 7
 _MAX_PACKS = 32
 _MAX_ALTERNATES = 8
 _MAX_CHAIN = 5000
+# Up to that many names, a set of all of them is cheaper than looking each file's up.
+_MANY_OBJECTS = 300_000
 _HEAD_BYTES = 64
 
 
@@ -53,6 +55,12 @@ class GitPacks:
     def holds(self, key: bytes) -> bool:
         """See `Elsewhere.holds`."""
         return any(pack.offset(key) is not None for pack in self._packs)
+
+    def names(self) -> frozenset[bytes] | None:
+        """Returns the names of all objects, None when they are too many for that."""
+        if sum(pack.count for pack in self._packs) > _MANY_OBJECTS:
+            return None
+        return frozenset(name for pack in self._packs for name in pack.names())
 
     def get(self, key: bytes) -> bytes | None:
         """See `Elsewhere.get`; what does not hash to `key` is not returned."""
@@ -113,6 +121,9 @@ class GitPacks:
 class _Pack:
     """One pack with its index.
 
+    Attributes:
+        count: how many objects it has.
+
     Args:
         path: the ``.idx`` file.
 
@@ -128,7 +139,7 @@ class _Pack:
             if self._idx[:8] != _IDX_MARK:
                 raise ValueError("not a pack index of version 2")
             self._fanout = (0, *_FANOUT.unpack_from(self._idx, 8))
-            self._count = self._fanout[256]
+            self.count = self._fanout[256]
             self._fd = os.open(path[:-4] + b".pack", os.O_RDONLY | os.O_CLOEXEC)
         except (OSError, ValueError, struct.error):
             self._idx.close()
@@ -138,6 +149,12 @@ class _Pack:
         """Lets both files go."""
         self._idx.close()
         os.close(self._fd)
+
+    def names(self) -> Iterator[bytes]:
+        """Yields the names of all objects."""
+        end = _NAMES_AT + 20 * self.count
+        table = self._idx[_NAMES_AT:end]
+        return (table[at : at + 20] for at in range(0, len(table), 20))
 
     def offset(self, key: bytes) -> int | None:
         """Returns where an object begins, None when it is not in this pack."""
@@ -153,10 +170,10 @@ class _Pack:
             at = self._find(key, first, last)
         if at is None:
             return None
-        offsets_at = _NAMES_AT + 24 * self._count
+        offsets_at = _NAMES_AT + 24 * self.count
         found: int = _WORD.unpack_from(self._idx, offsets_at + 4 * at)[0]
         if found & 0x80000000:
-            long_at = offsets_at + 4 * self._count + 8 * (found & 0x7FFFFFFF)
+            long_at = offsets_at + 4 * self.count + 8 * (found & 0x7FFFFFFF)
             found = _LONG.unpack_from(self._idx, long_at)[0]
         return found
 

@@ -177,18 +177,17 @@ class Index:
         self._learn(path, old, ref, signature if kept else None, started_ns)
         return entry
 
-    def correct(self, path: bytes, oid: bytes) -> bool:
+    def correct(self, path: bytes) -> bool:
         """Puts right what was taken for the content of an unchanged file, without reading it.
 
         Args:
             path: relative to the root.
-            oid: what was taken for its content.
 
         Returns:
             Whether it was wrong and could be put right: the file was not changed since.
         """
         old = self.known.get(path)
-        if old is None or old.signature is None or old.ref.oid != oid.hex():
+        if old is None or old.signature is None:
             return False
         started_ns = self._clock_ns()
         limit = self._settings.max_file_bytes

@@ -273,6 +273,8 @@ class Survey:
             path for path in elsewhere if path in index.known and _parent(path) not in found
         }
         self._covered = whole and not self._overflow
+        if self._git is not None:
+            self._git.end()
         self.progress = ""
         index.end_walk()
         return len(walk.followed) + len(elsewhere)
@@ -312,9 +314,10 @@ class Survey:
         while git is not None and git.unverified:
             if not proceed():
                 return wrong
-            path, oid, size = git.unverified.pop()
-            if not git.holds_true(oid, size):
-                wrong += self._index.correct(path, oid)
+            path = git.unverified.pop()
+            seen = self._index.known.get(path)
+            if seen is not None and seen.ref.kind == "file" and not git.holds_true(seen.ref):
+                wrong += self._index.correct(path)
         self._git = None
         return wrong
 
