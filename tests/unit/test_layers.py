@@ -28,7 +28,7 @@ MAY_IMPORT = {
         *("sources", "workspace", "agents", "targets", "core", "errors", "wire", "locations"),
         *("daemon.ports", "daemon.sockets"),
     },
-    "install": {"install", "agents", "core", "errors", "locations"},
+    "install": {"install", "agents", "core", "errors", "locations", "config"},
     "daemon": {
         *("daemon", "install", "sources", "workspace", "agents", "targets", "core", "errors"),
         *("wire", "locations", "config"),
@@ -44,7 +44,17 @@ MAY_IMPORT = {
 
 PURE = ("core", "agents", "targets")
 PURE_MODULES = {
-    *("__future__", "base64", "binascii", "bisect", "codecs", "collections", "copy", "dataclasses"),
+    *(
+        "__future__",
+        "abc",
+        "base64",
+        "binascii",
+        "bisect",
+        "codecs",
+        "collections",
+        "copy",
+        "dataclasses",
+    ),
     *(
         "enum",
         "functools",
