@@ -16,13 +16,16 @@ from agentdiff.core.commands import Answer, Append, Command, Publish, Report, Wr
 from agentdiff.core.entries import ABSENT, Entry, File, Ref
 from agentdiff.core.events import (
     DecisionRequested,
+    EditorAttached,
     EditorClaimed,
     EntryWritten,
     Event,
     FileObserved,
     LoadedItem,
     PromptSubmitted,
+    ReadingEnded,
     Selection,
+    SessionEnded,
     SessionStarted,
     Target,
     ToolFinished,
@@ -113,13 +116,14 @@ class Play:
         for path in sorted({*self.disk, *self.seen}):
             before, after = self.seen.get(path, ABSENT), self.disk.get(path, ABSENT)
             # What we wrote ourselves is read again, as the engine's tracker does.
-            if before != after or path in self.ledger.own_writes:
+            if before != after or path in self.ledger.observer.own_writes:
                 self.seen[path] = after
                 self.keep(before)
                 self.keep(after)
                 self.handle(
                     FileObserved(path=path, before=before, after=after, received_ns=self.tick())
                 )
+        self.handle(ReadingEnded(received_ns=self.tick()))
 
     def reload(self) -> Ledger:
         """Returns the ledger that the log alone describes."""
@@ -130,7 +134,7 @@ class Play:
 
         The store notes what a decision wrote as seen, in the transaction that logs the decision.
         """
-        for path, own in self.ledger.own_writes.items():
+        for path, own in self.ledger.observer.own_writes.items():
             self.seen[path] = own.written
         self.ledger = ledger
 
@@ -151,6 +155,14 @@ class Play:
                 agent=agent, session=session, turn=turn, prompt=text, received_ns=self.tick()
             )
         )
+
+    def attach(self) -> None:
+        """Lets an editor show the workspace, which keeps it under review."""
+        self.handle(EditorAttached(client="nvim", received_ns=self.tick()))
+
+    def end(self, agent: str, session: str) -> None:
+        """Ends a session."""
+        self.handle(SessionEnded(agent=agent, session=session, received_ns=self.tick()))
 
     def start(self, agent: str, session: str, *targets: Target, tool: str = "Bash") -> ToolStarted:
         """Opens a window: over the targets, or over everything when there are none."""
@@ -275,7 +287,7 @@ class Play:
     def base(self, path: bytes) -> Entry:
         """Returns what the path goes back to when everything is rejected."""
         state = self.ledger.paths.get(path)
-        return self.disk.get(path, ABSENT) if state is None else state.base
+        return self.disk.get(path, ABSENT) if state is None else state.rest
 
     def pending(self) -> dict[bytes, str]:
         """Returns path → status of everything pending."""

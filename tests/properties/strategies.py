@@ -29,6 +29,12 @@ def terminated(lines: list[bytes]) -> list[bytes]:
     ]
 
 
+def restyled(data: bytes) -> bytes:
+    """Returns a text with every line ending of the other style; mixed ones become CRLF."""
+    plain = data.replace(b"\r\n", b"\n")
+    return plain if plain != data else data.replace(b"\n", b"\r\n")
+
+
 @st.composite
 def texts(draw: st.DrawFn, max_lines: int = 60) -> bytes:
     """Draws a text of repetitive lines, maybe without a final newline."""
@@ -62,10 +68,13 @@ def edits(draw: st.DrawFn, data: bytes) -> bytes:
 @st.composite
 def entries(draw: st.DrawFn, previous: Entry | None = None) -> Entry:
     """Draws what a path is next, given what it was."""
-    kind = draw(st.sampled_from(["edit"] * 12 + ["text", "absent", "binary", "link", "empty"]))
+    kinds = ["edit"] * 12 + ["text", "absent", "binary", "link", "empty", "eol"]
+    kind = draw(st.sampled_from(kinds))
     mode = draw(st.sampled_from([0o644] * 8 + [0o755]))
     if kind == "edit" and isinstance(previous, File):
         return File(data=draw(edits(previous.data)), mode=mode)
+    if kind == "eol" and isinstance(previous, File):
+        return File(data=restyled(previous.data), mode=mode)
     if kind == "absent":
         return ABSENT
     if kind == "binary":

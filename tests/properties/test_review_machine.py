@@ -12,6 +12,8 @@ from agentdiff.core.entries import ABSENT, Absent, Entry, File
 from agentdiff.core.events import HunkPick, Selection, Target
 from agentdiff.core.hunks import glued
 from agentdiff.core.pathstate import check, is_line_text
+from agentdiff.core.records import PathChanged
+from agentdiff.core.view import shown
 from tests.play import Play, image
 from tests.properties.strategies import edits, entries, texts
 
@@ -55,6 +57,20 @@ class ReviewMachine(RuleBasedStateMachine):
         started = self.play.start(*agent, Target(path=path, action="write", new_text=new))
         self.play.put(path, File(data=new))
         self.play.finish(started)
+        assert before == self._bases()
+
+    @rule(agent=AGENTS, old=PATH, new=PATH, data=st.data())
+    def agent_moves_a_file(
+        self, agent: tuple[str, str], old: bytes, new: bytes, data: st.DataObject
+    ) -> None:
+        """A rename, with or without edits on the way; no base moves."""
+        there = self.play.disk.get(old)
+        if old == new or not isinstance(there, File):
+            return
+        before = self._bases()
+        edited = File(data=data.draw(edits(there.data)), mode=there.mode)
+        after = data.draw(st.sampled_from([there, edited]))
+        self.play.run(*agent, {old: ABSENT, new: after})
         assert before == self._bases()
 
     @rule(path=PATH, data=st.data())
@@ -110,48 +126,42 @@ class ReviewMachine(RuleBasedStateMachine):
     @rule(data=st.data(), op=st.sampled_from(["accept", "reject"]), keep=st.booleans())
     def decide_some(self, data: st.DataObject, op: str, keep: bool) -> None:
         """P5: deciding some changes leaves every other change of the path identical."""
-        path = data.draw(st.sampled_from(sorted(self.play.ledger.paths)))
-        state = self.play.ledger.paths[path]
+        state = data.draw(st.sampled_from(shown(self.play.ledger)))
         ids = data.draw(st.lists(st.sampled_from(state.ids), min_size=1, unique=True))
         picks = tuple(HunkPick(hunk=one, gen=state.changes()[one].gen) for one in ids)
-        before = self._hunks(path, ids)
+        before = self._hunks(ids)
         disk = dict(self.play.disk)
         answer = self.play.decide(op, Selection(picks=picks), discard_user=not keep)
         assert answer["refused"] == []
         assert disk == self.play.disk or op == "reject"
-        assert before == self._hunks(path, ids)
+        assert before == self._hunks(ids)
 
-    @precondition(lambda self: any(s.hunks for s in self.play.ledger.paths.values()))
+    @precondition(lambda self: any(s.hunks for s in shown(self.play.ledger)))
     @rule(data=st.data(), op=st.sampled_from(["accept", "reject"]))
     def decide_lines(self, data: st.DataObject, op: str) -> None:
         """A line range splits its hunk first; the other hunks do not notice."""
-        states = [s for s in self.play.ledger.paths.values() if s.hunks]
+        states = [s for s in shown(self.play.ledger) if s.hunks]
         state = data.draw(st.sampled_from(sorted(states, key=lambda s: s.path)))
         hunk = data.draw(st.sampled_from(state.hunks))
         old = tuple(sorted(data.draw(st.tuples(*[st.integers(0, hunk.a1 - hunk.a0)] * 2))))
         new = tuple(sorted(data.draw(st.tuples(*[st.integers(0, hunk.b1 - hunk.b0)] * 2))))
-        before = self._hunks(state.path, [hunk.id])
+        before = self._hunks([hunk.id])
         self.play.decide(op, Selection(picks=(HunkPick(hunk=hunk.id, old=old, new=new),)))
-        after = self._hunks(state.path, [hunk.id])
+        after = self._hunks([hunk.id])
         assert before.items() <= after.items()
 
-    def _hunks(self, path: bytes, without: list[int]) -> dict[int, object]:
-        """Returns the content of each hunk of a path, by id."""
-        state = self.play.ledger.paths.get(path)
-        if state is None or not (isinstance(state.base, File) and isinstance(state.cur, File)):
-            return {}
-        text = state.text
-        return {
-            h.id: (
-                h.gen,
-                tuple(text.base[h.a0 : h.a1]),
-                tuple(text.cur[h.b0 : h.b1]),
-                h.old_owners,
-                h.new_owners,
-            )
-            for h in state.hunks
-            if h.id not in without
-        }
+    def _hunks(self, without: list[int]) -> dict[int, object]:
+        """Returns the content of each hunk between two files, by id."""
+        found: dict[int, object] = {}
+        for state in self.play.ledger.paths.values():
+            if not (isinstance(state.base, File) and isinstance(state.cur, File)):
+                continue
+            text = state.text
+            for h in state.hunks:
+                if h.id not in without:
+                    old, new = tuple(text.base[h.a0 : h.a1]), tuple(text.cur[h.b0 : h.b1])
+                    found[h.id] = (h.gen, old, new, h.old_owners, h.new_owners)
+        return found
 
     @rule(count=st.integers(1, 3))
     def undo_and_redo(self, count: int) -> None:
@@ -190,8 +200,8 @@ class ReviewMachine(RuleBasedStateMachine):
     def _logged_contents(self, path: bytes) -> list[tuple[int, object]]:
         out: list[tuple[int, object]] = []
         for seq, record in self.play.records():
-            if getattr(record, "path", None) == path:
-                out += [(seq, record.before), (seq, record.after)]  # type: ignore[union-attr]
+            if isinstance(record, PathChanged) and record.path == path:
+                out += [(seq, record.before), (seq, record.after)]
             for item in getattr(record, "items", ()):
                 if item.path == path:
                     out += [(seq, item.cur_before), (seq, item.cur_after)]
@@ -213,6 +223,9 @@ class ReviewMachine(RuleBasedStateMachine):
             return
         for path, state in self.play.ledger.paths.items():
             check(state)
+            if state.origin is not None:
+                assert self.play.ledger.paths[state.origin].base == state.base
+                assert self.play.ledger.paths[state.origin].status == "deleted"
             assert state.cur == self.play.disk.get(path, ABSENT)
             if is_line_text(state.base) and is_line_text(state.cur):
                 assert not glued(state.text.base)

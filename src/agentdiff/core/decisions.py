@@ -7,15 +7,16 @@ ledger: it returns plans.  Hop 4.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agentdiff.core.codec import encode_state, path_fields
-from agentdiff.core.entries import Entry, Other
+from agentdiff.core.entries import ABSENT, Entry, Other
 from agentdiff.core.events import DecisionRequested, HunkPick, Selection
 from agentdiff.core.hunks import NewId
 from agentdiff.core.pathstate import PathState
 from agentdiff.core.records import DecisionItem
+from agentdiff.core.renames import rename_id, unnamed
 from agentdiff.core.settle import Part, settle_entries
 
 
@@ -93,21 +94,38 @@ def plan(
     """
     selection = event.selection
     result = Plan([], [], [])
-    chosen = _by_path(paths, selection, result)
+    chosen = _with_renames(paths, _by_path(paths, selection, result))
     for path, picks in chosen.items():
-        if selection.seen is not None and changed_since(path, selection.seen):
+        state = paths[path]
+        both = (path,) if state.origin is None else (path, state.origin)
+        if selection.seen is not None and any(changed_since(p, selection.seen) for p in both):
             result.moved_on.append(path)
             continue
-        state = paths[path]
         kept = _filtered(state, event, picks, result)
         if not kept:
             continue
-        planned = plan_path(state, event, kept, new_id)
+        planned: Sequence[PathPlan] | Refusal
+        if state.origin is not None and rename_id(state) in kept:
+            planned = plan_rename(state, paths[state.origin], event, kept, new_id)
+        else:
+            one = plan_path(state, event, kept, new_id)
+            planned = one if isinstance(one, Refusal) else [one]
         if isinstance(planned, Refusal):
             result.refused.append(planned)
         else:
-            result.paths.append(planned)
+            result.paths.extend(planned)
     return result
+
+
+def _with_renames(
+    paths: Mapping[bytes, PathState], chosen: dict[bytes, dict[int, Part | None]]
+) -> dict[bytes, dict[int, Part | None]]:
+    """Returns the picks with those of a rename's old path turned into picks of the new path."""
+    for path, state in paths.items():
+        if state.origin in chosen:
+            del chosen[state.origin]
+            chosen.setdefault(path, {}).update(dict.fromkeys(state.ids))
+    return chosen
 
 
 def plan_path(
@@ -129,10 +147,48 @@ def plan_path(
         path=state.path,
         picks=picks,
         before=state,
-        after=None if base == cur else left,
+        after=None if base == cur and state.origin is None else left,
         cur_before=state.cur,
         cur_after=cur,
     )
+
+
+def plan_rename(
+    state: PathState,
+    old: PathState,
+    event: DecisionRequested,
+    picks: Mapping[int, Part | None],
+    new_id: NewId,
+) -> Sequence[PathPlan] | Refusal:
+    """Returns what a decision on a rename does to both of its paths, or why it cannot.
+
+    Accepted, the old path is let go.  Rejected, what is left of the new path goes back to the old
+    one, with the changes in it that were not decided.
+    """
+    rest = {change: part for change, part in picks.items() if change != rename_id(state)}
+    planned = plan_path(state, event, rest, new_id)
+    if isinstance(planned, Refusal):
+        return planned
+    assert planned.after is not None
+    left = unnamed(planned.after)
+    alone = None if left.base == left.cur else left
+    if event.op == "accept":
+        here = replace(planned, picks=picks, after=alone)
+        there = PathPlan(
+            path=old.path, picks={}, before=old, after=None, cur_before=ABSENT, cur_after=ABSENT
+        )
+        return here, there
+    here = replace(planned, picks=picks, after=None, cur_after=ABSENT)
+    moved = None if alone is None else replace(alone, path=old.path, gen=max(old.gen, left.gen) + 1)
+    there = PathPlan(
+        path=old.path,
+        picks={},
+        before=old,
+        after=moved,
+        cur_before=ABSENT,
+        cur_after=planned.cur_after,
+    )
+    return here, there
 
 
 def _by_path(
@@ -151,7 +207,8 @@ def _by_path(
 
 def below(path: bytes, named: Sequence[bytes]) -> bool:
     """Whether a path is one of those named, or in a folder that is; the root is ``.``."""
-    return any(path == one or one in (b"", b".") or path.startswith(one + b"/") for one in named)
+    folders = (one.rstrip(b"/") for one in named)
+    return any(path == one or one in (b"", b".") or path.startswith(one + b"/") for one in folders)
 
 
 def _picked(

@@ -9,6 +9,7 @@ the core reads a clock.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -48,6 +49,8 @@ __all__ = [
     "EntryWritten",
     "Event",
     "FileObserved",
+    "GitCommitted",
+    "GitMoved",
     "HunkPick",
     "LoadedItem",
     "Notified",
@@ -89,6 +92,42 @@ class FileObserved:
     after: Entry
     received_ns: int
     uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingEnded:
+    """Everything that one reading of the disk found has been told."""
+
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitMoved:
+    """Git replaced contents of the work tree (checkout, reset, merge, rebase, stash, pop).
+
+    Attributes:
+        label: git's own word for it.
+        contents: path → id of the blob that git put there, None where it deleted; only paths that
+            were seen to change lately or pend.
+    """
+
+    label: str
+    contents: Mapping[bytes, str | None]
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitCommitted:
+    """HEAD moved to a new commit.
+
+    Attributes:
+        commit: abbreviated id.
+        contents: every path that pends and that the commit changed, with what the commit has there.
+    """
+
+    commit: str
+    contents: tuple[tuple[bytes, Entry], ...]
+    received_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +338,9 @@ class TimePassed:
 Event: TypeAlias = (
     AgentEvent
     | FileObserved
+    | ReadingEnded
+    | GitMoved
+    | GitCommitted
     | EditorClaimed
     | EditorAttached
     | EditorDetached

@@ -174,7 +174,7 @@ class Executor:
         else:
             run.done.append(planned)
             if planned.cur_before != planned.cur_after:
-                self._ledger.note_own_write(
+                self._ledger.observer.note_own_write(
                     event.path, event.received_ns, planned.cur_before, planned.cur_after
                 )
             if event.weak:
@@ -195,7 +195,8 @@ class Executor:
         # Else nothing pends there, and only the watcher knows what was there last.
         run.tries[path] = run.tries.get(path, 0) + 1
         state = self._ledger.paths.get(path)
-        if not isinstance(run.event, ev.DecisionRequested) or run.tries[path] >= MAX_TRIES:
+        single = isinstance(run.event, ev.DecisionRequested) and not _renames(planned)
+        if not single or run.tries[path] >= MAX_TRIES:
             run.plan.refused.append(_moved_on(path))
             return commands
         left = {} if state is None else {k: v for k, v in planned.picks.items() if k in state.ids}
@@ -204,6 +205,7 @@ class Executor:
                 run.plan.refused.append(_changed_under(path, change, found))
         if state is None or not left:
             return commands
+        assert isinstance(run.event, ev.DecisionRequested)
         again = plan_path(state, run.event, left, self._ledger.new_id)
         if isinstance(again, Refusal):
             run.plan.refused.append(again)
@@ -231,6 +233,8 @@ class Executor:
         result = self._result(run.op, run.decision if items else None, run.plan, run.done)
         result["written"] = [path_fields(path)["path"] for path in written]
         result["weak"] = [path_fields(path)["path"] for path in run.weak]
+        # Of a rename only one half may have been done.
+        commands += self._ledger.observer.mend(run.event.received_ns)
         publish = Publish(files=tuple(states), written=tuple(written))
         return [*commands, publish, Answer(request=run.event.request, result=result)]
 
@@ -305,6 +309,12 @@ def same_state(left: PathState | None, right: PathState | None) -> bool:
         encode_state(replace(right, gen=0)),
     )
     return plain_left == plain_right
+
+
+def _renames(planned: PathPlan) -> bool:
+    """Whether a plan is one half of a rename: the new path, or the old one that nothing picks."""
+    renamed = planned.before is not None and planned.before.origin is not None
+    return renamed or not planned.picks
 
 
 def _creates(planned: PathPlan) -> tuple[bool, int]:

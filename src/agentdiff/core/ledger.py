@@ -15,39 +15,27 @@ move a base.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from agentdiff.core import events as ev
-from agentdiff.core.attribution import resolve
-from agentdiff.core.codec import Json, decode_state, encode_state
-from agentdiff.core.commands import Append, Command, Publish, Report
-from agentdiff.core.entries import ABSENT, Absent, Directory, Entry, File, Ref
+from agentdiff.core.codec import Json, decode_state
+from agentdiff.core.commands import Append, Command
+from agentdiff.core.entries import Entry, Ref
 from agentdiff.core.execution import Executor
 from agentdiff.core.feedback import Feedback
-from agentdiff.core.feedback import Feedback
-from agentdiff.core.observing import observe
-from agentdiff.core.owners import USER, Owner
+from agentdiff.core.observer import Observer
 from agentdiff.core.pathstate import PathState
-from agentdiff.core.proofs import Correction, Proofs, Sighting
 from agentdiff.core.records import (
     DecisionIntended,
     DecisionItem,
     DecisionMade,
     DecisionTurned,
+    HunksCommitted,
     PathChanged,
+    PathParked,
     Record,
 )
 from agentdiff.core.sessions import Sessions
 from agentdiff.core.tracking import Tracking
-
-
-@dataclass(frozen=True, slots=True)
-class OwnWrite:
-    """A write of ours that the watcher has not seen yet."""
-
-    at_ns: int
-    replaced: Ref
-    written: Entry
 
 
 class Ledger:
@@ -60,7 +48,8 @@ class Ledger:
         seq: number of the newest record.
         changed_at: path → number of the record that last changed it.
         editors: attached Neovims.
-        own_writes: path → what a decision wrote, until the watcher has seen it.
+        renamed: the pending paths that were renamed.
+        committed: change → the commit in which an agent put it, unreviewed.
     """
 
     def __init__(self) -> None:
@@ -71,11 +60,11 @@ class Ledger:
         self.seq = 0
         self.changed_at: dict[bytes, int] = {}
         self.editors: set[str] = set()
-        self.proofs = Proofs()
-        self.own_writes: dict[bytes, OwnWrite] = {}
+        self.renamed: set[bytes] = set()
+        self.committed: dict[int, str] = {}
+        self.observer = Observer(self)
         self.tracking = Tracking(self)
         self.executor = Executor(self)
-        self.feedback = Feedback(self)
         self.feedback = Feedback(self)
         self._last_id = 0
         self._done: dict[str, list[int]] = {}
@@ -93,14 +82,21 @@ class Ledger:
         """
         ledger = cls()
         pending: dict[bytes, Json | None] = {}
+        parked: dict[bytes, Json] = {}
         for seq, record in records:
             ledger.seq = seq
             ledger._fold(record)
             pending.update(_states(record))
+            if isinstance(record, PathParked):
+                parked.pop(record.path, None)  # the newest come last
+                parked[record.path] = record.state
         for path, stored in pending.items():
             state = decode_state(stored, load)
             if state is not None:
                 ledger.paths[path] = state
+                if state.origin is not None:
+                    ledger.renamed.add(path)
+        ledger.observer.parking.load(parked, load)
         return ledger
 
     def commit(
@@ -126,17 +122,22 @@ class Ledger:
                 self.paths.pop(path, None)
             else:
                 self.paths[path] = state
+            if state is not None and state.origin is not None:
+                self.renamed.add(path)
+            else:
+                self.renamed.discard(path)
         return Append(seq=self.seq, record=record, entries=entries, durable=durable)
 
     def _fold(self, record: Record) -> None:
         self.sessions.fold(record, self.seq)
-        self.feedback.fold(record, self.seq)
         self.feedback.fold(record, self.seq)
         match record:
             case PathChanged():
                 self._count_ids(record.state)
                 self.changed_at[record.path] = self.seq
                 self.sessions.count(record.owner, record.path)
+            case HunksCommitted():
+                self.committed.update(dict.fromkeys(record.changes, record.commit))
             case DecisionIntended():
                 self._last_id = max(self._last_id, record.decision)
                 self.unfinished[record.decision] = record
@@ -166,7 +167,7 @@ class Ledger:
         for item in items:
             self._count_ids(item.after)
             self.changed_at[item.path] = self.seq
-            self.proofs.forget(item.path)
+            self.observer.proofs.forget(item.path)
 
     def _count_ids(self, stored: Json | None) -> None:
         if stored is not None:
@@ -186,24 +187,19 @@ class Ledger:
             self.editors or self.paths or self.sessions.live(now_ns) or self.sessions.tails(now_ns)
         )
 
-    def is_history(self, path: bytes, seen: Ref, seen_ns: int) -> bool:
-        """Whether a reading shows what a decision of ours has replaced since."""
-        own = self.own_writes.get(path)
-        return own is not None and seen_ns < own.at_ns and seen == own.replaced
+    def remembers(self, path: bytes) -> bool:
+        """Whether something pends on a path, or was put aside and may return."""
+        return path in self.paths or path in self.observer.parking
 
     def follows_disk(self, path: bytes, seen_ns: int) -> bool:
         """Whether a change of a path is nobody's business: its baseline is what is there.
 
         Asked for every reading before contents are loaded, so that a quiet workspace costs nothing.
         """
-        if path in self.paths or self.under_review(seen_ns):
+        if self.remembers(path) or self.under_review(seen_ns):
             return False
-        self.own_writes.pop(path, None)
+        self.observer.own_writes.pop(path, None)
         return True
-
-    def note_own_write(self, path: bytes, at_ns: int, replaced: Entry, written: Entry) -> None:
-        """Remembers what a decision wrote."""
-        self.own_writes[path] = OwnWrite(at_ns, replaced.ref(), written)
 
     def undo_target(self, client: str, *, redo: bool) -> DecisionMade | None:
         """Returns the decision that a client's undo (or redo) would turn."""
@@ -217,10 +213,6 @@ class Ledger:
         match event:
             case ev.AgentEvent():
                 return self.tracking.handle(event)
-            case ev.FileObserved():
-                return self._observed(event)
-            case ev.EditorClaimed():
-                return self._claimed(event)
             case ev.EditorAttached():
                 self.editors.add(event.client)
                 return []
@@ -229,120 +221,19 @@ class Ledger:
                 return []
             case ev.CommentAdded():
                 return self.feedback.comment(event)
-            case ev.CommentAdded():
-                return self.feedback.comment(event)
             case ev.TimePassed():
-                self.proofs.expire(event.received_ns)
+                self.observer.expire(event.received_ns)
                 return self.tracking.expire(event.received_ns)
+            case (
+                ev.FileObserved()
+                | ev.ReadingEnded()
+                | ev.EditorClaimed()
+                | ev.GitMoved()
+                | ev.GitCommitted()
+            ):
+                return self.observer.handle(event)
             case _:
                 return self.executor.handle(event)
-
-    def _observed(self, event: ev.FileObserved) -> list[Command]:
-        path, now = event.path, event.received_ns
-        if self.is_history(path, event.after.ref(), now):
-            return []
-        state = self.paths.get(path)
-        # The watcher does not know what we wrote ourselves; from this reading on it does.
-        own = self.own_writes.pop(path, None)
-        known = event.before if own is None else own.written
-        known = known if state is None else state.cur
-        after = _as_entry(event.after, known if state is None else state.base)
-        if after == known or self.follows_disk(path, now):
-            return []
-        match = self.proofs.take(path, after)
-        if match is not None and match.torn is not None:
-            start = match.torn
-            whole = observe(start.state, path, start.before, after, USER, self.new_id)
-            self.proofs.forget(path)
-            return self._changed(path, known, after, USER, whole, now)
-        if match is not None:
-            return self.observe_as(path, known, after, USER, now)
-        commands: list[Command] = []
-        user_data = self.proofs.overwritten(path, known)
-        if user_data is not None and isinstance(known, File):
-            between = File(data=user_data, mode=known.mode)
-            commands += self.observe_as(path, known, between, USER, now)
-            known = between
-        owner = self._owner(path, known, after, now)
-        return commands + self.observe_as(path, known, after, owner, now, event.uncertain)
-
-    def _owner(self, path: bytes, before: Entry, after: Entry, now_ns: int) -> Owner:
-        return resolve(
-            path,
-            before,
-            after,
-            windows=self.sessions.open_calls(),
-            tails=self.sessions.tails(now_ns),
-            targets=self.tracking.announced,
-        )
-
-    def observe_as(
-        self,
-        path: bytes,
-        before: Entry,
-        after: Entry,
-        owner: Owner,
-        now_ns: int,
-        uncertain: bool = False,
-    ) -> list[Command]:
-        """Returns what follows from a change whose author is known."""
-        state = self.paths.get(path)
-        coverage = "baseline uncertain: the first cut took too long" if uncertain else "exact"
-        result = observe(state, path, before, after, owner, self.new_id, coverage=coverage)
-        self.proofs.note(path, Sighting(now_ns, state, before, after, owner))
-        return self._changed(path, before, after, owner, result, now_ns)
-
-    def _changed(
-        self,
-        path: bytes,
-        before: Entry,
-        after: Entry,
-        owner: Owner,
-        state: PathState | None,
-        now_ns: int,
-    ) -> list[Command]:
-        record = PathChanged(
-            path=path,
-            before=before.ref(),
-            after=after.ref(),
-            owner=owner,
-            state=encode_state(state),
-            at_ns=now_ns,
-        )
-        made = () if state is None else (state.base,)
-        append = self.commit(record, {path: state}, (*made, after))
-        return [append, Publish(files=(path,), written=(path,))]
-
-    # --- proofs ----------------------------------------------------------------------------------
-
-    def _claimed(self, event: ev.EditorClaimed) -> list[Command]:
-        if not event.written:
-            self.proofs.claim(event.path, event.client, event.data, event.received_ns)
-            return []
-        correction = self.proofs.prove(event.path, event.client, event.data, event.received_ns)
-        return [] if correction is None else self._correct(event, correction)
-
-    def _correct(self, event: ev.EditorClaimed, correction: Correction) -> list[Command]:
-        """Gives the sightings since the user's write again, with the right authors."""
-        first = correction.sightings[0]
-        state, before = first.state, first.before
-        model = before if isinstance(before, File) else first.after
-        users = File(data=event.data, mode=model.mode if isinstance(model, File) else 0o644)
-        steps: list[tuple[Entry, Owner]] = [(users, USER)]
-        rest = correction.sightings if correction.spliced else correction.sightings[1:]
-        steps += [(sighting.after, sighting.owner) for sighting in rest]
-        known = before
-        for after, owner in steps:
-            state = observe(state, event.path, known, after, owner, self.new_id)
-            known = after
-        self.proofs.forget(event.path)
-        report = Report(level="info", message="a late proof of the user corrected an author")
-        return [report, *self._changed(event.path, before, known, USER, state, event.received_ns)]
-
-
-def _as_entry(seen: Entry, base: Entry) -> Entry:
-    """Returns what was seen; a directory counts for something only where something else was."""
-    return ABSENT if isinstance(seen, Directory) and isinstance(base, Absent) else seen
 
 
 def _states(record: Record) -> dict[bytes, Json | None]:

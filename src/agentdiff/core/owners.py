@@ -19,7 +19,8 @@ class Owner:
     """The author of a line, with the evidence for it.
 
     Attributes:
-        kind: ``agent``; ``user`` (proved by the editor); ``git``; ``external`` (nothing fits);
+        kind: ``agent``; ``user`` (proved by the editor); ``git`` (what a git command put there, of
+            an agent if `agent` is set); ``external`` (nothing fits);
             ``shared`` (several agents' windows were open, one of `among`).
         agent, session, subagent, turn, tool_call, tool: the call, None where unknown.
         evidence: ``exact`` when the content is what the call announced, ``likely`` inside its
@@ -39,8 +40,8 @@ class Owner:
 
     @property
     def proved(self) -> bool:
-        """Whether the write moves the base along: the user's or git's, never an agent's."""
-        return self.kind in ("user", "git")
+        """Whether the write moves the base along: a person's own or by a person's git command."""
+        return self.kind == "user" or (self.kind == "git" and self.agent is None)
 
     def matches(self, *, agent: str | None, session: str | None, turn: str | None) -> bool:
         """Whether this owner falls under a filter; None matches everything."""

@@ -19,6 +19,7 @@ from agentdiff.core.diff import split_lines
 from agentdiff.core.entries import ZERO_OID, Absent, Directory, Entry, File, Link, Other
 from agentdiff.core.hunks import Hunk, Text
 from agentdiff.core.pathstate import PathState, is_binary, is_line_text
+from agentdiff.core.renames import similarity
 
 CONTEXT_LINES = 3
 NO_NEWLINE = b"\\ No newline at end of file\n"
@@ -151,7 +152,7 @@ def git_mode(entry: Entry) -> bytes:
 def header(state: PathState) -> list[bytes]:
     """Returns the header lines of a path's patch, without terminators."""
     old, new = state.base, state.cur
-    name_a, name_b = quote(b"a/" + state.path), quote(b"b/" + state.path)
+    name_a, name_b = quote(b"a/" + _old_path(state)), quote(b"b/" + state.path)
     lines = [b"diff --git " + name_a + b" " + name_b]
     if isinstance(old, Absent):
         lines.append(b"new file mode " + git_mode(new))
@@ -159,11 +160,22 @@ def header(state: PathState) -> list[bytes]:
         lines.append(b"deleted file mode " + git_mode(old))
     elif git_mode(old) != git_mode(new):
         lines += [b"old mode " + git_mode(old), b"new mode " + git_mode(new)]
+    if state.origin is not None:
+        alike = similarity(_bytes_of(old), _bytes_of(new))
+        lines += [
+            b"similarity index %d%%" % int(alike * 100),
+            b"rename from " + quote(state.origin),
+            b"rename to " + quote(state.path),
+        ]
     if not _same_content(old, new):
         same_mode = git_mode(old) == git_mode(new) and not isinstance(old, Absent)
         suffix = b" " + git_mode(new) if same_mode and not isinstance(new, Absent) else b""
         lines.append(b"index %s..%s%s" % (_oid(old), _oid(new), suffix))
     return lines
+
+
+def _old_path(state: PathState) -> bytes:
+    return state.path if state.origin is None else state.origin
 
 
 def _oid(entry: Entry) -> bytes:
@@ -185,13 +197,14 @@ def file_names(state: PathState) -> list[bytes]:
     """Returns the ``---`` and ``+++`` lines, without terminators."""
 
     # A name with a space would run into a timestamp without the tab that git adds.
-    def named(prefix: bytes, entry: Entry) -> bytes:
+    def named(prefix: bytes, path: bytes, entry: Entry) -> bytes:
         if isinstance(entry, Absent):
             return b"/dev/null"
-        name = quote(prefix + state.path)
+        name = quote(prefix + path)
         return name + b"\t" if b" " in name and not name.startswith(b'"') else name
 
-    return [b"--- " + named(b"a/", state.base), b"+++ " + named(b"b/", state.cur)]
+    old = named(b"a/", _old_path(state), state.base)
+    return [b"--- " + old, b"+++ " + named(b"b/", state.path, state.cur)]
 
 
 def unpatchable(state: PathState) -> str | None:
@@ -201,7 +214,8 @@ def unpatchable(state: PathState) -> str | None:
             return entry.kind
         if isinstance(entry, Directory):
             return "a directory took the place of a file"
-    if _same_content(state.base, state.cur) and git_mode(state.base) == git_mode(state.cur):
+    same = _same_content(state.base, state.cur) and git_mode(state.base) == git_mode(state.cur)
+    if same and state.origin is None:
         # A header alone is what ``git apply`` refuses as "no valid patches in input".
         return "only permission bits differ that git does not keep"
     return None

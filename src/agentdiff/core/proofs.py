@@ -15,6 +15,7 @@ fails: a claim without proof is worth only an exact match, and expires.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agentdiff.core.entries import ABSENT, Entry, File
@@ -88,6 +89,10 @@ class Proofs:
     def note(self, path: bytes, sighting: Sighting) -> None:
         """Remembers an observed change."""
         self._seen.setdefault(path, deque(maxlen=SIGHTINGS)).append(sighting)
+
+    def sightings(self, paths: Iterable[bytes]) -> list[tuple[bytes, list[Sighting]]]:
+        """Returns the recent sightings of those of some paths that have any, oldest first."""
+        return [(path, list(self._seen[path])) for path in paths if path in self._seen]
 
     def forget(self, path: bytes) -> None:
         """Drops the sightings of a path: a decision came between, they cannot be given again."""

@@ -130,6 +130,26 @@ class PathChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PathParked:
+    """What pended on a path was put aside with its content; `state` is the stored shape."""
+
+    path: bytes
+    state: Json
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HunksCommitted:
+    """An agent committed pending changes, which go on pending: nobody has reviewed them."""
+
+    commit: str
+    agent: str
+    session: str
+    changes: tuple[int, ...]
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionItem:
     """What one decision did to one path; the states are in their stored shape."""
 
@@ -206,6 +226,8 @@ Record: TypeAlias = (
     | CallClosed
     | CallReported
     | PathChanged
+    | PathParked
+    | HunksCommitted
     | DecisionIntended
     | DecisionMade
     | DecisionTurned

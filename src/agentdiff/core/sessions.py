@@ -25,6 +25,8 @@ from agentdiff.core.records import (
 SECOND_NS = 1_000_000_000
 # An agent that was killed says no goodbye: after this long without an event it counts as gone.
 SILENT_SESSION_NS = 12 * 3600 * SECOND_NS
+# An agent that thinks says nothing for a while; one that was interrupted says nothing any more.
+SILENT_TURN_NS = 600 * SECOND_NS
 # Formatters, language servers and forgotten children write shortly after the turn ended.
 TAIL_NS = 10 * SECOND_NS
 
@@ -200,6 +202,15 @@ class Sessions:
         """Yields every call, oldest first within a session."""
         for session in self.by_key.values():
             yield from session.calls.values()
+
+    def at_work(self, now_ns: int) -> Session | None:
+        """Returns a session whose agent may be acting now: in a call, after one, or in its turn."""
+        calls = [*self.open_calls(), *self.tails(now_ns)]
+        for session in [self.by_key[call.key] for call in calls] or self.by_key.values():
+            working = session.state == "working" and now_ns - session.seen_ns < SILENT_TURN_NS
+            if calls or working:
+                return session
+        return None
 
     def open_calls(self, session: Session | None = None) -> list[Call]:
         """Returns the calls whose windows are open.

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, TypeAlias
 
 from agentdiff.core.codec import path_fields
+from agentdiff.core.decisions import below
 from agentdiff.core.events import Selection
 from agentdiff.core.hunks import Hunk
 from agentdiff.core.ledger import Ledger
@@ -104,8 +105,10 @@ def file_json(state: PathState) -> Json:
     """Returns a path in the shape of ``status --json``."""
     added, removed = counts(state)
     lined = {hunk.id for hunk in state.hunks}
+    origin = {} if state.origin is None else path_fields(state.origin, "old_path")
     return {
         **path_fields(state.path),
+        **origin,
         "status": state.status,
         "changes": changes(state),
         "added": added,
@@ -143,9 +146,15 @@ def session_json(ledger: Ledger, session: Session) -> Json:
     }
 
 
+def shown(ledger: Ledger) -> list[PathState]:
+    """Returns what pends, by path; the old path of a rename is shown with the new one."""
+    origins = {ledger.paths[path].origin for path in ledger.renamed}
+    return [ledger.paths[path] for path in sorted(ledger.paths) if path not in origins]
+
+
 def status(ledger: Ledger) -> Json:
     """Returns the parts of ``status --json`` that the ledger knows."""
-    states = sorted(ledger.paths.values(), key=lambda state: state.path)
+    states = shown(ledger)
     totals = [counts(state) for state in states]
     return {
         "v": 1,
@@ -165,7 +174,7 @@ def summary(ledger: Ledger, now_ns: int) -> Json:
     """Returns what a statusline shows."""
     live = ledger.sessions.live(now_ns)
     state = max((s.state for s in live), key=lambda name: _ORDER.get(name, 0), default="idle")
-    totals = status_totals(ledger.paths.values())
+    totals = status_totals(shown(ledger))
     return {**totals, "state": state, "agents": sorted({s.agent for s in live})}
 
 
@@ -222,12 +231,9 @@ def selected(ledger: Ledger, selection: Selection, *, external: bool) -> list[Pa
     """
     by_owner = not (selection.agent is selection.session is selection.turn is None)
     out: list[PathState] = []
-    for state in sorted(ledger.paths.values(), key=lambda state: state.path):
-        path = state.path
-        if selection.paths and not any(
-            path == one or path.startswith(one.rstrip(b"/") + b"/") or one in (b"", b".")
-            for one in selection.paths
-        ):
+    for state in shown(ledger):
+        both = (state.path, state.path if state.origin is None else state.origin)
+        if selection.paths and not any(below(path, selection.paths) for path in both):
             continue
         owners = [owner for change in state.changes().values() for owner in change.owners]
         if by_owner and not any(

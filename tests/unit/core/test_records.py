@@ -20,7 +20,9 @@ from agentdiff.core.records import (
     DecisionMade,
     DecisionTurned,
     FeedbackTold,
+    HunksCommitted,
     PathChanged,
+    PathParked,
     Record,
     SessionChanged,
     TurnAliased,
@@ -57,6 +59,8 @@ RECORDS: list[Record] = [
         cwd=b"/w",
     ),
     CallClosed(**WHO, tool_call="c", outcome="ok", background="b"),
+    PathParked(path=b"\xff", state=STATE, at_ns=1),
+    HunksCommitted(**WHO, commit="abc1234", changes=(1, 2)),
     PathChanged(
         path=b"\xff", before=ABSENT_REF, after=File(data=b"").ref(), owner=USER, state=None, at_ns=1
     ),

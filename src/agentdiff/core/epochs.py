@@ -1,0 +1,126 @@
+"""What git did to the work tree: the contents it put there, and the changes a commit contains.
+
+Owns the expectations that a move of HEAD or of the stash raises, and the comparison of a commit
+with what pends.  Must not run git (`agentdiff.workspace.head` does) nor decide whose command it
+was.  Hop 4, called by `agentdiff.core.observer`.
+
+A checkout writes files and only then moves HEAD.  So an expectation works both ways: what is seen
+later and holds exactly git's content is git's, and what was seen before and could not be explained
+is corrected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from agentdiff.core.diff import diff_bytes
+from agentdiff.core.entries import Absent, Entry, File, Link, git_blob_oid
+from agentdiff.core.linediff import Block
+from agentdiff.core.owners import Owner
+from agentdiff.core.pathstate import PathState, is_line_text
+from agentdiff.core.proofs import Sighting
+
+GIT = Owner(kind="git", evidence="exact")
+# The watcher may tell of a large checkout for some seconds after HEAD moved.
+EXPECTED_NS = 10_000_000_000
+
+
+@dataclass(slots=True)
+class _Expected:
+    oid: str | None
+    until_ns: int
+
+
+class Epochs:
+    """The contents that git is known to have put into the work tree; nothing here is logged."""
+
+    def __init__(self) -> None:
+        self._expected: dict[bytes, _Expected] = {}
+
+    def expect(self, contents: Mapping[bytes, str | None], now_ns: int) -> None:
+        """Remembers what git wrote: path → blob id, None where it deleted."""
+        for path, oid in contents.items():
+            self._expected[path] = _Expected(oid, now_ns + EXPECTED_NS)
+
+    def explains(self, path: bytes, after: Entry, now_ns: int) -> bool:
+        """Whether git is known to have put `after` there, lately."""
+        expected = self._expected.get(path)
+        return expected is not None and now_ns <= expected.until_ns and is_blob(after, expected.oid)
+
+    def expire(self, now_ns: int) -> None:
+        """Drops what is too old to matter."""
+        if self._expected:
+            alive = {p: one for p, one in self._expected.items() if now_ns <= one.until_ns}
+            self._expected = alive
+
+
+def is_blob(entry: Entry, oid: str | None) -> bool:
+    r"""Whether an entry is what git makes of a blob, with ``\n`` or, by its settings, ``\r\n``."""
+    if isinstance(entry, Absent) or oid is None:
+        return isinstance(entry, Absent) and oid is None
+    if isinstance(entry, Link):
+        return git_blob_oid(entry.target) == oid
+    if not isinstance(entry, File):
+        return False
+    return entry.oid == oid or (
+        b"\r\n" in entry.data and git_blob_oid(entry.data.replace(b"\r\n", b"\n")) == oid
+    )
+
+
+def authored(owner: Owner) -> Owner:
+    """Returns the owner of a change that git made, given whose it would be otherwise.
+
+    A person's command moves the base along.  One of an agent does not: it stays that agent's, as
+    a group of its own that is not mixed with what the agent wrote itself.
+    """
+    if owner.kind == "external":
+        return GIT
+    if owner.kind == "agent" and owner.evidence in ("likely", "late"):
+        return replace(owner, kind="git")
+    return owner
+
+
+def first_of_git(
+    sightings: Sequence[Sighting], contents: Mapping[bytes, str | None], path: bytes
+) -> int | None:
+    """Returns which sighting of a path first saw what git wrote and took it for another's."""
+    for n, sighting in enumerate(sightings):
+        mistaken = authored(sighting.owner) != sighting.owner
+        if mistaken and is_blob(sighting.after, contents[path]):
+            return n
+    return None
+
+
+def committed(state: PathState, entry: Entry) -> tuple[int, ...]:
+    """Returns the ids of a path's changes that a commit contains.
+
+    Args:
+        state: what pends.
+        entry: what the commit has at that path.
+
+    A hunk is contained when the commit agrees with the file everywhere in the hunk and at its
+    borders.  A whole change is contained when the commit has the same content.
+    """
+    cur = state.cur
+    if isinstance(entry, File) and isinstance(cur, File):
+        data = cur.data
+        if b"\r\n" in data and b"\r\n" not in entry.data:
+            data = data.replace(b"\r\n", b"\n")  # as git stores it under autocrlf
+        if entry.data == data:
+            same_bit = entry.executable == cur.executable
+            return tuple(i for i in state.ids if same_bit or not _is_mode(state, i))
+        if not (isinstance(state.base, File) and is_line_text(entry) and is_line_text(cur)):
+            return ()
+        blocks = diff_bytes(entry.data, data)
+        return tuple(h.id for h in state.hunks if not _touched(h.b0, h.b1, blocks))
+    same = entry == cur or (isinstance(entry, Absent) and isinstance(cur, Absent))
+    return state.ids if same else ()
+
+
+def _is_mode(state: PathState, change: int) -> bool:
+    return any(m.id == change and m.kind == "mode" for m in state.meta)
+
+
+def _touched(first: int, end: int, blocks: Iterable[Block]) -> bool:
+    return any(block.b0 <= end and first <= block.b1 for block in blocks)

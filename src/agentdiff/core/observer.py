@@ -1,0 +1,351 @@
+"""What is seen on disk, and what that means for the ledger: author, state, records.
+
+Owns the road of an observation: own write, the user's proof, the ladder, git, parking and renames.
+Must not read anything, nor open or close windows (`agentdiff.core.tracking`).  Hop 4, called by
+`agentdiff.core.ledger`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agentdiff.core import events as ev
+from agentdiff.core import renames
+from agentdiff.core.attribution import resolve
+from agentdiff.core.codec import encode_state
+from agentdiff.core.commands import Command, Publish, Report
+from agentdiff.core.entries import ABSENT, Absent, Directory, Entry, File, Ref
+from agentdiff.core.epochs import Epochs, authored, committed, first_of_git
+from agentdiff.core.observing import as_created, observe
+from agentdiff.core.owners import USER, Owner
+from agentdiff.core.parking import Parking
+from agentdiff.core.pathstate import PathState
+from agentdiff.core.proofs import Correction, Proofs, Sighting
+from agentdiff.core.records import HunksCommitted, PathChanged, PathParked
+
+if TYPE_CHECKING:
+    from agentdiff.core.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWrite:
+    """A write of ours that the watcher has not seen yet."""
+
+    at_ns: int
+    replaced: Ref
+    written: Entry
+
+
+class Observer:
+    """Turns observations, proofs and git's epochs into records.
+
+    Attributes:
+        proofs: what the editor claimed, and recent sightings.
+        epochs: what git is known to have written.
+        parking: pending changes whose content is gone for now.
+        own_writes: path → what a decision wrote, until the watcher has seen it.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.proofs = Proofs()
+        self.epochs = Epochs()
+        self.parking = Parking()
+        self.own_writes: dict[bytes, OwnWrite] = {}
+        self._unpaired = False
+
+    def handle(self, event: ev.Event) -> list[Command]:
+        """Returns the commands for what was seen, proved, or done by git."""
+        match event:
+            case ev.FileObserved():
+                commands = self._observed(event)
+            case ev.ReadingEnded():
+                commands = self._pair(event.received_ns)
+            case ev.EditorClaimed():
+                commands = self._claimed(event)
+            case ev.GitMoved():
+                commands = self._git_moved(event)
+            case ev.GitCommitted():
+                commands = self._git_committed(event)
+            case _:
+                commands = []
+        return [*commands, *self.mend(event.received_ns)] if commands else commands
+
+    def expire(self, now_ns: int) -> None:
+        """Drops what is too old to matter."""
+        self.proofs.expire(now_ns)
+        self.epochs.expire(now_ns)
+
+    # --- questions -------------------------------------------------------------------------------
+
+    def is_history(self, path: bytes, seen: Ref, seen_ns: int) -> bool:
+        """Whether a reading shows what a decision of ours has replaced since."""
+        own = self.own_writes.get(path)
+        return own is not None and seen_ns < own.at_ns and seen == own.replaced
+
+    def note_own_write(self, path: bytes, at_ns: int, replaced: Entry, written: Entry) -> None:
+        """Remembers what a decision wrote."""
+        self.own_writes[path] = OwnWrite(at_ns, replaced.ref(), written)
+
+    # --- observations ----------------------------------------------------------------------------
+
+    def _observed(self, event: ev.FileObserved) -> list[Command]:
+        ledger, path, now = self._ledger, event.path, event.received_ns
+        if self.is_history(path, event.after.ref(), now):
+            return []
+        state = ledger.paths.get(path)
+        # The watcher does not know what we wrote ourselves; from this reading on it does.
+        own = self.own_writes.pop(path, None)
+        known = event.before if own is None else own.written
+        known = known if state is None else state.cur
+        after = _as_entry(event.after, known if state is None else state.rest)
+        if after == known or ledger.follows_disk(path, now):
+            return []
+        match = self.proofs.take(path, after)
+        if match is not None and match.torn is not None:
+            start = match.torn
+            whole = observe(start.state, path, start.before, after, USER, ledger.new_id)
+            self.proofs.forget(path)
+            return self._changed(path, known, after, USER, whole, now)
+        if match is not None:
+            return self._observe_as(path, known, after, USER, now)
+        commands: list[Command] = []
+        user_data = self.proofs.overwritten(path, known)
+        if user_data is not None and isinstance(known, File):
+            between = File(data=user_data, mode=known.mode)
+            commands += self._observe_as(path, known, between, USER, now)
+            known = between
+        owner = self._owner(path, known, after, now)
+        if self.epochs.explains(path, after, now):
+            owner = authored(owner)
+        return commands + self._observe_as(path, known, after, owner, now, event.uncertain)
+
+    def _owner(self, path: bytes, before: Entry, after: Entry, now_ns: int) -> Owner:
+        ledger = self._ledger
+        return resolve(
+            path,
+            before,
+            after,
+            windows=ledger.sessions.open_calls(),
+            tails=ledger.sessions.tails(now_ns),
+            targets=ledger.tracking.announced,
+        )
+
+    def _observe_as(
+        self,
+        path: bytes,
+        before: Entry,
+        after: Entry,
+        owner: Owner,
+        now_ns: int,
+        uncertain: bool = False,
+    ) -> list[Command]:
+        """Returns what follows from a change whose author is known."""
+        ledger = self._ledger
+        state = ledger.paths.get(path)
+        coverage = "baseline uncertain: the first cut took too long" if uncertain else "exact"
+        result = self._returned(state, path, before, after, owner)
+        if result is None:
+            if state is None and not ledger.under_review(now_ns):
+                return []  # only looked at because something may return here
+            result = self._step(state, path, before, after, owner, coverage)
+        self.proofs.note(path, Sighting(now_ns, state, before, after, owner))
+        commands = self._put_aside(state, after, owner, result, now_ns)
+        return commands + self._changed(path, before, after, owner, result, now_ns)
+
+    def _step(
+        self,
+        state: PathState | None,
+        path: bytes,
+        before: Entry,
+        after: Entry,
+        owner: Owner,
+        coverage: str = "exact",
+    ) -> PathState | None:
+        if owner.kind == "git" and owner.proved:
+            return None  # exactly git's content, by a person's command: it is the base now
+        return observe(state, path, before, after, owner, self._ledger.new_id, coverage=coverage)
+
+    def _returned(
+        self, state: PathState | None, path: bytes, before: Entry, after: Entry, owner: Owner
+    ) -> PathState | None:
+        if owner.kind not in ("external", "git"):
+            return None
+        base = before if state is None else state.rest
+        return self.parking.returning(path, base, after, owner, self._ledger.new_id)
+
+    def _put_aside(
+        self,
+        state: PathState | None,
+        after: Entry,
+        owner: Owner,
+        result: PathState | None,
+        now_ns: int,
+    ) -> list[Command]:
+        """Keeps what pended if its content is gone, unless the agent itself took it back."""
+        if state is None:
+            return []
+        vanished = result is None and owner.kind != "agent"
+        if not vanished and not isinstance(after, Absent):
+            return []
+        self.parking.put(state)
+        stored = encode_state(state)
+        assert stored is not None
+        parked = PathParked(path=state.path, state=stored, at_ns=now_ns)
+        return [self._ledger.commit(parked, entries=(state.base, state.cur))]
+
+    def _changed(
+        self,
+        path: bytes,
+        before: Entry,
+        after: Entry,
+        owner: Owner,
+        state: PathState | None,
+        now_ns: int,
+    ) -> list[Command]:
+        record = PathChanged(
+            path=path,
+            before=before.ref(),
+            after=after.ref(),
+            owner=owner,
+            state=encode_state(state),
+            at_ns=now_ns,
+        )
+        made = () if state is None else (state.base,)
+        append = self._ledger.commit(record, {path: state}, (*made, after))
+        self._unpaired = self._unpaired or isinstance(after, Absent) or isinstance(before, Absent)
+        written = (path,) if before != after else ()
+        return [append, Publish(files=(path,), written=written)]
+
+    # --- renames ---------------------------------------------------------------------------------
+
+    def _pair(self, now_ns: int) -> list[Command]:
+        """Finds what was renamed, once everything of one reading was told."""
+        if not self._unpaired:
+            return []
+        self._unpaired = False
+        ledger = self._ledger
+        moves = {
+            target.move_to: target.path
+            for targets in ledger.tracking.announced.values()
+            for target in targets.values()
+            if target.move_to is not None
+        }
+        commands: list[Command] = []
+        for old, new in renames.find_pairs(ledger.paths.values(), moves):
+            state = renames.paired(old, new, self.parking.get(old.path), ledger.new_id)
+            owner = new.meta[0].owners[-1]
+            commands += self._changed(new.path, new.cur, new.cur, owner, state, now_ns)
+            commands.append(Publish(files=(old.path,)))
+        return commands
+
+    def mend(self, now_ns: int) -> list[Command]:
+        """Lets go of pairs one half of which is something else now, and keeps the others alike."""
+        ledger = self._ledger
+        commands: list[Command] = []
+        for path in sorted(ledger.renamed):
+            state = ledger.paths[path]
+            old = ledger.paths.get(state.origin or b"")
+            owner = state.meta[0].owners[-1]
+            if old is None or not renames.can_be_origin(old):
+                alone = as_created(state, ledger.new_id)
+                commands += self._changed(path, state.cur, state.cur, owner, alone, now_ns)
+            elif old.base != state.base and isinstance(state.base, File):
+                again = renames.rebased(old, state.base, ledger.new_id)
+                commands += self._changed(old.path, ABSENT, ABSENT, owner, again, now_ns)
+        return commands
+
+    # --- proofs ----------------------------------------------------------------------------------
+
+    def _claimed(self, event: ev.EditorClaimed) -> list[Command]:
+        if not event.written:
+            self.proofs.claim(event.path, event.client, event.data, event.received_ns)
+            return []
+        correction = self.proofs.prove(event.path, event.client, event.data, event.received_ns)
+        return [] if correction is None else self._correct(event, correction)
+
+    def _correct(self, event: ev.EditorClaimed, correction: Correction) -> list[Command]:
+        """Gives the sightings since the user's write again, with the right authors."""
+        first = correction.sightings[0]
+        model = first.before if isinstance(first.before, File) else first.after
+        users = File(data=event.data, mode=model.mode if isinstance(model, File) else 0o644)
+        steps: list[tuple[Entry, Owner]] = [(users, USER)]
+        rest = correction.sightings if correction.spliced else correction.sightings[1:]
+        steps += [(sighting.after, sighting.owner) for sighting in rest]
+        why = "a late proof of the user corrected an author"
+        return self._again(event.path, first, steps, event.received_ns, why)
+
+    def _again(
+        self,
+        path: bytes,
+        first: Sighting,
+        steps: Iterable[tuple[Entry, Owner]],
+        now_ns: int,
+        why: str,
+    ) -> list[Command]:
+        """Gives what was seen from one sighting on again, step by step, with other authors."""
+        commands: list[Command] = [Report(level="info", message=why)]
+        state, known, owner = first.state, first.before, first.owner
+        for after, owner in steps:
+            back = self._returned(state, path, known, after, owner)
+            result = back or self._step(state, path, known, after, owner)
+            commands += self._put_aside(state, after, owner, result, now_ns)
+            state, known = result, after
+        self.proofs.forget(path)
+        return [*commands, *self._changed(path, first.before, known, owner, state, now_ns)]
+
+    # --- git -------------------------------------------------------------------------------------
+
+    def _git_moved(self, event: ev.GitMoved) -> list[Command]:
+        """Corrects the authors of what was seen already, and expects the rest."""
+        self.epochs.expect(event.contents, event.received_ns)
+        commands: list[Command] = []
+        why = f"git {event.label} explains a change"
+        for path, seen in self.proofs.sightings(event.contents):
+            n = first_of_git(seen, event.contents, path)
+            if n is None:
+                continue
+            steps = [(seen[n].after, authored(seen[n].owner))]
+            steps += [(one.after, one.owner) for one in seen[n + 1 :]]
+            commands += self._again(path, seen[n], steps, event.received_ns, why)
+        return commands
+
+    def _git_committed(self, event: ev.GitCommitted) -> list[Command]:
+        """A person's commit accepts what it contains; an agent's accepts nothing, and is noted."""
+        ledger = self._ledger
+        found: list[tuple[PathState, tuple[int, ...]]] = []
+        for path, entry in event.contents:
+            state = ledger.paths.get(path)
+            ids = committed(state, entry) if state is not None else ()
+            if state is not None and ids:
+                found.append((state, ids))
+        if not found:
+            return []
+        author = ledger.sessions.at_work(event.received_ns)
+        if author is not None:
+            marked = HunksCommitted(
+                commit=event.commit,
+                agent=author.agent,
+                session=author.id,
+                changes=tuple(one for _, ids in found for one in ids),
+                at_ns=event.received_ns,
+            )
+            files = tuple(state.path for state, _ in found)
+            return [ledger.commit(marked), Publish(files=files)]
+        picks = tuple(ev.HunkPick(hunk=one) for _, ids in found for one in ids)
+        accepted = ev.DecisionRequested(
+            op="accept",
+            selection=ev.Selection(picks=picks),
+            client="git",
+            received_ns=event.received_ns,
+            label="commit",
+            reason=event.commit,
+        )
+        return ledger.executor.handle(accepted)
+
+
+def _as_entry(seen: Entry, base: Entry) -> Entry:
+    """Returns what was seen; a directory counts for something only where something else was."""
+    return ABSENT if isinstance(seen, Directory) and isinstance(base, Absent) else seen

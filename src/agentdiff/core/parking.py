@@ -1,0 +1,99 @@
+"""Pending changes that were put aside: their content is gone, and may come back.
+
+Owns which states are kept and when one returns.  Must not decide who wrote what.  Hop 4, called by
+`agentdiff.core.observer`.
+
+A file under review is deleted, stashed or overwritten by somebody else than an agent: what pended
+is gone from the disk.  If exactly that content returns on the same base (``git stash pop``, a move
+there and back, an undo in another program), it is what pended, with the same ids and owners, and
+not somebody's new work.  A state fits whenever base and content fit, so that keeping one too long
+does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from agentdiff.core.codec import Json, decode_ref, decode_state
+from agentdiff.core.entries import Entry, File, Ref
+from agentdiff.core.hunks import NewId
+from agentdiff.core.observing import observe
+from agentdiff.core.owners import Owner
+from agentdiff.core.pathstate import PathState
+
+MAX_PATHS = 4096
+MAX_BYTES = 32 << 20
+
+
+def size_of(stored: Json) -> int:
+    """Returns how many bytes of content a stored state stands for."""
+    return decode_ref(stored["base"]).size + decode_ref(stored["cur"]).size
+
+
+class Parking:
+    """The states that were put aside, one per path, the oldest given up first."""
+
+    def __init__(self) -> None:
+        self._states: dict[bytes, PathState] = {}
+        self._bytes = 0
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._states
+
+    def get(self, path: bytes) -> PathState | None:
+        """Returns what was put aside for a path."""
+        return self._states.get(path)
+
+    def put(self, state: PathState) -> None:
+        """Keeps a state; content that is too long for all room is not kept."""
+        self._drop(state.path)
+        self._states[state.path] = state
+        self._bytes += _size(state)
+        while len(self._states) > MAX_PATHS or self._bytes > MAX_BYTES:
+            self._drop(next(iter(self._states)))
+
+    def load(self, stored: Mapping[bytes, Json], load: Callable[[Ref], Entry]) -> None:
+        """Takes back what a log says was put aside, in stored shape, the oldest first."""
+        room = MAX_BYTES
+        newest: list[Json] = []
+        for one in list(stored.values())[: -MAX_PATHS - 1 : -1]:
+            room -= size_of(one)
+            if room < 0:
+                break
+            newest.append(one)
+        for one in reversed(newest):
+            state = decode_state(one, load)
+            if state is not None:
+                self.put(state)
+
+    def _drop(self, path: bytes) -> None:
+        gone = self._states.pop(path, None)
+        if gone is not None:
+            self._bytes -= _size(gone)
+
+    def returning(
+        self, path: bytes, base: Entry, after: Entry, owner: Owner, new_id: NewId
+    ) -> PathState | None:
+        """Returns the state that comes back when a path holds `after`, None when none does.
+
+        Args:
+            path: the path.
+            base: what it goes back to now.
+            after: what it holds.
+            owner: who brought it; only git merges what it brings back with what is there.
+            new_id: makes ids and generations.
+        """
+        parked = self._states.get(path)
+        if parked is None:
+            return None
+        if parked.cur == after:
+            return parked if parked.rest == base else None
+        if owner.kind != "git" or not owner.proved or not isinstance(after, File):
+            return None
+        # ``git stash pop`` on another commit: the same changes on another base.
+        merged = observe(parked, path, parked.cur, after, owner, new_id)
+        return merged if merged is not None and merged.rest == base else None
+
+
+def _size(state: PathState) -> int:
+    return state.base.ref().size + state.cur.ref().size

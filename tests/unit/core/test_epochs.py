@@ -1,0 +1,279 @@
+"""Git in a workspace under review: what a person's commands mean, and what an agent's do not."""
+
+from collections.abc import Callable
+
+import pytest
+
+from agentdiff.core.entries import ABSENT, Entry, File
+from agentdiff.core.epochs import EXPECTED_NS, is_blob
+from agentdiff.core.events import GitCommitted, GitMoved, Selection, TurnEnded
+from agentdiff.core.pathstate import check
+from tests.play import Play
+
+LINES = [b"line %d\n" % n for n in range(40)]
+TEXT = File(data=b"".join(LINES))
+EVERYTHING = Selection(everything=True, include_external=True)
+Moves = Callable[[Play, dict[bytes, Entry]], None]
+
+
+def _with(*changes: tuple[int, bytes], entry: File = TEXT) -> File:
+    lines = list(LINES)
+    for at, line in changes:
+        lines[at] = line
+    return File(data=b"".join(lines), mode=entry.mode)
+
+
+def _play(**disk: Entry) -> Play:
+    """A workspace that an editor shows, with an agent that is at rest."""
+    play = Play(disk={name.encode(): entry for name, entry in disk.items()})
+    play.attach()
+    play.prompt("claude", "A")
+    return play
+
+
+def _rest(play: Play) -> None:
+    """The agent's turn ends, and its tail."""
+    play.handle(TurnEnded(agent="claude", session="A", received_ns=play.tick()))
+    play.now += 11_000_000_000
+
+
+def _moved(play: Play, contents: dict[bytes, Entry], label: str = "checkout") -> None:
+    oids = {path: getattr(entry, "oid", None) for path, entry in contents.items()}
+    play.handle(GitMoved(label=label, contents=oids, received_ns=play.tick()))
+
+
+def _head_first(play: Play, contents: dict[bytes, Entry]) -> None:
+    for path, entry in contents.items():
+        play.put(path, entry)
+    _moved(play, contents)
+    play.cut()
+
+
+def _files_first(play: Play, contents: dict[bytes, Entry]) -> None:
+    for path, entry in contents.items():
+        play.put(path, entry)
+    play.cut()
+    _moved(play, contents)
+
+
+def _half(play: Play, contents: dict[bytes, Entry]) -> None:
+    for n, (path, entry) in enumerate(contents.items()):
+        play.put(path, entry)
+        play.cut()
+        if n == len(contents) // 2:
+            _moved(play, contents)
+
+
+both_orders = pytest.mark.parametrize("move", [_head_first, _files_first, _half])
+
+
+def _commit(play: Play, **contents: Entry) -> None:
+    found = tuple((name.encode(), entry) for name, entry in contents.items())
+    play.handle(GitCommitted(commit="abc1234", contents=found, received_ns=play.tick()))
+
+
+@both_orders
+def test_a_checkout_does_not_flood_the_review(move: Moves) -> None:
+    """Whether its files are seen before or after HEAD moved."""
+    play = _play(**{f"f{n}": File(data=b"old %d\n" % n) for n in range(9)})
+    _rest(play)
+    move(play, {b"f%d" % n: File(data=b"new %d\n" % n) for n in range(8)} | {b"f8": ABSENT})
+    assert not play.ledger.paths
+    play.run("claude", "A", {b"f0": File(data=b"agent\n")})
+    assert play.base(b"f0") == File(data=b"new 0\n")
+
+
+@both_orders
+def test_what_is_not_git_s_content_pends(move: Moves) -> None:
+    """Somebody else wrote a file in the middle of a checkout."""
+    play = _play(a=File(data=b"old\n"), b=TEXT)
+    _rest(play)
+    play.put(b"b", _with((3, b"stranger\n")))
+    move(play, {b"a": File(data=b"new\n")})
+    assert play.pending() == {b"b": "modified"}
+
+
+@both_orders
+def test_an_agent_s_checkout_pends_as_its_own(move: Moves) -> None:
+    """One group of its own, that no bulk reject takes along."""
+    play = _play(a=File(data=b"old\n"), b=TEXT)
+    started = play.start("claude", "A")
+    play.put(b"b", _with((3, b"agent\n")))
+    move(play, {b"a": File(data=b"new\n")})
+    play.finish(started)
+    kinds = {path: play.owners(path) for path in (b"a", b"b")}
+    assert kinds == {b"a": [("git", "A", "likely")], b"b": [("agent", "A", "likely")]}
+    play.decide("reject", Selection(everything=True))
+    assert play.pending() == {b"a": "modified"}
+    assert play.disk == {b"a": File(data=b"new\n"), b"b": TEXT}
+
+
+@both_orders
+def test_stash_and_pop(move: Moves) -> None:
+    """What pended is gone, and comes back with its ids and owners."""
+    play = _play(a=TEXT, b=TEXT)
+    changed = _with((3, b"three\n"), (30, b"thirty\n"))
+    play.run("claude", "A", {b"a": changed, b"b": ABSENT, b"new": File(data=b"new\n")})
+    before = {path: (state.ids, state.base) for path, state in play.ledger.paths.items()}
+    _rest(play)
+    move(play, {b"a": TEXT, b"b": TEXT, b"new": ABSENT})
+    assert not play.ledger.paths
+    play.restart(play.reload())
+    move(play, {b"a": changed, b"b": ABSENT, b"new": File(data=b"new\n")})
+    assert set(play.ledger.paths) == {b"a", b"b", b"new"}
+    for path in (b"a", b"new"):
+        assert (play.ledger.paths[path].ids, play.base(path)) == before[path]
+        assert {owner[:2] for owner in play.owners(path)} == {("agent", "A")}
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": TEXT, b"b": TEXT}
+
+
+@both_orders
+def test_popping_on_another_commit_brings_the_same_hunks(move: Moves) -> None:
+    """``git pull --autostash``: the base moved, the agent's lines pend as before."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": _with((30, b"thirty\n"))})
+    ids = play.ids(b"a")
+    _rest(play)
+    move(play, {b"a": TEXT})
+    pulled = _with((3, b"upstream\n"))
+    move(play, {b"a": pulled})
+    move(play, {b"a": _with((3, b"upstream\n"), (30, b"thirty\n"))})
+    state = play.ledger.paths[b"a"]
+    check(state)
+    assert (state.ids, state.base) == (ids, pulled)
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": pulled}
+
+
+def test_stash_outside_a_review_loses_nothing() -> None:
+    """No editor, no session: the changes are gone with the stash and pend again after the pop."""
+    play = Play(disk={b"a": TEXT})
+    play.prompt("claude", "A")
+    play.run("claude", "A", {b"a": _with((3, b"three\n"))})
+    ids = play.ids(b"a")
+    play.end("claude", "A")
+    play.now += 11_000_000_000
+    play.put(b"a", TEXT)
+    play.cut()
+    assert not play.ledger.paths
+    assert not play.ledger.under_review(play.now)
+    play.put(b"a", _with((3, b"three\n")))
+    play.cut()
+    assert play.ids(b"a") == ids
+    play.decide("accept", EVERYTHING)
+    play.put(b"a", File(data=b"the user goes on\n"))
+    play.cut()
+    assert not play.ledger.paths
+
+
+def test_expectations_end() -> None:
+    """The same content, much later, is a stranger's."""
+    play = _play(a=File(data=b"old\n"))
+    _rest(play)
+    _moved(play, {b"a": File(data=b"new\n")})
+    play.now += EXPECTED_NS
+    play.put(b"a", File(data=b"new\n"))
+    play.cut()
+    assert play.pending() == {b"a": "modified"}
+
+
+# --- commits --------------------------------------------------------------------------------------
+
+
+def _edited() -> tuple[Play, File]:
+    play = _play(a=TEXT, b=TEXT)
+    changed = _with((3, b"three\n"), (30, b"thirty\n"))
+    play.run("claude", "A", {b"a": changed, b"new": File(data=b"new\n"), b"b": ABSENT})
+    return play, changed
+
+
+def test_a_person_commits_everything() -> None:
+    """A commit is a review."""
+    play, changed = _edited()
+    _rest(play)
+    _commit(play, a=changed, new=File(data=b"new\n"), b=ABSENT)
+    assert not play.ledger.paths
+    made = list(play.ledger.decisions.values())[-1]
+    assert (made.op, made.client, made.reason) == ("commit", "git", "abc1234")
+
+
+def test_a_person_commits_some_hunks() -> None:
+    """``git add -p``: what the commit contains is accepted, the rest pends as it was."""
+    play, _ = _edited()
+    _, second = play.ids(b"a")
+    _rest(play)
+    _commit(play, a=_with((3, b"three\n")))
+    assert play.ids(b"a") == (second,)
+    assert play.base(b"a") == _with((3, b"three\n"))
+    assert set(play.ledger.paths) == {b"a", b"b", b"new"}
+
+
+def test_a_commit_that_agrees_by_accident_elsewhere_accepts_nothing() -> None:
+    """By position: the same line somewhere else is another line."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": _with((30, b"x\n"))})
+    _rest(play)
+    _commit(play, a=_with((3, b"x\n")))
+    assert play.pending() == {b"a": "modified"}
+
+
+def test_an_agent_commits_its_own_work() -> None:
+    """It accepts nothing, and is noted: in its turn, in a call and in its tail."""
+    play, changed = _edited()
+    _commit(play, a=changed)
+    assert set(play.ledger.committed) == set(play.ids(b"a"))
+    assert set(play.ledger.committed.values()) == {"abc1234"}
+    assert play.pending() == {b"a": "modified", b"b": "deleted", b"new": "created"}
+    assert play.reload().committed == play.ledger.committed
+
+
+def test_a_commit_under_autocrlf() -> None:
+    """The commit has LF where the file has CRLF."""
+    crlf = File(data=TEXT.data.replace(b"\n", b"\r\n"))
+    play = _play(a=crlf)
+    changed = File(data=_with((3, b"three\n"), (30, b"thirty\n")).data.replace(b"\n", b"\r\n"))
+    play.run("claude", "A", {b"a": changed})
+    _, second = play.ids(b"a")
+    _rest(play)
+    _commit(play, a=_with((3, b"three\n")))
+    assert play.ids(b"a") == (second,)
+    _commit(play, a=_with((3, b"three\n"), (30, b"thirty\n")))
+    assert not play.ledger.paths
+
+
+def test_a_commit_without_the_mode_leaves_the_mode() -> None:
+    """``core.fileMode=false``: git did not see the bit."""
+    play = _play(a=TEXT)
+    changed = File(data=_with((3, b"three\n")).data, mode=0o755)
+    play.run("claude", "A", {b"a": changed})
+    _rest(play)
+    _commit(play, a=_with((3, b"three\n")))
+    assert [m.kind for m in play.ledger.paths[b"a"].meta] == ["mode"]
+    assert not play.ledger.paths[b"a"].hunks
+
+
+def test_a_commit_of_a_rename() -> None:
+    """Both of its paths are accepted."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"z": _with((3, b"three\n"))})
+    assert play.pending()[b"z"] == "renamed"
+    _rest(play)
+    _commit(play, a=ABSENT, z=_with((3, b"three\n")))
+    assert not play.ledger.paths
+
+
+@pytest.mark.parametrize(
+    ("entry", "oid", "same"),
+    [
+        (TEXT, TEXT.oid, True),
+        (File(data=TEXT.data.replace(b"\n", b"\r\n")), TEXT.oid, True),
+        (TEXT, _with((1, b"x\n")).oid, False),
+        (ABSENT, None, True),
+        (TEXT, None, False),
+        (ABSENT, TEXT.oid, False),
+    ],
+)
+def test_is_blob(entry: Entry, oid: str | None, same: bool) -> None:
+    """By content, whatever autocrlf made of it."""
+    assert is_blob(entry, oid) is same

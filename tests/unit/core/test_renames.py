@@ -1,0 +1,285 @@
+"""A deletion and a creation that are one change: shown, decided and undone as one."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentdiff.core import patch, view
+from agentdiff.core.diff import split_lines
+from agentdiff.core.entries import ABSENT, Entry, File
+from agentdiff.core.events import HunkPick, Selection, Target
+from agentdiff.core.pathstate import PathState, check
+from agentdiff.core.renames import rename_id, similarity
+from tests.play import Play, image
+
+LINES = [b"line %d\n" % n for n in range(40)]
+TEXT = File(data=b"".join(LINES))
+EVERYTHING = Selection(everything=True, include_external=True)
+
+
+def _with(at: int, line: bytes, entry: File = TEXT) -> File:
+    lines = split_lines(entry.data)
+    lines[at] = line
+    return File(data=b"".join(lines), mode=entry.mode)
+
+
+def _play(**disk: Entry) -> Play:
+    play = Play(disk={name.encode(): entry for name, entry in disk.items()})
+    play.prompt("claude", "A")
+    return play
+
+
+def _renamed(play: Play, path: bytes = b"b", origin: bytes = b"a") -> PathState:
+    state = play.ledger.paths[path]
+    check(state)
+    assert (state.status, state.origin) == ("renamed", origin)
+    assert play.ledger.paths[origin].base == state.base
+    return state
+
+
+def _files(play: Play) -> list[dict[str, Any]]:
+    return list(view.status(play.ledger)["files"])
+
+
+def test_a_move_is_one_change() -> None:
+    """One file, one change, no line differs."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": TEXT})
+    state = _renamed(play)
+    assert state.ids == (rename_id(state),)
+    (shown,) = _files(play)
+    assert (shown["path"], shown["old_path"], shown["status"]) == ("b", "a", "renamed")
+    assert (shown["added"], shown["removed"]) == (0, 0)
+    assert view.summary(play.ledger, play.now)["files"] == 1
+
+
+def test_a_move_with_edits_shows_the_edits() -> None:
+    """The hunks are what changed on the way, owned by who did it."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": _with(7, b"seven\n")})
+    state = _renamed(play)
+    (hunk,) = state.hunks
+    assert (hunk.a0, hunk.a1, hunk.b0, hunk.b1) == (7, 8, 7, 8)
+    assert {owner.session for owner in hunk.owners} == {"A"}
+
+
+@pytest.mark.parametrize("op", ["accept", "reject"])
+@pytest.mark.parametrize("edit", [False, True])
+@pytest.mark.parametrize("by", [EVERYTHING, Selection(paths=(b"a",)), Selection(paths=(b"b",))])
+def test_both_paths_are_decided_together(op: str, edit: bool, by: Selection) -> None:
+    """Whichever of the two is named; and it is one step of undo."""
+    play = _play(a=TEXT)
+    moved = _with(7, b"seven\n") if edit else TEXT
+    play.run("claude", "A", {b"a": ABSENT, b"b": moved})
+    before = image(play.ledger)["paths"]
+    answer = play.decide(op, by)
+    assert not answer["refused"]
+    assert not play.ledger.paths
+    assert play.disk == ({b"b": moved} if op == "accept" else {b"a": TEXT})
+    assert not play.undo()["refused"]
+    assert play.disk == {b"b": moved}
+    assert image(play.ledger)["paths"] == before
+    play.undo(redo=True)
+    assert not play.ledger.paths
+    play.cut()
+    assert not play.ledger.paths
+
+
+def test_hunks_of_a_rename_are_decided_alone() -> None:
+    """Rejecting an edit leaves the rename pending, accepting one moves the base of both paths."""
+    play = _play(a=TEXT)
+    edited = _with(30, b"thirty\n", _with(7, b"seven\n"))
+    play.run("claude", "A", {b"a": ABSENT, b"b": edited})
+    first, second = _renamed(play).hunks
+    play.decide("reject", Selection(picks=(HunkPick(hunk=second.id),)))
+    assert play.disk == {b"b": _with(7, b"seven\n")}
+    _renamed(play)
+    play.decide("accept", Selection(picks=(HunkPick(hunk=first.id),)))
+    state = _renamed(play)
+    assert not state.hunks
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": _with(7, b"seven\n")}
+    assert not play.ledger.paths
+
+
+def test_rejecting_the_rename_alone_moves_the_edits_back() -> None:
+    """The name is one change and the edits are others."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": _with(7, b"seven\n")})
+    state = _renamed(play)
+    play.decide("reject", Selection(picks=(HunkPick(hunk=rename_id(state)),)))
+    assert play.disk == {b"a": _with(7, b"seven\n")}
+    assert [h.id for h in play.ledger.paths[b"a"].hunks] == [h.id for h in state.hunks]
+    check(play.ledger.paths[b"a"])
+    play.undo()
+    assert play.disk == {b"b": _with(7, b"seven\n")}
+    _renamed(play)
+
+
+def test_accepting_the_rename_alone_leaves_the_edits() -> None:
+    """They pend on the new path."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": _with(7, b"seven\n")})
+    state = _renamed(play)
+    play.decide("accept", Selection(picks=(HunkPick(hunk=rename_id(state)),)))
+    (left,) = play.ledger.paths.values()
+    check(left)
+    assert (left.path, left.origin, left.hunks) == (b"b", None, state.hunks)
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"b": TEXT}
+
+
+def test_hunks_from_before_the_move_keep_ids_and_owners() -> None:
+    """One agent edits, another one moves: the edit stays the first one's."""
+    play = _play(a=TEXT)
+    play.prompt("codex", "B")
+    edited = _with(30, b"thirty\n", _with(7, b"seven\n"))
+    play.run("claude", "A", {b"a": edited})
+    before = [hunk.new_owners for hunk in play.ledger.paths[b"a"].hunks]
+    play.run("codex", "B", {b"a": ABSENT, b"b": edited})
+    state = _renamed(play)
+    assert [hunk.new_owners for hunk in state.hunks] == before
+    assert len(set(state.ids) & set(play.ledger.paths[b"a"].ids)) == 0
+
+
+def test_moving_back_leaves_nothing() -> None:
+    """P7 for names."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": TEXT})
+    play.run("claude", "A", {b"a": TEXT, b"b": ABSENT})
+    assert not play.ledger.paths
+
+
+def test_moving_on_pairs_with_the_first_path() -> None:
+    """A rename of a rename is a rename."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": TEXT})
+    play.run("claude", "A", {b"b": ABSENT, b"c": TEXT})
+    _renamed(play, b"c", b"a")
+    assert len(_files(play)) == 1
+
+
+def test_the_old_path_comes_to_life() -> None:
+    """A pair of which one half is something else now is two changes."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": TEXT})
+    play.run("claude", "A", {b"a": File(data=b"something else\n")})
+    assert play.pending() == {b"a": "modified", b"b": "created"}
+    for state in play.ledger.paths.values():
+        check(state)
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": TEXT}
+
+
+def test_a_pair_is_sticky() -> None:
+    """However different the new file becomes."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": TEXT})
+    play.run("claude", "A", {b"b": File(data=b"nothing like it\n")})
+    _renamed(play)
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": TEXT}
+
+
+def test_a_user_edits_a_renamed_file() -> None:
+    """The user's lines stay when the rename is rejected: they go back with the file."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": _with(7, b"seven\n")})
+    users = _with(20, b"mine\n", _with(7, b"seven\n"))
+    play.save(b"b", users.data, users)
+    _renamed(play)
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": _with(20, b"mine\n")}
+
+
+def test_a_move_that_a_tool_announced_needs_no_likeness() -> None:
+    """``*** Move to:`` says it."""
+    play = _play(a=TEXT)
+    target = Target(path=b"a", action="move", move_to=b"b")
+    started = play.start("claude", "A", target)
+    play.put(b"a", ABSENT)
+    play.put(b"b", File(data=b"rewritten\n"))
+    play.finish(started)
+    _renamed(play)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "pairs"),
+    [
+        (TEXT, TEXT, True),
+        (TEXT, File(data=b"".join(LINES[:30])), True),
+        (TEXT, File(data=b"".join(LINES[:15])), False),
+        (TEXT, File(data=b"other\n" * 40), False),
+        (File(data=b""), File(data=b""), False),
+        (File(data=b"\0abc"), File(data=b"\0abc"), True),
+        (File(data=b"\0abc"), File(data=b"\0abd"), False),
+    ],
+)
+def test_what_pairs(old: File, new: File, pairs: bool) -> None:
+    """Equal content, or at least half of the lines; never two empty files."""
+    play = _play(a=old)
+    play.run("claude", "A", {b"a": ABSENT, b"b": new})
+    assert (play.pending().get(b"b") == "renamed") is pairs
+    assert similarity(old.data, old.data) == 1.0
+
+
+def test_two_authors_do_not_pair() -> None:
+    """What one deleted and another one created are two changes."""
+    play = _play(a=TEXT)
+    play.prompt("codex", "B")
+    play.run("claude", "A", {b"a": ABSENT})
+    play.run("codex", "B", {b"b": TEXT})
+    assert play.pending() == {b"a": "deleted", b"b": "created"}
+
+
+def test_of_equal_files_the_names_tell() -> None:
+    """A folder of equal files moves: each is paired with its namesake."""
+    play = Play(disk={b"x/%d" % n: TEXT for n in range(5)})
+    play.prompt("claude", "A")
+    moved: dict[bytes, Entry] = {b"x/%d" % n: ABSENT for n in range(5)}
+    play.run("claude", "A", {**moved, **{b"y/%d" % n: TEXT for n in range(5)}})
+    origins = {s.path: s.origin for s in play.ledger.paths.values() if s.origin is not None}
+    assert origins == {b"y/%d" % n: b"x/%d" % n for n in range(5)}
+
+
+def test_only_one_half_can_be_written() -> None:
+    """The other one changed meanwhile: it stays, pending, and nothing is lost."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": TEXT})
+    play.meddle[b"b"] = File(data=b"unseen\n")
+    answer = play.decide("reject", EVERYTHING)
+    assert answer["refused"]
+    assert play.disk == {b"a": TEXT, b"b": File(data=b"unseen\n")}
+    play.cut()
+    assert play.pending() == {b"b": "created"}
+    check(play.ledger.paths[b"b"])
+
+
+def test_a_restart_forgets_no_pair() -> None:
+    """P11."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": _with(7, b"seven\n")})
+    reloaded = play.reload()
+    assert image(reloaded) == image(play.ledger)
+    assert reloaded.renamed == play.ledger.renamed == {b"b"}
+
+
+@pytest.mark.parametrize("edit", [False, True])
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+@pytest.mark.parametrize("name", [b"b", b"with space", b"\xff\n", b"d/b"])
+def test_git_applies_the_patch(tmp_path: Path, edit: bool, mode: int, name: bytes) -> None:
+    """P1: base plus patch is what is there."""
+    play = _play(a=TEXT)
+    moved = _with(7, b"seven\n") if edit else TEXT
+    moved = File(data=moved.data, mode=mode)
+    play.run("claude", "A", {b"a": ABSENT, name: moved})
+    text = b"".join(patch.render(state) for state in view.shown(play.ledger))
+    (tmp_path / "a").write_bytes(TEXT.data)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "apply", "-"], input=text, cwd=tmp_path, check=True)
+    there = tmp_path / name.decode(errors="surrogateescape")
+    assert there.read_bytes() == moved.data
+    assert bool(there.stat().st_mode & 0o100) == bool(mode & 0o100)
+    assert not (tmp_path / "a").exists()
