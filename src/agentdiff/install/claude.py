@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from agentdiff.install import commands
+from agentdiff.install.claude_settings import ClaudeSettings
 from agentdiff.install.hooks_json import HooksJson
 from agentdiff.install.part import Agent, Site, in_home
 
@@ -34,6 +35,7 @@ EVENTS: Final = (
     "CwdChanged",
     "Notification",
     "Stop",
+    "StopFailure",
     "SessionEnd",
 )
 
@@ -71,5 +73,9 @@ HOOKS: Final = HooksJson(
 )
 
 AGENT: Final = Agent(
-    name=NAME, title="Claude Code", programs=("claude",), home=_home, parts=(HOOKS,)
+    name=NAME,
+    title="Claude Code",
+    programs=("claude",),
+    home=_home,
+    parts=(ClaudeSettings(hooks=HOOKS),),
 )

@@ -100,14 +100,39 @@ class Document:
             depth, node = depth + 1, child.node
         if depth == len(path) and node.kind != "array":
             raise TypeError(f"{dotted(path)} is not an array")
-        kept = {} if node.children else {path[:depth]: self._inside(node)}
+        if depth < len(path):
+            return self._grow(node, path, depth, [value])
+        kept = {} if node.children else {path: self._inside(node)}
+        self._add(node, None, value)
+        return kept
+
+    def put(self, path: Path, value: object) -> dict[Path, str]:
+        """Adds `value` as the last member at `path`; objects are made where missing.
+
+        Args:
+            path: keys only; what exists on the way has to be objects.
+            value: what `json.dumps` accepts.
+
+        Returns:
+            As `append`.
+
+        Raises:
+            KeyError: there is such a member.
+            TypeError: something else is in the way; the message says at which path.
+        """
+        depth, node = 0, self._root
+        while depth < len(path) and (child := self._member(node, path[:depth], path[depth])):
+            depth, node = depth + 1, child.node
         if depth == len(path):
-            self._add(node, None, value)
-        else:
-            value = [value]
-            for key in reversed(path[depth + 1 :]):
-                value = {key: value}
-            self._add(node, str(path[depth]), value)
+            raise KeyError(dotted(path))
+        return self._grow(node, path, depth, value)
+
+    def _grow(self, node: Node, path: Path, depth: int, value: object) -> dict[Path, str]:
+        """Adds a member to the object at ``path[:depth]``, which has none of that name."""
+        kept = {} if node.children else {path[:depth]: self._inside(node)}
+        for key in reversed(path[depth + 1 :]):
+            value = {key: value}
+        self._add(node, str(path[depth]), value)
         return kept
 
     def replace(self, path: Path, value: object) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from agentdiff.errors import MalformedPayload
 from agentdiff.install.record import Found
+from agentdiff.install.telemetry import Endpoint
 from agentdiff.locations import Locations
 
 
@@ -25,12 +26,14 @@ class Site:
         workspace: root, needed for all but ``user``.
         locations: whose hook client, socket and state.
         environ: where the agent's settings are looked for.
+        telemetry: where telemetry goes, None for nowhere.
     """
 
     scope: str
     workspace: Path | None
     locations: Locations
     environ: Mapping[str, str]
+    telemetry: Endpoint | None = None
 
     @property
     def root(self) -> Path:

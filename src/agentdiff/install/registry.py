@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from agentdiff.errors import MalformedPayload
-from agentdiff.install import claude, copilot, files, gemini, hook_client, qwen, record
+from agentdiff.install import claude, copilot, files, gemini, hook_client, qwen, record, telemetry
 from agentdiff.install.jsontree import JsonSyntaxError
 from agentdiff.install.part import Agent, Inspection, Part, Site, Trust
 from agentdiff.install.record import Found
@@ -114,6 +114,7 @@ def install(
     changed = files.read(locations.hook_client) != client
     if not dry_run:
         locations.prepare()
+        telemetry.keep_token(locations, site.telemetry)
         hook_client.install_hook_client(locations, hook_client.interpreter(), perl=perl)
         entries |= {plan.path: plan.found for plan in plans if plan.changes}
         if any(plan.changes for plan in plans):
@@ -217,7 +218,13 @@ class _Explained:
 def _site(
     scope: str, workspace: Path | None, locations: Locations, environ: Mapping[str, str]
 ) -> Site:
-    return Site(scope=scope, workspace=workspace, locations=locations, environ=environ)
+    return Site(
+        scope=scope,
+        workspace=workspace,
+        locations=locations,
+        environ=environ,
+        telemetry=telemetry.endpoint(locations),
+    )
 
 
 def _plan_install(agent: Agent, part: Part, site: Site, entries: Mapping[Path, Found]) -> _Plan:

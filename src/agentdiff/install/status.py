@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from agentdiff.errors import MalformedPayload
-from agentdiff.install import files, registry
+from agentdiff.install import files, registry, telemetry
 from agentdiff.install.part import Agent, Inspection, Part, Site
 from agentdiff.locations import Locations
 
@@ -170,7 +170,13 @@ def _inspect(
     """Reads the settings of every scope; what cannot be read is a trouble, not an error."""
     found = _Findings()
     for scope in agent.scopes if workspace is not None else ("user",):
-        site = Site(scope=scope, workspace=workspace, locations=locations, environ=environ)
+        site = Site(
+            scope=scope,
+            workspace=workspace,
+            locations=locations,
+            environ=environ,
+            telemetry=telemetry.endpoint(locations),
+        )
         try:
             seen = [(part, registry.inspect(agent, part, site)) for part in agent.parts_of(scope)]
             _judge(found, agent, seen, site)
