@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from agentdiff.agents import claude, copilot, gemini, qwen, run
+from agentdiff.agents import acp, claude, copilot, gemini, qwen, run
 from agentdiff.core.events import AgentEvent
 from agentdiff.errors import MalformedPayload
 
@@ -18,6 +18,7 @@ Parse: TypeAlias = Callable[[bytes, int], tuple[AgentEvent, ...]]
 
 PARSERS: Final[Mapping[str, Parse]] = MappingProxyType(
     {
+        "acp": acp.parse,
         "claude": claude.parse,
         "copilot": copilot.parse,
         "gemini": gemini.parse,

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "feedback": ("feedback:feedback", "what waits to be told to the agents"),
     "baseline": ("review:baseline", "look at the baseline, move it, or go back to it"),
     "run": ("run:run", "run any program as an agent: session, baseline, trace of its commands"),
+    "acp": ("acp:acp", "pass the Agent Client Protocol on to an agent, and follow it"),
     "trace": ("trace:trace", "the trace of commands: switch it on and off, show what it logged"),
     "install": ("manage:install", "connect an agent: write its hook configuration"),
     "uninstall": ("manage:uninstall", "take that configuration back"),
@@ -100,13 +101,14 @@ def parser() -> argparse.ArgumentParser:
     }
     for name, sub in subs.items():
         _add_directory(sub, argparse.SUPPRESS)
-        if name not in ("diff", "baseline", "daemon", "purge", "hook", "run", "trace"):
+        if name not in ("diff", "baseline", "daemon", "purge", "hook", "run", "acp", "trace"):
             sub.add_argument("--json", action="store_true", help="print JSON")
     _add_review_arguments(subs)
     _add_baseline_arguments(subs["baseline"])
     _add_manage_arguments(subs)
     _add_daemon_arguments(subs["daemon"])
     _add_run_arguments(subs["run"])
+    _add_program(subs["acp"])
     _add_trace_arguments(subs["trace"])
     subs["hook"].add_argument("agent", metavar="AGENT")
     return top
@@ -212,9 +214,14 @@ def _add_manage_arguments(subs: Mapping[str, argparse.ArgumentParser]) -> None:
 
 def _add_run_arguments(sub: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``run``."""
-    sub.add_argument("--name", metavar="NAME", help="the agent's name (default: the program's)")
     sub.add_argument("--pty", action="store_true", help="in a pseudo-terminal of its own")
     sub.add_argument("--trace", action="store_true", help="log the commands that it runs")
+    _add_program(sub)
+
+
+def _add_program(sub: argparse.ArgumentParser) -> None:
+    """Adds the program that is started, and its name."""
+    sub.add_argument("--name", metavar="NAME", help="the agent's name (default: the program's)")
     sub.add_argument("cmd", metavar="CMD", nargs="+", help="after --: the program and its words")
 
 

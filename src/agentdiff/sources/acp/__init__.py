@@ -1,0 +1,1 @@
+"""`agentdiff acp`: a transparent proxy between an editor plugin and an agent."""
