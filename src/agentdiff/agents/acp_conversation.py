@@ -168,7 +168,7 @@ class Conversation:
             told.append(self._told("call", name, held=asked, call=call, permission=asked))
         elif asked:
             told.append(self._told("call", name, held=True, call=call, permission=True))
-        if call.get("status") in _OVER:
+        if _text(call.get("status")) in _OVER:
             told += self._over(name, call_id, str(call["status"]))
         return told
 
@@ -184,7 +184,7 @@ class Conversation:
         told = self._called(name, call, asked=True)
         refusing = [
             str(option.get("optionId"))
-            for option in params.get("options", [])
+            for option in _list(params.get("options"))
             if isinstance(option, dict) and str(option.get("kind", "")).startswith("reject")
         ]
         call_id = str(call.get("toolCallId", ""))
@@ -194,7 +194,7 @@ class Conversation:
 
     def _write(self, name: str, params: Json, request: str) -> list[Told]:
         """The client writes for the agent; part of the call that has named the file, if one has."""
-        session, path = self._sessions[name], params.get("path")
+        session, path = self._sessions[name], _text(params.get("path"))
         named = [one for one in session.open if path in _paths(session.calls.get(one, {}))]
         if named:
             return [self._told("call", name, held=True, call=session.calls[named[-1]])]
@@ -278,12 +278,12 @@ class Conversation:
 
 def _ready(call: Json) -> bool:
     """Whether enough is known to say what a call will touch."""
-    kind = call.get("kind")
+    kind, status = _text(call.get("kind")), _text(call.get("status"))
     if kind in _OF_PATHS:
-        return bool(_paths(call)) or call.get("status") in _OVER
+        return bool(_paths(call)) or status in _OVER
     if kind == "execute":
-        return "command" in _object(call.get("rawInput")) or call.get("status") != "pending"
-    return bool(_paths(call)) or call.get("status") in ("in_progress", *_OVER)
+        return "command" in _object(call.get("rawInput")) or status != "pending"
+    return bool(_paths(call)) or status in ("in_progress", *_OVER)
 
 
 def _paths(call: Json) -> set[object]:
@@ -302,6 +302,10 @@ def _stop_reason(result: object) -> bool:
 def _key(value: object) -> str:
     """Returns an id of a request: ``1`` and ``"1"`` are two."""
     return json.dumps(value)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _object(value: object) -> Json:
