@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from agentdiff.install.hook_client import find_perl, install_hook_client, interpreter
+from agentdiff.install.hook_client import find_compiler, find_perl, install_hook_client, interpreter
 from agentdiff.locations import Locations
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -56,9 +56,10 @@ def renew_hook_client() -> str:
         raise StepError(f"hook client: {missing.args[0]} is not set") from None
     if not locations.hook_client.exists():
         return "no agent is connected yet: agentdiff install claude"
-    perl = find_perl(os.environ.get("PATH", os.defpath))
+    path = os.environ.get("PATH", os.defpath)
+    perl, compiler = find_perl(path), find_compiler(path)
     try:
-        renewed = install_hook_client(locations, interpreter(), perl=perl)
+        renewed = install_hook_client(locations, interpreter(), perl=perl, compiler=compiler)
     except OSError as error:
         raise StepError(f"hook client: {error}") from error
     return f"{'renewed' if renewed else 'up to date'}: {locations.hook_client}"

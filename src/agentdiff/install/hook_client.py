@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+import subprocess
 import sys
+import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -24,6 +26,15 @@ _PERL: Final = "/usr/bin/perl"
 # Linux cuts the first line of a script here.
 _SHEBANG_BYTES: Final = 127
 
+# Static first: it starts in three quarters of the time.  No build id, so that the same source gives
+# the same bytes.
+_COMPILE: Final = (
+    ("-O2", "-s", "-static", "-Wl,--build-id=none"),
+    ("-O2", "-s"),
+    ("-O2",),
+)
+_COMPILE_TIMEOUT_S: Final = 60.0
+
 _SHELL = """\
 #!/bin/sh
 # agentdiff hook client where there is no perl and no interpreter that can stand in a script's first
@@ -32,6 +43,10 @@ trap 'exit 0' INT TERM HUP
 {python} -E -P -m agentdiff hook --socket {socket} --state {state} "$@"
 exit 0
 """
+
+
+# What the compiled client says when it is asked whether it runs on this machine.
+PROBED: Final = b"agentdiff hook client\n"
 
 
 def template(name: str) -> str:
@@ -70,14 +85,34 @@ def find_perl(search_path: str) -> str | None:
     return None
 
 
-def render(locations: Locations, python: str, perl: str | None) -> bytes:
+def find_compiler(search_path: str) -> str | None:
+    """Returns an absolute path of a C compiler; None when there is none.
+
+    Args:
+        search_path: the value of ``PATH``; relative folders in it are ignored.
+    """
+    folders = [folder for folder in search_path.split(":") if folder.startswith("/")]
+    for place in (f"{folder}/{name}" for name in ("cc", "gcc", "clang") for folder in folders):
+        if os.access(place, os.X_OK) and os.path.isfile(place):
+            return place
+    return None
+
+
+def render(
+    locations: Locations, python: str, perl: str | None, compiler: str | None = None
+) -> bytes:
     """Returns the client's content.
 
     Args:
         locations: whose socket and state it uses when its arguments name no other.
         python: absolute path of an interpreter that can import agentdiff.
         perl: absolute path; None for a client in Python (slower by the interpreter's start).
+        compiler: absolute path; where it works, the client is a program of its own, which takes
+            a third of the time of the one in perl.
     """
+    built = _compiled(locations, python, compiler) if compiler is not None else None
+    if built is not None:
+        return built
     socket, state = str(locations.hook_socket), str(locations.state)
     if perl is not None:
         places = {"@PERL@": perl, "@PYTHON@": python, "@SOCKET@": socket, "@STATE@": state}
@@ -91,14 +126,51 @@ def render(locations: Locations, python: str, perl: str | None) -> bytes:
     return os.fsencode(_SHELL.format(**quoted))
 
 
+def _compiled(locations: Locations, python: str, compiler: str) -> bytes | None:
+    """Returns the client as a program; None when it cannot be built, or does not run here."""
+    places = {"PYTHON": python, "SOCKET": str(locations.hook_socket)}
+    source = template("hook_client.c").encode()
+    for word, place in {**places, "STATE": str(locations.state)}.items():
+        # Octal, three digits: no character of a path can end the literal or join its neighbour.
+        literal = "".join(f"\\{byte:03o}" for byte in os.fsencode(place))
+        source = source.replace(f"@{word}@".encode(), f'"{literal}"'.encode())
+    with tempfile.TemporaryDirectory(prefix="agentdiff-cc-") as folder:
+        built = Path(folder) / "client"
+        for options in _COMPILE:
+            try:
+                subprocess.run(
+                    [compiler, "-x", "c", *options, "-o", str(built), "-"],
+                    input=source,
+                    capture_output=True,
+                    cwd=folder,
+                    timeout=_COMPILE_TIMEOUT_S,
+                    check=True,
+                )
+                # Without an agent's payload and with no daemon's answer possible it must be quiet.
+                tried = subprocess.run(
+                    [str(built), "--probe"],
+                    input=b"",
+                    capture_output=True,
+                    timeout=_COMPILE_TIMEOUT_S,
+                    check=True,
+                )
+            except (OSError, subprocess.SubprocessError):
+                continue
+            if tried.stdout == PROBED:
+                return built.read_bytes()
+    return None
+
+
 def _filled(text: str, places: dict[str, str], quote: str) -> bytes:
     for word, place in places.items():
         text = text.replace(word, place.replace("\\", "\\\\").replace(quote, "\\" + quote))
     return os.fsencode(text)
 
 
-def install_hook_client(locations: Locations, python: str, *, perl: str | None) -> bool:
-    """Writes the client, unless it is there already.
+def install_hook_client(
+    locations: Locations, python: str, *, perl: str | None, compiler: str | None = None
+) -> bool:
+    """Writes the client, unless it is there already; the arguments are those of `render`.
 
     Returns:
         Whether anything was written.
@@ -107,7 +179,7 @@ def install_hook_client(locations: Locations, python: str, *, perl: str | None) 
         OSError: it cannot be written.
     """
     path = locations.hook_client
-    content = render(locations, python, perl)
+    content = render(locations, python, perl, compiler)
     old = files.read(path)
     if old == content and stat.S_IMODE(path.stat().st_mode) == _MODE:
         return False

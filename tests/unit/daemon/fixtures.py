@@ -20,12 +20,14 @@ from pathlib import Path
 import pytest
 
 from agentdiff.daemon import launch, lifecycle
+from agentdiff.install.hook_client import find_compiler, render
 from agentdiff.locations import Locations
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 SOURCES = CHECKOUT / "src" / "agentdiff" / "sources"
 FAKE = Path(__file__).with_name("fake_backend.py")
 PERL = shutil.which("perl")
+COMPILER = find_compiler(os.environ["PATH"])
 
 
 def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
@@ -95,7 +97,7 @@ def run_hook(program: Path, payload: bytes, *args: str) -> subprocess.CompletedP
     )
 
 
-@pytest.fixture(params=["hook_client.pl", "hook_client.py"])
+@pytest.fixture(params=["hook_client.c", "hook_client.pl", "hook_client.py"])
 def hook_client(locations: Locations, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """Each small hook client, rendered for `locations`; its fallback only reports itself."""
     template = SOURCES / request.param
@@ -111,10 +113,16 @@ def hook_client(locations: Locations, tmp_path: Path, request: pytest.FixtureReq
         "@SOCKET@": str(locations.hook_socket),
         "@STATE@": str(locations.state),
     }
+    program = tmp_path / "agentdiff-hook"
+    if template.suffix == ".c":
+        if COMPILER is None:
+            pytest.skip("no C compiler on this machine")
+        program.write_bytes(render(locations, str(fallback), None, COMPILER))
+        program.chmod(stat.S_IRWXU)
+        return program
     text = template.read_text()
     for word, value in words.items():
         text = text.replace(word, value)
-    program = tmp_path / "agentdiff-hook"
     program.write_text(text)
     program.chmod(stat.S_IRWXU)
     return program

@@ -65,6 +65,31 @@ def test_an_upgrade_changes_the_content_and_not_the_place(locations: Locations) 
     assert claude.handler(_site("user", locations)) == hook
 
 
+def test_with_a_compiler_the_client_is_a_program_that_is_built_once(locations: Locations) -> None:
+    """The same installation gives the same bytes; paths may hold any character."""
+    compiler = hook_client.find_compiler(os.environ["PATH"])
+    if compiler is None:
+        pytest.skip("no C compiler on this machine")
+    install = hook_client.install_hook_client
+    first = install(locations, "/py", perl=None, compiler=compiler)
+    again = install(locations, "/py", perl=None, compiler=compiler)
+    content = locations.hook_client.read_bytes()
+    assert (first, again, content[:2] == b"#!") == (True, False, False)
+    assert os.fsencode(locations.hook_socket) in content
+
+
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\nexit 0\n"])
+def test_a_compiler_that_does_not_work_leaves_the_script(
+    locations: Locations, tmp_path: Path, script: str
+) -> None:
+    """One that fails, and one that builds nothing that runs."""
+    broken = _script(tmp_path / "bin" / "cc", script)
+    assert hook_client.find_compiler(f"rel:{tmp_path / 'bin'}") == broken
+    content = hook_client.render(locations, "/py", "/usr/bin/perl", broken)
+    assert content == hook_client.render(locations, "/py", "/usr/bin/perl")
+    assert hook_client.find_compiler("rel") is None
+
+
 def test_where_no_interpreter_fits_the_shell_hands_over(
     locations: Locations, tmp_path: Path
 ) -> None:

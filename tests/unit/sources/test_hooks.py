@@ -121,8 +121,11 @@ def test_client_hands_on_any_bytes(daemon: Locations, hook_client: Path, payload
 
 def test_client_obeys_its_arguments(daemon: Locations, hook_client: Path) -> None:
     """A socket given on the command line wins over the rendered one."""
-    text = hook_client.read_text().replace(str(daemon.hook_socket), "/nonexistent/hook.sock")
-    hook_client.write_text(text)
+    rendered = bytes(daemon.hook_socket)
+    elsewhere = b"/nonexistent/".ljust(
+        len(rendered), b"x"
+    )  # of the same length: it may be a program
+    hook_client.write_bytes(hook_client.read_bytes().replace(rendered, elsewhere))
     where = ("--socket", str(daemon.hook_socket), "--state", str(daemon.state))
     assert fixtures.run_hook(hook_client, b"{}", "claude", *where).stdout == GREETING
 
