@@ -68,12 +68,13 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One request, `at_s` seconds after the start, for the message of a test that fails."""
+    """One request, `at_s` seconds after the start; `body` is not for messages."""
 
     at_s: float
     path: str
     track: str
     step: int
+    body: str = field(default="", repr=False)
 
 
 @dataclass(slots=True)
@@ -188,7 +189,10 @@ class _Handler(BaseHTTPRequestHandler):
             # conversation.
             track, step = script.scenario.pick(heard.first, heard.index)
         at_s = round(time.monotonic() - script.started_s, 2)
-        script.asked.append(Asked(at_s=at_s, path=self.path, track=track, step=heard.index))
+        asked = Asked(
+            at_s=at_s, path=self.path, track=track, step=heard.index, body=json.dumps(request)
+        )
+        script.asked.append(asked)
         if step.gate:
             script.gates[step.gate].pass_through()
         said = Said(model=heard.model, track=track, index=heard.index, step=step)

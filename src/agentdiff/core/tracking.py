@@ -22,7 +22,7 @@ from agentdiff.core.records import (
     TurnFinished,
     TurnStarted,
 )
-from agentdiff.core.sessions import SILENT_SESSION_NS, Call, Session, Turn
+from agentdiff.core.sessions import SILENT_SESSION_NS, Call, Session, SessionKey, Turn
 
 if TYPE_CHECKING:
     from agentdiff.core.ledger import Ledger
@@ -40,6 +40,7 @@ class Tracking:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._asked: dict[SessionKey, str] = {}
         self.announced: dict[tuple[str, str, str], dict[bytes, ev.Target]] = {}
 
     def handle(self, event: ev.AgentEvent) -> list[Command]:
@@ -54,6 +55,9 @@ class Tracking:
     def _react(self, session: Session, event: ev.AgentEvent) -> list[Command]:
         now = event.received_ns
         match event:
+            case ev.PermissionRequested():
+                self._asked[session.key] = event.tool
+                return []
             case ev.SessionEnded():
                 closed = self._close_all(session, now, keep_jobs=True)
                 return [*closed, *self._finish_turn(session, event)]
@@ -96,14 +100,10 @@ class Tracking:
 
     def _reported(self, event: ev.ToolReported) -> list[Command]:
         """Merges a report into its call; it never opens one."""
-        commands: list[Command] = []
         call = self._meant(event)
-        session = self._ledger.sessions.by_key.get((event.agent, event.session))
-        if session is not None and event.allowed is not None and session.state == "waiting":
-            # The dialog was answered; after a refusal Claude Code waits for the next prompt.
-            commands += self._session(event, "working" if event.allowed else "idle")
         if call is None:
-            return commands
+            return []
+        commands = self._answered(call, event)
         news = event.decided_by not in ("", call.decided_by) or event.trace not in ("", call.trace)
         if news:
             told = CallReported(
@@ -120,6 +120,14 @@ class Tracking:
             at_ns = event.received_ns if call.closed_ns is None else call.closed_ns
             commands += [*self._close(call, outcome, at_ns, event.background), Publish()]
         return commands
+
+    def _answered(self, call: Call, event: ev.ToolReported) -> list[Command]:
+        """A dialog was answered; after a refusal Claude Code waits for the next prompt."""
+        session = self._ledger.sessions.by_key[call.key]
+        asked = self._asked.get(call.key, call.opened.tool) == call.opened.tool
+        if session.state != "waiting" or event.allowed is None or not asked:
+            return []
+        return self._session(event, "working" if event.allowed else "idle")
 
     def expire(self, now_ns: int) -> list[Command]:
         """Ends sessions that fell silent, so that a killed agent does not stay open for ever."""
