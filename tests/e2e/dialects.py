@@ -24,6 +24,7 @@ _RESPONSES_USAGE = {
     "output_tokens_details": {"reasoning_tokens": 0},
     "total_tokens": 2,
 }
+_NEW_TASK = "Message Type: NEW_TASK"
 _OWN = ("function_call", "custom_tool_call", "reasoning")
 _CHAT_USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 
@@ -253,15 +254,18 @@ class Responses:
     def hear(self, path: str, request: dict[str, Any]) -> Heard:
         """See `Dialect.hear`.
 
-        One message of the model is a run of neighbouring items.  A subagent's task is the last of
-        the user's first texts, behind the instructions of the project.  The tools of models in code
-        mode are an item of the input.
+        One message of the model is a run of neighbouring items.  The tools of models in code mode
+        are an item of the input, and their subagents' conversations begin with a copy of the
+        parent's, which ends where the task is given.
         """
         del path
         items = request.get("input", [])
-        own = [item.get("role") == "assistant" or item.get("type") in _OWN for item in items]
-        texts = (_text(item.get("content")) for item in items if item.get("role") == "user")
         extra = any(item.get("type") == "additional_tools" for item in items)
+        tasks = [at for at, item in enumerate(items) if _NEW_TASK in _text(item.get("content"))]
+        items = items[tasks[-1] :] if tasks else items
+        own = [item.get("role") == "assistant" or item.get("type") in _OWN for item in items]
+        users = ("user", None) if tasks else ("user",)
+        texts = (_text(item.get("content")) for item in items if item.get("role") in users)
         return Heard(
             first="\n".join(texts),
             index=sum(is_own and not before for before, is_own in pairwise([False, *own])),

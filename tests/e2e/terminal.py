@@ -33,6 +33,8 @@ _ANSWERS = (
     (b"\x1b[c", b"\x1b[?62;22c"),  # which terminal are you
     (b"\x1b[6n", b"\x1b[1;1R"),  # where is the cursor
     (b"\x1b[?u", b"\x1b[?0u"),  # which keyboard protocol
+    (b"\x1b]10;?", b"\x1b]10;rgb:ffff/ffff/ffff\x1b\\"),  # which colour of text
+    (b"\x1b]11;?", b"\x1b]11;rgb:0000/0000/0000\x1b\\"),  # which colour behind it
 )
 _ROWS, _COLUMNS = 50, 160
 
@@ -74,6 +76,15 @@ class Terminal:
             if not self._read(deadline - time.monotonic()):
                 raise TimeoutError(f"no {text!r} in {self._fresh()[-2000:]!r}")
         self._seen = len(self._printed)
+
+    def rest(self, quiet_s: float = 1.5) -> None:
+        """Reads until the program has printed nothing for `quiet_s`, or `DEADLINE_S` are over.
+
+        For programs that throw away what is typed before they are ready, and do not say when.
+        """
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline and self._read(quiet_s):
+            pass
 
     def type(self, keys: str) -> None:
         """Presses keys."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from agentdiff.agents import acp, claude, copilot, gemini, qwen, run
+from agentdiff.agents import acp, claude, codex, copilot, gemini, opencode, qwen, run
 from agentdiff.core.events import AgentEvent
 from agentdiff.errors import MalformedPayload
 
@@ -20,8 +20,10 @@ PARSERS: Final[Mapping[str, Parse]] = MappingProxyType(
     {
         "acp": acp.parse,
         "claude": claude.parse,
+        "codex": codex.parse,
         "copilot": copilot.parse,
         "gemini": gemini.parse,
+        "opencode": opencode.parse,
         "qwen": qwen.parse,
         "run": run.parse,
     }
