@@ -50,6 +50,26 @@ for action, desc in pairs(actions) do
   end, { desc = desc })
 end
 
+local session = vim.api.nvim_create_augroup('agentdiff.session', {})
+vim.api.nvim_create_autocmd('BufReadCmd', {
+  group = session,
+  pattern = 'agentdiff://*',
+  callback = function(args)
+    require('agentdiff.restored').open(args.buf, args.match)
+  end,
+})
+vim.api.nvim_create_autocmd('SessionLoadPost', {
+  group = session,
+  callback = function()
+    for _, buf in ipairs(vim.api.nvim_list_bufs()) do
+      local name = vim.api.nvim_buf_get_name(buf)
+      if vim.startswith(name, 'agentdiff://') then
+        require('agentdiff.restored').open(buf, name)
+      end
+    end
+  end,
+})
+
 local function attach()
   -- Off the startup path: the first frame is on the screen before anything of ours is loaded.
   vim.schedule(function()

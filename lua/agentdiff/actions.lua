@@ -40,6 +40,7 @@ function M.report(op, result, err)
     end
     return false
   end
+  require('agentdiff.status').fire('AgentDiffDecision', result)
   local files = counted(#result.done, 'file')
   if op == 'undo' or op == 'redo' then
     -- A decision taken back names every hunk of its files, not those that it was about.

@@ -2,7 +2,9 @@
 local M = {}
 
 local api = vim.api
+
 -- In this order: folds of the method `diff` become manual ones when the method changes.
+local shown = {} ---@type table<integer, integer> file's buffer → its base
 local DIFF_OPTIONS = {
   'diff',
   'scrollbind',
@@ -100,27 +102,69 @@ local function make_buffer(file_buf, path, lines)
   return buf
 end
 
---- Opens the base of a file at its left; closing it restores the file's window.
+--- Gives a file's window back what the vimdiff changed.
+---@param win integer
+---@param file_buf integer
+---@param saved table<string, any>
+---@param view table of |winsaveview()|
+local function give_back(win, file_buf, saved, view)
+  require('agentdiff.inline').hide(file_buf, false)
+  if not api.nvim_win_is_valid(win) then
+    return
+  end
+  restore(win, saved)
+  if api.nvim_win_get_buf(win) == file_buf then
+    local line = api.nvim_win_get_cursor(win)[1]
+    api.nvim_win_call(win, function()
+      vim.fn.winrestview({ topline = math.max(1, view.topline + line - view.lnum) })
+    end)
+  end
+end
+
+--- Closes one window of the comparison when the other is closed.
+---@param win integer
+---@param callback fun()
+local function on_close(win, callback)
+  api.nvim_create_autocmd('WinClosed', {
+    pattern = tostring(win),
+    once = true,
+    nested = true,
+    callback = callback,
+  })
+end
+
+---@param buf integer of a base
+local function close_base(buf)
+  for _, win in ipairs(vim.fn.win_findbuf(buf)) do
+    pcall(api.nvim_win_close, win, true)
+  end
+end
+
+--- Opens the base of a file at its left, or closes it. Closing it restores the file's window.
 ---@return boolean ok
 function M.show()
   local file_buf = api.nvim_get_current_buf()
   local path = api.nvim_buf_get_name(file_buf)
+  if shown[file_buf] and api.nvim_buf_is_valid(shown[file_buf]) then
+    close_base(shown[file_buf])
+    return true
+  end
   if path == '' or vim.bo[file_buf].buftype ~= '' then
     require('agentdiff').notify('not a file', vim.log.levels.WARN)
     return false
   end
   local bytes, base = fetch(path)
-  if not bytes then
+  if not bytes or not base then
     return false
   end
-  local own_tab = tab_is_diffed()
-  if own_tab then
+  if tab_is_diffed() then
     vim.cmd('tab split')
   end
   local file_win = api.nvim_get_current_win()
   local saved = options_of(file_win)
   local view = vim.fn.winsaveview()
   local buf = make_buffer(file_buf, base.path, to_lines(bytes, file_buf))
+  shown[file_buf] = buf
   require('agentdiff.inline').hide(file_buf, true)
   vim.cmd('leftabove vsplit')
   local win = api.nvim_get_current_win()
@@ -129,23 +173,13 @@ function M.show()
   api.nvim_set_current_win(file_win)
   vim.cmd.diffthis()
   vim.keymap.set('n', 'q', '<Cmd>close<CR>', { buffer = buf, desc = 'agentdiff: close' })
-  api.nvim_create_autocmd('WinClosed', {
-    pattern = tostring(win),
-    once = true,
-    callback = function()
-      require('agentdiff.inline').hide(file_buf, false)
-      if not api.nvim_win_is_valid(file_win) then
-        return
-      end
-      restore(file_win, saved)
-      if api.nvim_win_get_buf(file_win) == file_buf then
-        local line = api.nvim_win_get_cursor(file_win)[1]
-        api.nvim_win_call(file_win, function()
-          vim.fn.winrestview({ topline = math.max(1, view.topline + line - view.lnum) })
-        end)
-      end
-    end,
-  })
+  on_close(win, function()
+    shown[file_buf] = nil
+    give_back(file_win, file_buf, saved, view)
+  end)
+  on_close(file_win, function()
+    close_base(buf)
+  end)
   return true
 end
 

@@ -116,15 +116,20 @@ local function comment(args, ctx)
   })
 end
 
-local function inline(args)
-  local wanted = ({ on = true, off = false })[args[1]]
-  if args[1] and wanted == nil then
-    notify(('inline: on or off, not %s'):format(args[1]), levels.ERROR)
+---@param what string
+---@param word string? on, off, or nothing to switch over
+---@param toggle fun(on: boolean?): boolean
+local function switch(what, word, toggle)
+  local wanted = ({ on = true, off = false })[word]
+  if word and wanted == nil then
+    notify(('%s: on or off, not %s'):format(what, word), levels.ERROR)
     return
   end
-  require('agentdiff.report').echo({
-    'inline hunks ' .. (require('agentdiff.inline').toggle(wanted) and 'on' or 'off'),
-  })
+  require('agentdiff.report').echo({ ('%s %s'):format(what, toggle(wanted) and 'on' or 'off') })
+end
+
+local function inline(args)
+  switch('inline hunks', args[1], require('agentdiff.inline').toggle)
 end
 
 local function install(args)
@@ -164,6 +169,22 @@ local diff_commands = {
   files = { run = report('files') },
   log = { run = report('log') },
   qf = { run = report('qf') },
+  pick = {
+    run = function(args)
+      require('agentdiff.pick').open(args[1])
+    end,
+    complete = function()
+      return { 'telescope', 'fzf', 'snacks', 'mini', 'select' }
+    end,
+  },
+  follow = {
+    run = function(args)
+      switch('follow', args[1], require('agentdiff.follow').toggle)
+    end,
+    complete = function()
+      return { 'on', 'off' }
+    end,
+  },
   filter = { run = review, complete = review_completion },
   explain = { run = action('explain') },
   comment = { run = comment },
@@ -182,38 +203,25 @@ local diff_commands = {
   status = { run = report('status') },
 }
 
---- `set` and `restore`: the current file, or with ! the whole workspace.
----@param method string
+--- Refuses words that a verb does not take.
+---@param run fun(ctx: table)
 ---@param op string
-local function change_baseline(method, op)
+local function plain(run, op)
   return function(args, ctx)
-    local params = {}
-    if method == 'baseline.restore' then
-      params = parse_options(args, { 'turn' })
-      if not params then
-        return
-      end
-    elseif #args > 0 then
+    if #args > 0 then
       notify(('%s: unknown argument %s'):format(op, args[1]), levels.ERROR)
       return
     end
-    local more
-    if not ctx.bang and method ~= 'baseline.clear' then
-      local path = vim.api.nvim_buf_get_name(0)
-      if path == '' or vim.bo.buftype ~= '' then
-        notify(('%s: not a file (use ! for the whole workspace)'):format(op), levels.WARN)
-        return
-      end
-      if vim.bo.modified then
-        notify('the buffer has unsaved changes: write it first', levels.WARN)
-        return
-      end
-      more = { path = path, as_list = true }
-    end
-    local result = require('agentdiff.report').ask(method, params, more)
-    if result then
-      require('agentdiff.actions').report(op, result)
-    end
+    require('agentdiff.buffers').enable()
+    run(ctx)
+  end
+end
+
+local function restore(args, ctx)
+  local options = parse_options(args, { 'turn' })
+  if options then
+    require('agentdiff.buffers').enable()
+    require('agentdiff.restore').restore(ctx.bang, options.turn)
   end
 end
 
@@ -224,15 +232,27 @@ local baseline_commands = {
       require('agentdiff.baseline').show()
     end,
   },
-  list = { run = report('turns') },
-  set = { run = change_baseline('baseline.set', 'set baseline') },
+  list = {
+    run = plain(function(ctx)
+      require('agentdiff.restore').list(ctx.bang)
+    end, 'list'),
+  },
+  set = {
+    run = plain(function(ctx)
+      require('agentdiff.restore').set(ctx.bang)
+    end, 'set'),
+  },
   restore = {
-    run = change_baseline('baseline.restore', 'restore'),
+    run = restore,
     complete = function()
       return { 'turn=' }
     end,
   },
-  clear = { run = change_baseline('baseline.clear', 'clear') },
+  clear = {
+    run = plain(function()
+      require('agentdiff.restore').clear()
+    end, 'clear'),
+  },
 }
 
 local commands = {

@@ -16,6 +16,54 @@ function M.statusline()
   return vim.b.agentdiff_status or vim.g.agentdiff_status or ''
 end
 
+--- Returns `3/12` when the cursor is in the third of twelve hunks, `12` outside of them, else ''.
+--- Reads what is drawn only.
+---@return string
+function M.position()
+  local line = vim.api.nvim_win_get_cursor(0)[1]
+  local buf = vim.api.nvim_get_current_buf()
+  local _, index, total = require('agentdiff.inline').at(buf, line)
+  return total == 0 and '' or index and ('%d/%d'):format(index, total) or tostring(total)
+end
+
+--- Returns the counts of the current buffer as lualine's `diff` component takes them.
+---@return {added: integer, modified: integer, removed: integer}?
+function M.diff_source()
+  local dict = vim.b.agentdiff_status_dict
+  return dict and { added = dict.added, modified = dict.changed, removed = dict.removed }
+end
+
+---@class agentdiff.PublicHunk
+---@field id integer
+---@field first integer 1-based line of the buffer
+---@field last integer inclusive
+---@field added integer number of lines; 0 for a deletion, which stands at `first`
+---@field removed string[] the old lines
+---@field owner string
+
+--- Returns the pending hunks of a buffer where they are now.
+---@param buf integer? the current one
+---@return agentdiff.PublicHunk[]
+function M.hunks(buf)
+  return vim.tbl_map(function(place)
+    local hunk = place.hunk
+    return {
+      id = hunk.id,
+      first = place.first,
+      last = place.last,
+      added = hunk.added,
+      removed = hunk.deleted,
+      owner = hunk.owner,
+    }
+  end, require('agentdiff.inline').positions(buf or vim.api.nvim_get_current_buf()))
+end
+
+--- Returns a source for mini.diff that shows the same baseline: `source = { …, … }`.
+---@return table
+function M.mini_source()
+  return require('agentdiff.mini').source()
+end
+
 --- Opens the review buffer of the workspace of the working directory.
 ---@param filters table<string, string>? `agent`, `session`, `turn`, `path`
 function M.review(filters)

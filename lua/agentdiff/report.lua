@@ -172,18 +172,4 @@ function M.status()
   M.echo(lines)
 end
 
---- Says what differs from the baseline, and lists the turns.
-function M.turns()
-  local result = M.ask('baseline.list')
-  if not result then
-    return
-  end
-  local lines = { ('%d files differ from the baseline'):format(#result.files) }
-  for _, turn in ipairs(result.turns) do
-    local prompt = tostring(turn.prompt or ''):gsub('\n.*', ' …')
-    lines[#lines + 1] = ('  turn %s  %s  %s'):format(turn.n, turn.agent, prompt)
-  end
-  M.echo(lines)
-end
-
 return M

@@ -94,8 +94,9 @@ end
 
 --- Opens the review buffer, filled.
 ---@param filters table<string, any>? `agent`, `session`, `turn`, `path`, `group`
+---@param root string? the workspace, where no review is open to say it
 ---@return boolean ok
-function M.open(filters)
+function M.open(filters, root)
   require('agentdiff.buffers').enable()
   local options = require('agentdiff.config').get().review
   filters = vim.tbl_extend('keep', filters or {}, {
@@ -108,7 +109,7 @@ function M.open(filters)
   end
   local result, err = require('agentdiff.rpc').wait('review.open', {
     filters = filters,
-    workspace = workspace,
+    workspace = workspace or root,
   })
   if err then
     require('agentdiff').notify(err.message, vim.log.levels.ERROR)

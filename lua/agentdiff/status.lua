@@ -76,10 +76,11 @@ end
 --- Sets the variable of the editor, and tells everybody that something was refreshed.
 ---@param workspace string
 ---@param summary agentdiff.Summary
-function M.set_global(workspace, summary)
+---@param wrote string[]? relative paths that were written since the last update
+function M.set_global(workspace, summary, wrote)
   newest[workspace] = summary
   vim.g.agentdiff_status = mark(global_text(summary))
-  M.fire('AgentDiffUpdate', { workspace = workspace, summary = summary })
+  M.fire('AgentDiffUpdate', { workspace = workspace, summary = summary, written = wrote or {} })
   vim.cmd.redrawstatus({ bang = true })
 end
 
@@ -99,12 +100,14 @@ function M.lost(who)
   stale = true
   local message = ('%s went away; what is shown may be stale'):format(who)
   require('agentdiff').notify(message, vim.log.levels.WARN)
+  M.fire('AgentDiffLost', { who = who })
   remark()
 end
 
 --- It is back.
 function M.connected()
   stale = false
+  M.fire('AgentDiffConnected', {})
   remark()
 end
 

@@ -73,6 +73,7 @@
 ---@field summary agentdiff.Summary
 ---@field inline agentdiff.InlineView[]
 ---@field written string[] names of buffers whose file changed on disk
+---@field wrote string[] paths in the workspace that changed on disk, newest last
 ---@field review agentdiff.ReviewView?
 
 ---@class agentdiff.Status

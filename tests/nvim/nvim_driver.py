@@ -59,6 +59,21 @@ class Editor:
         """Runs an Ex command and returns what it printed."""
         return str(self.nvim.api.exec2(line, {"output": True}).get("output", ""))
 
+    def told(self, line: str) -> str:
+        """Runs an Ex command and returns what the plugin said with `vim.notify`."""
+        return str(
+            self.lua(
+                """
+                local told, notify = {}, vim.notify
+                vim.notify = function(text) told[#told + 1] = text end
+                vim.cmd(...)
+                vim.notify = notify
+                return table.concat(told, '\\n')
+                """,
+                line,
+            )
+        )
+
     def keys(self, keys: str) -> None:
         """Types keys; returns when they have been executed."""
         self.nvim.api.feedkeys(

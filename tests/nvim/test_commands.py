@@ -25,71 +25,6 @@ def shown(reviewer: Editor, agent: Agent) -> Editor:
     return reviewer
 
 
-def window_options(editor: Editor) -> list[list[object]]:
-    """Returns what a vimdiff changes, for every window."""
-    return list(
-        editor.lua(
-            """
-            return vim.tbl_map(function(win)
-              local wo = vim.wo[win]
-              return { vim.api.nvim_win_get_buf(win), wo.diff, wo.scrollbind, wo.cursorbind,
-                wo.wrap, wo.foldmethod, wo.foldcolumn, wo.foldenable }
-            end, vim.api.nvim_list_wins())
-            """
-        )
-    )
-
-
-def test_baseline_shows_the_base_beside_the_file(shown: Editor) -> None:
-    """``:AgentBaseline`` opens a vimdiff with the text before the agent came."""
-    shown.command("AgentBaseline")
-    base, diffs = shown.lua(
-        """
-        local wins = vim.api.nvim_tabpage_list_wins(0)
-        return { vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(wins[1]), 0, -1, false),
-          vim.tbl_map(function(win) return vim.wo[win].diff end, wins) }
-        """
-    )
-    assert (BEFORE.splitlines(), [True, True]) == (base, diffs)
-
-
-def test_closing_the_baseline_restores_the_window(shown: Editor) -> None:
-    """Options and layout are what they were, and inline hunks are back."""
-    before = window_options(shown)
-    screen = shown.screen()[:20]
-    shown.command("AgentBaseline")
-    shown.command("wincmd h")
-    shown.keys("q")
-    assert (before, screen) == (window_options(shown), shown.screen()[:20])
-
-
-def test_baseline_leaves_other_diffs_alone(shown: Editor, workspace: Path) -> None:
-    """With a diff in the tab page already, the comparison opens in a tab page of its own."""
-    (workspace / "other.txt").write_text("x\n")
-    shown.command("vertical diffsplit other.txt")
-    before = window_options(shown)
-    shown.command("wincmd l")
-    shown.command("AgentBaseline")
-    tabs = shown.lua("return #vim.api.nvim_list_tabpages()")
-    shown.command("tabclose")
-    assert (2, before) == (tabs, window_options(shown))
-
-
-def test_baseline_set_accepts_the_file(shown: Editor, workspace: Path) -> None:
-    """``:AgentBaseline set`` makes the present text the base; the disk stays."""
-    text = (workspace / "a.txt").read_text()
-    shown.command("AgentBaseline set")
-    shown.wait(SHOWN + "0")
-    assert text == (workspace / "a.txt").read_text()
-
-
-def test_baseline_restore_puts_the_file_back(shown: Editor, workspace: Path) -> None:
-    """``:AgentBaseline restore`` writes the base, and the buffer shows it."""
-    shown.command("AgentBaseline restore")
-    text = (workspace / "a.txt").read_text()
-    assert (BEFORE, BEFORE.splitlines()) == (text, shown.lines())
-
-
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
@@ -134,7 +69,7 @@ def test_files_are_offered_for_selection(shown: Editor) -> None:
     assert offered == [["modified  a.txt  +2 -2", "deleted   b.txt  +0 -3"], "a.txt"]
 
 
-@pytest.mark.parametrize("command", ["AgentDiff status", "AgentDiff log", "AgentBaseline list"])
+@pytest.mark.parametrize("command", ["AgentDiff status", "AgentDiff log"])
 def test_reports_name_what_happened(shown: Editor, command: str) -> None:
     """The reports work and speak of the agent."""
     text = shown.command(command) + "\n".join(shown.lines())

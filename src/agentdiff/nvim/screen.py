@@ -20,6 +20,8 @@ from agentdiff.nvim.views import InlineView, Json, ReviewView
 
 VIEWS_KEPT = 4
 """How many versions of a view an intent may still name: Lua may be one or two refreshes behind."""
+WROTE_KEPT = 50
+"""How many written paths an update names: follow mode shows the last."""
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class Workspace:
         drawn: the version of it that Lua has, None when all of it must be sent.
         watched: buffer name → path inside the workspace.
         written: buffer names whose file changed on disk since the last delivery.
+        wrote: the last `WROTE_KEPT` paths (lossy) that changed since, newest last.
         dirty: whether a refresh is on its way.
     """
 
@@ -43,6 +46,7 @@ class Workspace:
     drawn: ReviewView | None = None
     watched: dict[str, bytes] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
+    wrote: deque[str] = field(default_factory=lambda: deque(maxlen=WROTE_KEPT))
     dirty: bool = False
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -339,6 +339,7 @@ class EditorSession:
             return
         workspace.summary = params.get("summary") or workspace.summary
         self._note_written(workspace, params.get("written") or ())
+        workspace.wrote.extend(text_key(path) for path in params.get("written") or ())
         self._mark(workspace)
 
     def _note_written(self, workspace: Workspace, paths: Iterable[object]) -> None:
@@ -382,5 +383,7 @@ class EditorSession:
             update["inline"] = await self._screen.inline(link, workspace)
             written, workspace.written = workspace.written, set()
             update["written"] = sorted(written)
+            update["wrote"] = list(workspace.wrote)
+            workspace.wrote.clear()
             update["summary"] = workspace.summary
             self._editor.deliver([("update", update)])

@@ -1,0 +1,101 @@
+--- Follow mode: a window that shows where an agent is writing now. The cursor of the user and the
+--- focus stay where they are.
+local M = {}
+
+local api = vim.api
+local window ---@type integer?
+local shown ---@type string? name of the buffer to be positioned
+
+--- Whether a window follows.
+---@return boolean
+function M.active()
+  return window ~= nil and api.nvim_win_is_valid(window)
+end
+
+---@return boolean
+local function open()
+  if #api.nvim_list_uis() > 0 and vim.o.columns < 40 then
+    require('agentdiff').notify('follow: the screen is too narrow', vim.log.levels.WARN)
+    return false
+  end
+  window = api.nvim_open_win(api.nvim_get_current_buf(), false, {
+    split = vim.o.columns >= 120 and 'right' or 'below',
+    win = 0,
+  })
+  vim.wo[window].winfixbuf = false
+  vim.wo[window].winbar = '%#AgentDiffOwner# following agents %*'
+  return true
+end
+
+--- Switches follow mode.
+---@param on boolean? switches over when nil
+---@return boolean active
+function M.toggle(on)
+  if on == nil then
+    on = not M.active()
+  end
+  if on and not M.active() then
+    require('agentdiff.buffers').enable()
+    return open()
+  elseif not on and M.active() then
+    pcall(api.nvim_win_close, window, false)
+    window = nil
+  end
+  return on
+end
+
+---@param path string
+---@return integer? buf
+local function load(path)
+  local stat = vim.uv.fs_stat(path)
+  if not stat or stat.type ~= 'file' then
+    return nil
+  end
+  local buf = vim.fn.bufadd(path)
+  if not api.nvim_buf_is_loaded(buf) then
+    -- Nobody asked for this file: no question about a swap file.
+    vim.bo[buf].swapfile = false
+    vim.fn.bufload(buf)
+    vim.bo[buf].buflisted = true
+  end
+  return buf
+end
+
+--- Shows the newest of the files that were written.
+---@param workspace string
+---@param paths string[] relative, oldest first
+function M.wrote(workspace, paths)
+  if #paths == 0 or not M.active() or window == api.nvim_get_current_win() then
+    return
+  end
+  local buf = load(workspace .. '/' .. paths[#paths])
+  if buf and api.nvim_win_get_buf(window) ~= buf then
+    api.nvim_win_set_buf(window, buf)
+  end
+  shown = buf and api.nvim_buf_get_name(buf)
+end
+
+--- Puts the follow window on the newest hunk, once the hunks of its file are known.
+---@param buf integer
+function M.drawn(buf)
+  if not shown or not M.active() or api.nvim_win_get_buf(window) ~= buf then
+    return
+  elseif shown ~= api.nvim_buf_get_name(buf) or window == api.nvim_get_current_win() then
+    return
+  end
+  local newest
+  for _, place in ipairs(require('agentdiff.inline').positions(buf)) do
+    if not newest or place.hunk.id > newest.hunk.id then
+      newest = place
+    end
+  end
+  if newest then
+    shown = nil
+    api.nvim_win_set_cursor(window, { math.min(newest.first, api.nvim_buf_line_count(buf)), 0 })
+    api.nvim_win_call(window, function()
+      vim.cmd('normal! zvzz')
+    end)
+  end
+end
+
+return M

@@ -1,0 +1,9 @@
+-- `:Telescope agentdiff`: the pending hunks. Loaded by telescope only.
+return require('telescope').register_extension({
+  exports = {
+    agentdiff = function(opts)
+      local pick = require('agentdiff.pick')
+      pick.telescope(pick.items(), opts)
+    end,
+  },
+})

@@ -1,0 +1,240 @@
+"""What other plugins, statuslines and sessions get."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from nvim_driver import Editor, wait_for
+from scripted_agent import Agent
+
+SHOWN = "vim.b.agentdiff_status_dict and vim.b.agentdiff_status_dict.hunks == "
+
+
+@pytest.fixture
+def shown(reviewer: Editor, agent: Agent) -> Editor:
+    """An editor that shows ``a.txt`` with two pending hunks."""
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    agent.edit("a.txt", "line 15\n", "fifteen\n")
+    reviewer.wait(SHOWN + "2")
+    return reviewer
+
+
+def plugin(editor: Editor, *names: str) -> None:
+    """Puts plugins of PLUGINS_DIR on the runtime path; skips the test without them."""
+    folder = os.environ.get("PLUGINS_DIR")
+    if not folder:
+        pytest.skip("no PLUGINS_DIR")
+    for name in names:
+        if not Path(folder, name).is_dir():
+            pytest.skip(f"no {name} in PLUGINS_DIR")
+        editor.command(f"set rtp^={Path(folder, name)}")
+
+
+def test_positions_for_a_statusline(shown: Editor) -> None:
+    """`position()` counts hunks, `diff_source()` is what lualine's `diff` takes."""
+    shown.keys("15G")
+    inside = shown.lua("return require('agentdiff').position()")
+    shown.keys("1G")
+    outside, source = shown.lua(
+        "local a = require('agentdiff'); return { a.position(), a.diff_source() }"
+    )
+    assert (inside, outside) == ("2/2", "2")
+    assert source == {"added": 0, "modified": 2, "removed": 0}
+
+
+def test_hunks_for_scripts(shown: Editor) -> None:
+    """`hunks()` says where they are now, what stood there, and who did it."""
+    shown.nvim.api.buf_set_lines(0, 0, 0, False, ["mine"])
+    first = shown.lua("return require('agentdiff').hunks()")[0]
+    assert (first["first"], first["last"], first["removed"]) == (11, 11, ["line 10"])
+    assert first["owner"].startswith("claude")
+
+
+def test_hunks_are_offered_for_selection(shown: Editor) -> None:
+    """``:AgentDiff pick`` asks with `vim.ui.select` where no picker is loaded, and goes there."""
+    offered = shown.lua(
+        """
+        local offered
+        vim.ui.select = function(items, opts, choose)
+          offered = vim.tbl_map(opts.format_item, items)
+          choose(items[2])
+        end
+        vim.cmd('AgentDiff pick')
+        return offered
+        """
+    )
+    assert offered == ["a.txt:10  +1 -1  claude", "a.txt:15  +1 -1  claude"]
+    assert shown.cursor() == (15, 0)
+
+
+def test_a_picker_that_is_not_there_is_named(shown: Editor) -> None:
+    """No error with a stack trace."""
+    assert "snacks is not installed" in shown.told("AgentDiff pick snacks")
+
+
+def test_telescope(shown: Editor) -> None:
+    """``:Telescope agentdiff`` lists the hunks."""
+    plugin(shown, "plenary.nvim", "telescope.nvim")
+    shown.command("AgentDiff pick telescope")
+    code = """
+    local state = require('telescope.actions.state')
+    local picker = state.get_current_picker(vim.api.nvim_get_current_buf())
+    return picker and picker.manager and picker.manager:num_results() or 0
+    """
+    assert wait_for(lambda: shown.lua(code) == 2, "two results", shown)
+    assert shown.lua("return require('telescope').load_extension('agentdiff').agentdiff ~= nil")
+
+
+def test_snacks(shown: Editor) -> None:
+    """The snacks picker gets the hunks."""
+    plugin(shown, "snacks.nvim")
+    shown.command("AgentDiff pick snacks")
+    code = "local p = require('snacks').picker.get()[1]; return p and #p:items() or 0"
+    assert wait_for(lambda: shown.lua(code) == 2, "two items", shown)
+
+
+def test_mini_pick(shown: Editor) -> None:
+    """mini.pick gets the hunks."""
+    plugin(shown, "mini.nvim")
+    shown.lua(
+        """
+        require('mini.pick').setup()
+        require('mini.pick').start = function(opts) vim.g.got = #opts.source.items end
+        vim.cmd('AgentDiff pick')
+        """
+    )
+    assert shown.lua("return vim.g.got") == 2
+
+
+def test_fzf_lua(shown: Editor) -> None:
+    """fzf-lua gets one line per hunk that its actions understand."""
+    plugin(shown, "fzf-lua")
+    shown.lua(
+        """
+        require('fzf-lua').fzf_exec = function(lines) vim.g.got = lines end
+        vim.cmd('AgentDiff pick fzf')
+        """
+    )
+    assert [line.split(":")[1] for line in shown.lua("return vim.g.got")] == ["10", "15"]
+
+
+def test_lualine(shown: Editor) -> None:
+    """The component shows the same as `statusline()`."""
+    plugin(shown, "lualine.nvim")
+    shown.lua("require('lualine').setup({ sections = { lualine_b = { 'agentdiff' } } })")
+    shown.command("redrawstatus")
+    assert "~2" in shown.lua("return require('lualine').statusline(true)")
+
+
+def test_mini_diff_shows_the_same_baseline(shown: Editor) -> None:
+    """The source gives mini.diff the baseline as reference text."""
+    plugin(shown, "mini.nvim")
+    shown.lua(
+        """
+        require('mini.diff').setup({ source = require('agentdiff').mini_source() })
+        MiniDiff.enable(0)
+        """
+    )
+    code = "local d = MiniDiff.get_buf_data(0); return d and d.hunks and #d.hunks or 0"
+    assert wait_for(lambda: shown.lua(code) == 2, "mini.diff's hunks", shown)
+
+
+def test_follow_shows_where_the_agent_writes(shown: Editor, agent: Agent) -> None:
+    """The follow window goes to the newest hunk; focus and cursor stay."""
+    shown.keys("3G")
+    shown.command("AgentDiff follow on")
+    home = shown.lua("return vim.api.nvim_get_current_win()")
+    agent.write("new.txt", "".join(f"{n}\n" for n in range(50)))
+    agent.edit("b.txt", "three\n", "drei\n")
+    code = """
+    for _, win in ipairs(vim.api.nvim_list_wins()) do
+      if win ~= ... then
+        local name = vim.api.nvim_buf_get_name(vim.api.nvim_win_get_buf(win))
+        return { vim.fn.fnamemodify(name, ':t'), vim.api.nvim_win_get_cursor(win)[1] }
+      end
+    end
+    """
+    wait_for(lambda: shown.lua(code, home) == ["b.txt", 3], "the window follows", shown)
+    assert shown.lua("return vim.api.nvim_get_current_win()") == home
+    assert shown.cursor()[0] == 3
+    shown.command("AgentDiff follow off")
+    assert len(shown.lua("return vim.api.nvim_list_wins()")) == 1
+
+
+def test_events_have_data(reviewer: Editor, agent: Agent) -> None:
+    """What was written, and each decision."""
+    reviewer.lua(
+        """
+        vim.g.seen = {}
+        vim.api.nvim_create_autocmd('User', {
+          pattern = 'AgentDiff*',
+          callback = function(args)
+            local seen = vim.g.seen
+            seen[#seen + 1] = { args.match, args.data }
+            vim.g.seen = seen
+          end,
+        })
+        """
+    )
+    agent.edit("a.txt", "line 2\n", "two\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.command("AgentDiff! accept")
+    seen = reviewer.lua("return vim.g.seen")
+    written = [data["written"] for name, data in seen if name == "AgentDiffUpdate"]
+    decided = [data for name, data in seen if name == "AgentDiffDecision"]
+    assert ["a.txt"] in written
+    assert [(data["op"], data["done"][0]["path"]) for data in decided] == [("accept", "a.txt")]
+
+
+def test_a_session_file_brings_the_review_back(
+    shown: Editor, spawn: Callable[..., Editor], workspace: Path, tmp_path: Path
+) -> None:
+    """``:mksession`` with an open review: another Neovim that sources it shows the review."""
+    shown.command("AgentDiff")
+    shown.command(f"mksession {tmp_path}/Session.vim")
+    again = spawn("-S", str(tmp_path / "Session.vim"), cwd=workspace)
+    again.wait("vim.fn.search('+fifteen', 'nw') > 0")
+    assert again.lua("return vim.bo.filetype") == "agentdiff"
+
+
+WAITS = """
+local asked = {}
+local rpc = require('agentdiff.rpc')
+for _, name in ipairs({ 'wait', 'ping' }) do
+  local real = rpc[name]
+  rpc[name] = function(...)
+    asked[#asked + 1] = debug.traceback()
+    return real(...)
+  end
+end
+local request = vim.rpcrequest
+vim.rpcrequest = function(...) asked[#asked + 1] = debug.traceback() return request(...) end
+_G.asked = asked
+"""
+
+
+def test_nothing_waits_for_the_daemon_unasked(
+    reviewer: Editor, agent: Agent, workspace: Path
+) -> None:
+    """Reading, typing, saving, moving, statuslines, an agent's writes: no synchronous call."""
+    reviewer.command("AgentDiff")
+    reviewer.lua(WAITS)
+    reviewer.command("edit b.txt")
+    reviewer.wait("vim.b.agentdiff_workspace")
+    reviewer.command("set statusline=%{v:lua.require'agentdiff'.statusline()}")
+    agent.edit("b.txt", "two\n", "zwei\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.keys("ggyyp:silent write<CR>jjkGggu")
+    reviewer.lua("return { require('agentdiff').position(), require('agentdiff').hunks() }")
+    agent.edit("b.txt", "three\n", "drei\n")
+    reviewer.wait("vim.fn.search('drei', 'nw') > 0")
+    reviewer.keys("<Plug>(agentdiff-next-hunk)<Plug>(agentdiff-preview-hunk)")
+    reviewer.command("AgentDiff owner | AgentDiff inline off | AgentDiff inline on")
+    reviewer.command("checktime | enew | AgentDiff follow on | AgentDiff follow off")
+    agent.stop()
+    assert reviewer.lua("return _G.asked") == []
+    reviewer.command("AgentDiff! accept")
+    assert len(reviewer.lua("return _G.asked")) == 1
