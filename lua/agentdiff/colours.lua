@@ -245,8 +245,12 @@ end
 --- Has the hunks in changed rows coloured again when they are seen next.
 ---@param buf integer
 ---@param view agentdiff.ReviewView
----@param ranges {[1]: integer, [2]: integer}[] of rows, half-open
+---@param ranges {[1]: integer, [2]: integer}[]? of rows, half-open; nil for all
 function M.changed(buf, view, ranges)
+  if not ranges then
+    done[buf] = nil
+    return
+  end
   local known = done[buf]
   for _, range in ipairs(known and ranges or {}) do
     local first, last =

@@ -54,7 +54,7 @@ local function on_win(_, _, buf, top, bottom)
       })
     end
   end
-  if not vim.bo[buf].modified then
+  if not known.rest and not vim.bo[buf].modified then
     require('agentdiff.colours').want(buf, known.view, top, last)
   end
   return false
@@ -99,12 +99,12 @@ end
 
 ---@param buf integer
 ---@param view agentdiff.ReviewView
----@return {[1]: integer, [2]: integer}[] changed ranges of new rows, half-open
+---@return {[1]: integer, [2]: integer}[]? changed ranges of new rows, half-open; nil for all
 local function set_all(buf, view)
   if view.file then
     drawn[buf].rest = view.file
     replace(buf, 0, -1, view.lines)
-    return { { 0, #view.kinds } }
+    return nil
   end
   local old = api.nvim_buf_get_lines(buf, 0, -1, false)
   local head, tail = common_ends(old, view.lines)
@@ -146,7 +146,7 @@ function M.fill(buf)
   end
   changing(buf, function()
     api.nvim_buf_call(buf, function()
-      local command = 'silent noautocmd keepalt keepjumps $read ++enc=utf-8 ++ff=unix %s'
+      local command = 'silent noautocmd keepalt keepjumps $read ++bin %s'
       vim.cmd(command:format(vim.fn.fnameescape(file)))
     end)
   end)
@@ -168,10 +168,14 @@ function M.draw(buf, view)
   drawn[buf] = { view = view }
   local changed
   changing(buf, function()
-    changed = view.splices and set_parts(buf, view.splices) or set_all(buf, view)
+    if view.splices then
+      changed = set_parts(buf, view.splices)
+    else
+      changed = set_all(buf, view)
+    end
   end)
   require('agentdiff.colours').changed(buf, view, changed)
-  return #changed > 0
+  return not changed or #changed > 0
 end
 
 --- Returns the view that is drawn.
@@ -184,8 +188,10 @@ end
 ---@param buf integer
 function M.forget(buf)
   local known = drawn[buf]
-  if known and known.rest then
-    vim.uv.fs_unlink(known.rest)
+  for _, file in ipairs(known and { known.rest or '', known.view.index_file or '' } or {}) do
+    if file ~= '' then
+      vim.uv.fs_unlink(file)
+    end
   end
   drawn[buf] = nil
   require('agentdiff.colours').forget(buf)

@@ -54,8 +54,15 @@ local function make_buffer(workspace)
       end
     end,
   })
-  -- Last, so that autocommands on it see the finished buffer.
-  vim.bo[buf].filetype = 'agentdiff'
+  api.nvim_buf_call(buf, function()
+    vim.cmd('noautocmd setlocal filetype=agentdiff')
+  end)
+  -- Autocommands on it see the finished buffer, and do not delay its first screen.
+  vim.schedule(function()
+    if api.nvim_buf_is_valid(buf) then
+      api.nvim_exec_autocmds('FileType', { buffer = buf, modeline = false })
+    end
+  end)
   return buf
 end
 
@@ -229,6 +236,7 @@ end
 ---@param view agentdiff.ReviewView
 ---@param summary agentdiff.Summary
 function M.draw(workspace, view, summary)
+  view = require('agentdiff.view').new(view)
   local render = require('agentdiff.render')
   local review = reviews[workspace]
   if not review then

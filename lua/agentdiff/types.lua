@@ -6,8 +6,7 @@
 ---@field row integer[] 0-based row of the first line in the review buffer
 ---@field rows integer[] number of rows
 ---@field file integer[] 0-based index into `files`
----@field old integer[] 1-based line of the baseline that the first line of text shows, 0 for none
----@field new integer[] the same of the file
+---@field new integer[] 1-based line of the file that the first line of text shows, 0 for none
 
 ---@class agentdiff.ReviewGroup
 ---@field kind string of its owners
@@ -33,13 +32,13 @@
 ---@field group 'turn'|'session'|'agent'|'file'
 ---@field lines string[]? the whole text, or its head when there is a `file`
 ---@field file string? with the lines after these
+---@field index_file string? with the letters of all lines, and the index
 ---@field splices {[1]: integer, [2]: integer, [3]: string[]}[]? 0-based half-open rows, new lines
 ---@field kinds string one letter per row: t f m h c d a n b
 ---@field groups agentdiff.ReviewGroup[]
 ---@field files agentdiff.ReviewFile[]
 ---@field hunks agentdiff.ReviewHunks
----@field owners string[] phrases
----@field owner integer[] 1-based index into `owners` per hunk
+---@field index string JSON of `groups`, `files` and `hunks`, read when they are first asked for
 ---@field filters table<string, any>
 
 ---@class (exact) agentdiff.InlineHunk

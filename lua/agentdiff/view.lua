@@ -3,6 +3,42 @@
 --- Rows count from 0; indices into the view's lists from 1, as Lua does.
 local M = {}
 
+local INDEXED = { groups = true, files = true, hunks = true }
+
+--- Reads what a long review has in a file of its own: the letters of its rows, and its index.
+---@param view agentdiff.ReviewView
+local function read_index(view)
+  local path = view.index_file
+  local file = path and io.open(path, 'rb')
+  if not file then
+    return
+  end
+  view.kinds, view.index = file:read('*l'), file:read('*a')
+  file:close()
+  vim.uv.fs_unlink(path)
+  rawset(view, 'index_file', nil)
+end
+
+-- A first screen needs none of it: a long review is seen before its index is read.
+local lazy = {
+  __index = function(view, name)
+    if INDEXED[name] then
+      read_index(view)
+      for key, value in pairs(vim.json.decode(view.index, { luanil = { object = true } })) do
+        rawset(view, key, value)
+      end
+      return rawget(view, name)
+    end
+  end,
+}
+
+--- Makes a view of what Python sent.
+---@param payload table
+---@return agentdiff.ReviewView
+function M.new(payload)
+  return setmetatable(payload, lazy)
+end
+
 --- Returns the last index whose row is at or above `row`, 0 when there is none.
 ---@param count integer
 ---@param row_of fun(i: integer): integer

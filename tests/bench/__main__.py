@@ -13,9 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import harness, rows_diff, rows_hook
+from tests.bench import harness, rows_diff, rows_hook, rows_review
 
-SOURCES = (rows_hook.rows, rows_diff.rows)
+SOURCES = (rows_hook.rows, rows_diff.rows, rows_review.rows)
 
 
 def main() -> int:

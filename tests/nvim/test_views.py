@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -88,14 +89,10 @@ def test_a_part_of_a_file_is_named_by_its_hunks() -> None:
 
 
 def test_lua_gets_parallel_lists() -> None:
-    """Owners are named once; what was not drawn before comes whole."""
+    """In one string, read when it is first needed; what was not drawn before comes whole."""
     payload = REVIEW.payload()
-    assert (payload["hunks"]["id"], payload["owners"], payload["owner"], payload["base"]) == (
-        [5, 6],
-        ["x", "y"],
-        [1, 2],
-        0,
-    )
+    index = json.loads(payload["index"])
+    assert (index["hunks"]["id"], index["hunks"]["row"], payload["base"]) == ([5, 6], [2, 10], 0)
 
 
 def edited(*changes: tuple[int, int, list[str]]) -> list[dict[str, Any]]:

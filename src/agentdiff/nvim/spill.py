@@ -1,6 +1,7 @@
 """A long text on its way into a buffer: by file, because Neovim reads one faster than a message.
 
-Owns the files of long reviews in the runtime folder; Lua removes each when it has read it.  Hop 7.
+Owns the files of long reviews in the runtime folder; Lua removes each when it has read it.  Must
+not decide what is shown.  Hop 7.
 """
 
 from __future__ import annotations
@@ -18,20 +19,34 @@ LONG_LINES = 3000
 
 
 def spill(payload: Json, folder: Path) -> Json:
-    """Returns the payload of a review with its lines after the first in a file, if they are many.
+    """Returns the payload of a review with all but its first lines in two files, if they are many.
+
+    ``file`` holds the lines after the first, ``index_file`` the letters of all lines and the
+    ``index``.
 
     Args:
         payload: see `agentdiff.nvim.views.ReviewView.payload`.
         folder: private to the user.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: a file cannot be written.
     """
     lines = payload.get("lines")
     if lines is None or len(lines) <= LONG_LINES:
         return payload
-    path = folder / f"review-{os.getpid()}-{payload['token']}.txt"
-    text = "\n".join(lines[HEAD_LINES:]) + "\n"
+    name = str(folder / f"review-{os.getpid()}-{payload['token']}")
+    _write(f"{name}.txt", "\n".join(lines[HEAD_LINES:]) + "\n")
+    _write(f"{name}.idx", payload["kinds"] + "\n" + payload["index"])
+    return {
+        **payload,
+        "lines": lines[:HEAD_LINES],
+        "kinds": payload["kinds"][:HEAD_LINES],
+        "index": "",
+        "file": f"{name}.txt",
+        "index_file": f"{name}.idx",
+    }
+
+
+def _write(path: str, text: str) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(text.encode("utf-8", "replace"))
-    return {**payload, "lines": lines[:HEAD_LINES], "file": str(path)}

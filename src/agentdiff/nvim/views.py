@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import orjson
+
 from agentdiff.nvim.splices import splices
 
 Json: TypeAlias = dict[str, Any]
@@ -50,26 +52,28 @@ class ReviewView:
         Args:
             known: the version that Lua has, None when it has none: what differs from it is sent as
                 ``splices``, else all ``lines``.
+
+        The first screen needs text and ``kinds`` only: where everything is goes as one string of
+        JSON (``index``), which Lua reads when it first asks.
         """
-        hunks = self.data["hunks"]
-        owners = {owner: n for n, owner in enumerate(dict.fromkeys(h["owner"] for h in hunks))}
         text: Json = {"base": 0, "lines": self.data["lines"]}
         if known is not None:
             text = {"base": known.token, "splices": splices(known.data, self.data)}
+        index = {
+            "groups": self.data["groups"],
+            "files": self.data["files"],
+            "hunks": {
+                name: [hunk[name] for hunk in self.data["hunks"]]
+                for name in ("id", "row", "rows", "file", "new")
+            },
+        }
         return {
             **text,
             "token": self.token,
             "seq": self.data["seq"],
             "group": self.data["group"],
             "kinds": self.data["kinds"],
-            "groups": self.data["groups"],
-            "files": self.data["files"],
-            "hunks": {
-                name: [hunk[name] for hunk in hunks]
-                for name in ("id", "row", "rows", "file", "old", "new")
-            },
-            "owners": list(owners),
-            "owner": [owners[hunk["owner"]] + 1 for hunk in hunks],
+            "index": orjson.dumps(index).decode(),
             "filters": dict(self.filters),
         }
 
