@@ -77,6 +77,11 @@ class Driver(ABC):
         """Returns the id of the session from what a run printed, where the agent makes its own."""
         raise NotImplementedError(f"{self.name} is told its session")
 
+    @property
+    def own_in_git(self) -> frozenset[bytes]:
+        """What the agent itself puts into ``.git``."""
+        return frozenset()
+
     def ids(self, turn: Turn, logged: list[dict[str, Any]]) -> Mapping[str, str]:
         """Returns, for calls whose id the model does not choose, the id by that in the script.
 
