@@ -5,14 +5,17 @@ Must not look into agentdiff's files, except for the token, which is a file by d
 
 from __future__ import annotations
 
+import json
 import socket
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from e2e.rig import Rig
 
 WAIT_S = 30.0
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def listen(rig: Rig) -> int:
@@ -28,6 +31,36 @@ def listen(rig: Rig) -> int:
 def token(rig: Rig) -> str:
     """Returns the token that every request has to carry."""
     return (rig.home / "state" / "agentdiff" / "token").read_text().strip()
+
+
+def post(rig: Rig, port: int, attributes: Mapping[str, object]) -> None:
+    """Sends one log record as an exporter does, and waits for the answer.
+
+    Raises:
+        urllib.error.HTTPError: it was refused.
+    """
+    _, trace, span, _ = TRACE.split("-")
+    record = {"attributes": _pairs(attributes), "traceId": trace, "spanId": span, "flags": 1}
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/logs",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json", "x-agentdiff-token": token(rig)},
+    )
+    with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+        assert answer.status == 200
+
+
+def _pairs(values: Mapping[str, object]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": _value(value)} for key, value in values.items()]
+
+
+def _value(value: object) -> dict[str, Any]:
+    if isinstance(value, list):
+        return {"arrayValue": {"values": [_value(one) for one in value]}}
+    if isinstance(value, dict):
+        return {"kvlistValue": {"values": _pairs(value)}}
+    return {"stringValue": value}
 
 
 def wait_for_call(rig: Rig, want: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

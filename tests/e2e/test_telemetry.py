@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -84,3 +85,56 @@ def _submit(terminal: Terminal, text: str) -> None:
     terminal.type(text)
     terminal.expect(text)
     terminal.type("\r")
+
+
+SECRET = "hunter2-never-stored"
+
+
+@pytest.mark.smoke
+def test_an_announced_command_has_its_baseline_before_the_answer(rig: Rig) -> None:
+    """An emitter without hooks: what runs after our 200 can be rejected; no secret is kept."""
+    port = telemetry.listen(rig)
+    rig.prepare({b"a.txt": TEN, b"sub/b.txt": b"b\n"})
+    rig.agentdiff("daemon", "start")
+    command = "sed -i s/2/two/ a.txt; rm sub/b.txt; echo new > c.txt"
+    call = {"conversation.id": "conversation-1", "call_id": "call-1", "tool_name": "exec_command"}
+    telemetry.post(
+        rig,
+        port,
+        {
+            "event.name": "codex.tool_decision",
+            **call,
+            "decision": "approved",
+            "source": "Config",
+            "argv": ["bash", "-lc", command],
+            "cwd": str(rig.workspace),
+            "env": {"TOKEN": SECRET},
+        },
+    )
+    subprocess.run(["bash", "-c", command], cwd=rig.workspace, check=True)
+    telemetry.post(
+        rig,
+        port,
+        {
+            "event.name": "codex.tool_result",
+            **call,
+            "success": "true",
+            "output": "Process exited with code 0\n",
+        },
+    )
+    logged = telemetry.wait_for_call(rig, lambda one: bool(one["finished"]))
+    assert (logged["tool_call"], logged["command"]) == ("call-1", command)
+    assert (logged["outcome"], logged["decided_by"]) == ("ok", "config")
+    assert logged["trace"] == telemetry.TRACE
+    pending = rig.status()["files"]
+    assert {file["path"] for file in pending} == {"a.txt", "sub/b.txt", "c.txt"}
+    owners = [owner for file in pending for hunk in file["hunks"] for owner in hunk["owners"]]
+    assert {(owner["agent"], owner["tool_call"]) for owner in owners} == {("codex", "call-1")}
+    rig.agentdiff("reject", "--agent", "codex", "--all")
+    assert (rig.workspace / "a.txt").read_bytes() == TEN
+    assert (rig.workspace / "sub" / "b.txt").read_bytes() == b"b\n"
+    assert not (rig.workspace / "c.txt").exists()
+    rig.agentdiff("daemon", "stop")
+    kept = [path for path in (rig.home / "state").rglob("*") if path.is_file()]
+    assert kept
+    assert not [path for path in kept if SECRET.encode() in path.read_bytes()]
