@@ -6,6 +6,7 @@ byte for byte the same when agentdiff is upgraded or moved; only its content kno
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import stat
@@ -134,6 +135,12 @@ def _compiled(locations: Locations, python: str, compiler: str) -> bytes | None:
         # Octal, three digits: no character of a path can end the literal or join its neighbour.
         literal = "".join(f"\\{byte:03o}" for byte in os.fsencode(place))
         source = source.replace(f"@{word}@".encode(), f'"{literal}"'.encode())
+    return _built(source, compiler)
+
+
+@functools.lru_cache(maxsize=4)
+def _built(source: bytes, compiler: str) -> bytes | None:
+    """Returns the program that a compiler makes, None when none of its ways gives one that runs."""
     with tempfile.TemporaryDirectory(prefix="agentdiff-cc-") as folder:
         built = Path(folder) / "client"
         for options in _COMPILE:
@@ -178,8 +185,12 @@ def install_hook_client(
     Raises:
         OSError: it cannot be written.
     """
+    return write_hook_client(locations, render(locations, python, perl, compiler))
+
+
+def write_hook_client(locations: Locations, content: bytes) -> bool:
+    """Does what `install_hook_client` does with a client that was rendered."""
     path = locations.hook_client
-    content = render(locations, python, perl, compiler)
     old = files.read(path)
     if old == content and stat.S_IMODE(path.stat().st_mode) == _MODE:
         return False
