@@ -22,6 +22,8 @@ from agentdiff.errors import MalformedPayload
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 AGENTS = sorted(registry.PARSERS)
+RECORDED = [agent for agent in AGENTS if (GOLDEN / agent).is_dir()]
+"""What `agentdiff run` and the ACP proxy send has no version but our own."""
 
 _SCALARS = (
     st.none()
@@ -96,7 +98,7 @@ def test_any_json(agent: str, value: object) -> None:
     _parse(agent, json.dumps(value).encode("ascii"))
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("agent", RECORDED)
 @given(data=st.data())
 def test_a_recording_with_something_else_in_it(agent: str, data: st.DataObject) -> None:
     """A payload that is nearly right is an event or malformed."""
@@ -115,7 +117,7 @@ def test_any_bytes(agent: str, payload: bytes) -> None:
     _parse(agent, payload)
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("agent", RECORDED)
 @given(data=st.data())
 def test_a_recording_cut_short(agent: str, data: st.DataObject) -> None:
     """A payload whose end is missing is malformed: it never counts as another one."""
