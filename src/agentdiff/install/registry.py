@@ -15,14 +15,25 @@ from pathlib import Path
 from typing import Final
 
 from agentdiff.errors import MalformedPayload
-from agentdiff.install import claude, copilot, files, gemini, hook_client, qwen, record, telemetry
+from agentdiff.install import (
+    claude,
+    copilot,
+    files,
+    gemini,
+    hook_client,
+    opencode,
+    qwen,
+    record,
+    telemetry,
+)
 from agentdiff.install.jsontree import JsonSyntaxError
 from agentdiff.install.part import Agent, Inspection, Part, Site, Trust
 from agentdiff.install.record import Found
 from agentdiff.locations import Locations
 
 AGENTS: Final[Mapping[str, Agent]] = {
-    agent.name: agent for agent in (claude.AGENT, gemini.AGENT, qwen.AGENT, copilot.AGENT)
+    agent.name: agent
+    for agent in (claude.AGENT, gemini.AGENT, opencode.AGENT, qwen.AGENT, copilot.AGENT)
 }
 
 
