@@ -9,6 +9,8 @@ from agentdiff.locations import Locations
 
 SETTINGS = {
     "claude": ".claude/settings.json",
+    "codex": ".codex/hooks.json",
+    "opencode": ".config/opencode/plugins/agentdiff.js",
     "copilot": ".copilot/hooks/agentdiff.json",
     "gemini": ".gemini/settings.json",
     "qwen": ".qwen/settings.json",

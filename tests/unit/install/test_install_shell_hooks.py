@@ -1,4 +1,4 @@
-"""Gemini CLI, Qwen Code and Copilot CLI: settings with comments, and a client that is gone."""
+"""Gemini CLI, Qwen Code, Copilot CLI, opencode: settings with comments, a client that is gone."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_uninstalling_restores_every_byte(folder: Path, agent: str, data: bytes)
     assert home.settings.stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.parametrize("agent", EVENTS)
+@pytest.mark.parametrize("agent", [*EVENTS, "opencode"])
 @pytest.mark.parametrize("scope", ["user", "project"])
 def test_what_was_made_for_us_goes_with_us(folder: Path, agent: str, scope: str) -> None:
     """Files and folders that were not there before are not there after."""
@@ -144,7 +144,7 @@ def test_the_line_runs_the_client_and_says_which_agent(
     assert (done.returncode, done.stdout) == (0, agent.encode() + b"\n")
 
 
-@pytest.mark.parametrize("agent", EVENTS)
+@pytest.mark.parametrize("agent", [*EVENTS, "opencode"])
 def test_settings_of_a_project_name_nothing_of_this_machine(folder: Path, agent: str) -> None:
     """They are shared with other people."""
     home = Home(folder, agent)
@@ -152,10 +152,16 @@ def test_settings_of_a_project_name_nothing_of_this_machine(folder: Path, agent:
     assert os.fsencode(folder) not in home.install("project").path.read_bytes()
 
 
-def test_a_file_of_somebody_else_is_refused(folder: Path) -> None:
-    """Copilot CLI's hooks are in a file of ours; another one of its name stays."""
-    home = Home(folder, "copilot")
-    foreign = b'{"version": 1, "hooks": {"Stop": [{"type": "command", "command": "x"}]}}'
+FOREIGN = {
+    "copilot": b'{"version": 1, "hooks": {"Stop": [{"type": "command", "command": "x"}]}}',
+    "opencode": b"export const Agentdiff = async () => ({})\n",
+}
+
+
+@pytest.mark.parametrize(("agent", "foreign"), FOREIGN.items())
+def test_a_file_of_somebody_else_is_refused(folder: Path, agent: str, foreign: bytes) -> None:
+    """What is installed for these agents is a file of ours; another one of its name stays."""
+    home = Home(folder, agent)
     home.write(foreign)
     with pytest.raises(MalformedPayload, match="move it away first"):
         home.install()
@@ -173,6 +179,21 @@ def test_hooks_that_are_switched_off_are_told(folder: Path) -> None:
     home.write(json.dumps({"disableAllHooks": True}).encode())
     home.install()
     assert "disableAllHooks: no hook runs while it is true" in home.status().detail
+
+
+def test_the_plugin_of_opencode_knows_the_client(folder: Path) -> None:
+    """It is a program that the installer fills in, and an older one is brought up to date."""
+    home = Home(folder, "opencode")
+    home.install()
+    text = home.settings.read_text()
+    line = next(line for line in text.splitlines() if line.startswith("const INSTALLED = "))
+    words = json.loads(line.removeprefix("const INSTALLED = "))
+    assert words[:2] == [str(home.locations.hook_client), "opencode"]
+    assert home.status().level == "ok"
+    home.settings.write_text(text.replace("export", "// export"))
+    assert "out of date" in home.status().detail
+    home.install()
+    assert home.settings.read_text() == text
 
 
 def test_telemetry_is_never_written(folder: Path) -> None:
