@@ -196,14 +196,17 @@ class _Handler(BaseHTTPRequestHandler):
         if step.gate:
             script.gates[step.gate].pass_through()
         said = Said(model=heard.model, track=track, index=heard.index, step=step)
-        if heard.stream:
+        if step.refuses:
+            error = {"type": "invalid_request_error", "message": "scripted refusal"}
+            self._send({"type": "error", "error": error}, 400)
+        elif heard.stream:
             self._stream(dialect, said)
         else:
             self._send(dialect.plain(said))
 
-    def _send(self, body: Mapping[str, Any]) -> None:
+    def _send(self, body: Mapping[str, Any], status: int = 200) -> None:
         data = json.dumps(body).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

@@ -48,11 +48,13 @@ class Step:
     Attributes:
         gate: name of a gate; the answer waits until the test releases it.  The tools of the step
             before are over by then, with their hooks.
+        refuses: the request is refused as one that makes no sense, and nothing is said.
     """
 
     calls: tuple[Call, ...] = ()
     text: str = ""
     gate: str = ""
+    refuses: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypedDict
 
-from agentdiff.agents.fields import Fields, decode, derived_id
+from agentdiff.agents.fields import Fields, decode, derived_id, exact_bytes
 from agentdiff.core import events
-from agentdiff.core.events import AgentEvent, Target, ToolFinished, ToolScope
+from agentdiff.core.events import AgentEvent, Edited, Target, ToolFinished, ToolScope
+from agentdiff.errors import MalformedPayload
 
 # fmt: off
 _READ_ONLY: Final = frozenset({
@@ -134,7 +135,31 @@ def _tool_succeeded(hook: Fields, base: _Base) -> ToolFinished:
         **_call(hook, base)._asdict(),
         outcome="interrupted" if response.optional_bool("interrupted") else "ok",
         background_task=response.optional_str("backgroundTaskId") or None,
+        edits=_edits(response, base["cwd"]),
     )
+
+
+def _edits(response: Fields, cwd: bytes | None) -> tuple[Edited, ...]:
+    """2.1.329/post_tool_use.Bash.edit_diff: there when the user or the permission mode wants it.
+
+    A hunk's lines begin with a sign as in a unified diff; ``newStart`` counts from 1.
+    """
+    return tuple(
+        Edited(
+            path=file.path("filePath", cwd=cwd),
+            pieces=tuple(_piece(hunk) for hunk in file.children("hunks")),
+            deleted=file.optional_bool("deleted"),
+        )
+        for file in response.child("bashEditDiff").children("files")
+    )
+
+
+def _piece(hunk: Fields) -> tuple[int, tuple[bytes, ...]]:
+    start, lines = hunk.value.get("newStart"), hunk.value.get("lines")
+    if not isinstance(start, int) or not isinstance(lines, list):
+        raise MalformedPayload("is not a hunk", field=hunk.at)
+    there = [line for line in lines if isinstance(line, str) and line[:1] in (" ", "+")]
+    return max(start - 1, 0), tuple(exact_bytes(line[1:]) for line in there)
 
 
 def _tool_failed(hook: Fields, base: _Base) -> ToolFinished:
@@ -164,6 +189,12 @@ def _turn_ended(hook: Fields, base: _Base) -> AgentEvent:
     """2.1.197/stop; what an entry of ``background_tasks`` is: 2.1.197/subagent_stop.background."""
     tasks = (task.optional_str("id") for task in hook.children("background_tasks"))
     return events.TurnEnded(**base, background=tuple(task for task in tasks if task))
+
+
+def _turn_failed(hook: Fields, base: _Base) -> AgentEvent:
+    """2.1.197/stop_failure: the model could not be asked; no ``Stop`` comes."""
+    said = hook.optional_str("last_assistant_message") or hook.optional_str("error")
+    return events.TurnEnded(**base, error=said or "unknown")
 
 
 def _cwd_changed(hook: Fields, base: _Base) -> AgentEvent:
@@ -197,6 +228,7 @@ _EVENTS: Final[Mapping[str, Callable[[Fields, _Base], AgentEvent]]] = {
         message=hook.optional_str("message") or "",
     ),
     "Stop": _turn_ended,
+    "StopFailure": _turn_failed,
     "SessionEnd": lambda hook, base: events.SessionEnded(
         **base, reason=hook.optional_str("reason") or ""
     ),

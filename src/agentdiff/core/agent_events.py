@@ -42,6 +42,21 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """What an agent says that a command did to one file.
+
+    Attributes:
+        path: absolute and not trusted, like that of a `Target`.
+        pieces: (0-based first line, lines without terminators) of what is there now, with context.
+        deleted: whether the file is gone.
+    """
+
+    path: bytes
+    pieces: tuple[tuple[int, tuple[bytes, ...]], ...] = ()
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentEvent:
     """What every event of an agent carries.
 
@@ -159,6 +174,7 @@ class ToolFinished(AgentEvent):
     targets: tuple[Target, ...] = ()
     command: str | None = None
     background_task: str | None = None
+    edits: tuple[Edited, ...] = ()
     error: str | None = None
     unnamed: bool = False
     parent: str | None = None

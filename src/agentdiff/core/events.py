@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 from agentdiff.core.agent_events import (
     AgentEvent,
     CwdChanged,
+    Edited,
     Notified,
     Outcome,
     PermissionRequested,
@@ -43,6 +44,7 @@ __all__ = [
     "CwdChanged",
     "DecisionRequested",
     "EditRequested",
+    "Edited",
     "EditorAttached",
     "EditorClaimed",
     "EditorDetached",

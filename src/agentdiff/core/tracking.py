@@ -15,14 +15,14 @@ from agentdiff.core.commands import Command, Publish, PublishTurnEnd
 from agentdiff.core.records import (
     CallClosed,
     CallOpened,
-    CallReported,
     Record,
     SessionChanged,
     TurnAliased,
     TurnFinished,
     TurnStarted,
 )
-from agentdiff.core.sessions import SILENT_SESSION_NS, Call, Session, SessionKey, Turn
+from agentdiff.core.reports import Reports
+from agentdiff.core.sessions import SILENT_SESSION_NS, Call, Session, Turn
 
 if TYPE_CHECKING:
     from agentdiff.core.ledger import Ledger
@@ -35,20 +35,21 @@ class Tracking:
     """Turns agent events into records.
 
     Attributes:
+        reports: what telemetry and agents' own accounts add to known calls.
         announced: (agent, session, call) → path → target, for open calls; sharpens labels only.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._asked: dict[SessionKey, str] = {}
+        self.reports = Reports(ledger, self)
         self.announced: dict[tuple[str, str, str], dict[bytes, ev.Target]] = {}
 
     def handle(self, event: ev.AgentEvent) -> list[Command]:
         """Returns the commands for an event of an agent."""
         if isinstance(event, ev.ToolReported):
-            return self._reported(event)
+            return self.reports.merge(event)
         event = self._placed(event)
-        commands = self._session(event, _state_after(event))
+        commands = self.session(event, _state_after(event))
         session = self._ledger.sessions.by_key[event.agent, event.session]
         return [*commands, *self._react(session, event)]
 
@@ -56,7 +57,7 @@ class Tracking:
         now = event.received_ns
         match event:
             case ev.PermissionRequested():
-                self._asked[session.key] = event.tool
+                self.reports.asked[session.key] = event.tool
                 return []
             case ev.SessionEnded():
                 closed = self._close_all(session, now, keep_jobs=True)
@@ -65,7 +66,8 @@ class Tracking:
                 return self._prompt(session, event)
             case ev.TurnEnded():
                 closed = self._close_all(session, now, keep_jobs=True)
-                ended = self._end_jobs(session, event)
+                # One that broke off does not say which jobs go on.
+                ended = [] if event.error else self._end_jobs(session, event)
                 return [*closed, *ended, *self._finish_turn(session, event)]
             case ev.ToolStarted():
                 return self._open(session, event)
@@ -74,60 +76,14 @@ class Tracking:
             case ev.ToolBatchFinished():
                 over = dict.fromkeys(event.tool_calls)
                 named = [session.open[one] for one in over if one in session.open]
-                return [one for call in named for one in self._close(call, "denied", now)]
+                return [one for call in named for one in self.close(call, "denied", now)]
             case ev.SubagentFinished(subagent=subagent) if subagent is not None:
                 # What it was not let do is open still; its jobs in the background go on.
                 open_calls = session.open.values()
                 own = [call for call in open_calls if call.opened.subagent == subagent]
-                return [one for call in own for one in self._close(call, "unknown", now)]
+                return [one for call in own for one in self.close(call, "unknown", now)]
             case _:
                 return []
-
-    def would_close(self, event: ev.ToolReported) -> bool:
-        """Whether a report ends a window: then what the call wrote must be seen before."""
-        call = self._meant(event)
-        return call is not None and call.closed_ns is None and _ends(event)
-
-    def _meant(self, event: ev.ToolReported) -> Call | None:
-        """Returns the call that a report is about, None when no hook told of it."""
-        session = self._ledger.sessions.by_key.get((event.agent, event.session))
-        if session is None:
-            return None
-        if event.tool_call:
-            return session.calls.get(event.tool_call)
-        same = (call for call in session.calls.values() if call.opened.tool == event.tool)
-        return next((call for call in same if not call.decided_by), None)
-
-    def _reported(self, event: ev.ToolReported) -> list[Command]:
-        """Merges a report into its call; it never opens one."""
-        call = self._meant(event)
-        if call is None:
-            return []
-        commands = self._answered(call, event)
-        news = event.decided_by not in ("", call.decided_by) or event.trace not in ("", call.trace)
-        if news:
-            told = CallReported(
-                agent=event.agent,
-                session=event.session,
-                tool_call=call.opened.tool_call,
-                decided_by=event.decided_by,
-                trace=event.trace,
-                at_ns=event.received_ns,
-            )
-            commands += self._commit(told)
-        if _ends(event) and (call.closed_ns is None or call.outcome == "unknown"):
-            outcome: ev.Outcome = "denied" if event.allowed is False else event.outcome or "unknown"
-            at_ns = event.received_ns if call.closed_ns is None else call.closed_ns
-            commands += [*self._close(call, outcome, at_ns, event.background), Publish()]
-        return commands
-
-    def _answered(self, call: Call, event: ev.ToolReported) -> list[Command]:
-        """A dialog was answered; after a refusal Claude Code waits for the next prompt."""
-        session = self._ledger.sessions.by_key[call.key]
-        asked = self._asked.get(call.key, call.opened.tool) == call.opened.tool
-        if session.state != "waiting" or event.allowed is None or not asked:
-            return []
-        return self._session(event, "working" if event.allowed else "idle")
 
     def expire(self, now_ns: int) -> list[Command]:
         """Ends sessions that fell silent, so that a killed agent does not stay open for ever."""
@@ -148,7 +104,8 @@ class Tracking:
     def _commit(self, *records: Record) -> list[Command]:
         return [self._ledger.commit(record) for record in records]
 
-    def _session(self, event: ev.AgentEvent, state: str | None) -> list[Command]:
+    def session(self, event: ev.AgentEvent, state: str | None) -> list[Command]:
+        """Returns what an event changes about its session; `state` None leaves that."""
         session = self._ledger.sessions.by_key.get((event.agent, event.session))
         # A subagent may work in a worktree of its own; the session stays where it is.
         cwd = b"" if event.subagent is not None and session is not None else event.cwd or b""
@@ -266,7 +223,7 @@ class Tracking:
             # The agent's own hook: from here on it says itself what it does.
             covering = [call for call in session.open.values() if call.opened.covers]
             for call in covering:
-                commands += self._close(call, "ok", event.received_ns)
+                commands += self.close(call, "ok", event.received_ns)
         opened = CallOpened(
             agent=session.agent,
             session=session.id,
@@ -292,12 +249,13 @@ class Tracking:
         call = session.open.get(name)
         if call is None:
             return commands
-        closed = self._close(call, event.outcome, event.received_ns, event.background_task)
-        return [*commands, *closed]
+        closed = self.close(call, event.outcome, event.received_ns, event.background_task)
+        return [*commands, *closed, *self.reports.confirm(call, event)]
 
-    def _close(
+    def close(
         self, call: Call, outcome: ev.Outcome, now_ns: int, background: str | None = None
     ) -> list[Command]:
+        """Closes a call's window; `background` is the job that goes on."""
         self.announced.pop((*call.key, call.opened.tool_call), None)
         closed = CallClosed(
             agent=call.opened.agent,
@@ -312,9 +270,9 @@ class Tracking:
     def _close_all(self, session: Session, now_ns: int, *, keep_jobs: bool) -> list[Command]:
         commands: list[Command] = []
         for call in list(session.open.values()):
-            commands += self._close(call, "unknown", now_ns)
+            commands += self.close(call, "unknown", now_ns)
         for call in [] if keep_jobs else list(session.jobs.values()):
-            commands += self._close(call, "unknown", now_ns)
+            commands += self.close(call, "unknown", now_ns)
         return commands
 
     def _end_jobs(self, session: Session, event: ev.TurnEnded) -> list[Command]:
@@ -351,25 +309,6 @@ def _name(session: Session, event: ev.ToolStarted | ev.ToolFinished) -> str:
             if (opened.subagent, opened.tool, opened.targets, opened.command) == like:
                 return name
     return event.tool_call
-
-
-def _ends(event: ev.ToolReported) -> bool:
-    return event.allowed is False or event.outcome is not None
-
-
-def _moved(
-    event: ev.ToolStarted | ev.ToolFinished, to: Call, parent: str | None
-) -> ev.ToolStarted | ev.ToolFinished:
-    """Returns the event as one of the session, turn and subagent of another call."""
-    opened = to.opened
-    return replace(
-        event,
-        agent=opened.agent,
-        session=opened.session,
-        turn=opened.turn,
-        subagent=opened.subagent,
-        parent=parent,
-    )
 
 
 def _state_after(event: ev.AgentEvent) -> str | None:

@@ -208,7 +208,7 @@ class Intake:
             key = (report.agent, report.session)
             knowing = [desk for desk in desks if key in desk.ledger.sessions.by_key]
             for desk in knowing:
-                if desk.ledger.tracking.would_close(report):
+                if desk.ledger.tracking.reports.would_close(report):
                     self._closers.submit(self._close, desk, report)
                 else:
                     desk.handle(report)

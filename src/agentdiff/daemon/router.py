@@ -67,6 +67,8 @@ class Router:
             else:
                 where = [*session.roots, *([] if home is None else [home])]
                 by_root = dict.fromkeys(where, event)
+            if isinstance(event, ToolFinished) and event.edits:
+                by_root = {root: _confined(one, root) for root, one in by_root.items()}
             routes = [
                 Route(root, (*self._introduce(session, root), one)) for root, one in by_root.items()
             ]
@@ -113,6 +115,15 @@ class Router:
                 there = replace(target, path=inside, move_to=moved)
                 by_root.setdefault(root, []).append(there)
         return [(root, replace(event, targets=tuple(inside))) for root, inside in by_root.items()]
+
+
+def _confined(event: AgentEvent, root: bytes) -> AgentEvent:
+    """Returns a finish with what it says of files in this workspace, paths made relative."""
+    if not isinstance(event, ToolFinished):
+        return event
+    named = ((edited, confine(root, edited.path)) for edited in event.edits)
+    inside = (replace(edited, path=path) for edited, path in named if path is not None)
+    return replace(event, edits=tuple(inside))
 
 
 def _places(path: bytes) -> list[bytes]:
