@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypedDict
 
 from agentdiff.agents.fields import Fields
-from agentdiff.core.events import Target, ToolScope
+from agentdiff.core.events import Reach, Target, ToolScope
+from agentdiff.errors import MalformedPayload
 from agentdiff.targets import apply_patch
+from agentdiff.targets.reach import reach_of
 
 TargetsOf: TypeAlias = Callable[[Fields, bytes | None], tuple[Target, ...]]
 """From a tool's arguments and the working directory to what the call will touch."""
@@ -37,6 +39,7 @@ class Call(TypedDict):
     scope: ToolScope
     targets: tuple[Target, ...]
     command: str | None
+    reach: Reach | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +51,16 @@ class Tools:
         shells: the tools that run what their argument ``command`` says.
         read_only: the tools that write nothing themselves.  A tool that is nowhere may touch
             anything: extensions, and versions to come.
+        starts_in_cwd: whether a shell starts in the payload's ``cwd``, unless the argument `folder`
+            says otherwise.
+        folder: the shells' argument for where they start, empty when they have none.
     """
 
     targets: Mapping[str, TargetsOf]
     shells: frozenset[str]
     read_only: frozenset[str] = field(default_factory=frozenset)
+    starts_in_cwd: bool = False
+    folder: str = ""
 
     def call(self, tool_call: str, tool: str, given: Fields, cwd: bytes | None) -> Call:
         """Returns a call from its id, its tool's name and its arguments.
@@ -68,7 +76,17 @@ class Tools:
             scope="paths" if targets else "none" if tool in self.read_only else "tree",
             targets=targets,
             command=given.optional_str("command") if tool in self.shells else None,
+            reach=self._reach(given, cwd) if tool in self.shells else None,
         )
+
+    def _reach(self, given: Fields, cwd: bytes | None) -> Reach | None:
+        start = cwd if self.starts_in_cwd else None
+        if self.folder and given.value.get(self.folder) is not None:
+            try:
+                start = given.path(self.folder, cwd=cwd)
+            except MalformedPayload:
+                start = None  # a folder that we cannot read is no reason to miss the call
+        return reach_of(given.optional_bytes("command"), start)
 
 
 def edits(path: str, old: str, new: str, everywhere: str = "") -> TargetsOf:

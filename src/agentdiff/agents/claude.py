@@ -15,8 +15,9 @@ from typing import Final, NamedTuple, TypedDict
 
 from agentdiff.agents.fields import Fields, decode, derived_id, exact_bytes
 from agentdiff.core import events
-from agentdiff.core.events import AgentEvent, Edited, Target, ToolFinished, ToolScope
+from agentdiff.core.events import AgentEvent, Edited, Reach, Target, ToolFinished, ToolScope
 from agentdiff.errors import MalformedPayload
+from agentdiff.targets.reach import reach_of
 
 # fmt: off
 _READ_ONLY: Final = frozenset({
@@ -48,6 +49,7 @@ class _Call(NamedTuple):
     scope: ToolScope
     targets: tuple[Target, ...]
     command: str | None
+    reach: Reach | None
 
 
 def parse(payload: bytes, received_ns: int) -> tuple[AgentEvent, ...]:
@@ -87,6 +89,7 @@ def _call(hook: Fields, base: _Base) -> _Call:
         scope="paths" if target else "none" if tool in _READ_ONLY else "tree",
         targets=(target(given, base["cwd"]),) if target else (),
         command=given.optional_str("command") if tool == "Bash" else None,
+        reach=reach_of(given.optional_bytes("command"), base["cwd"]) if tool == "Bash" else None,
     )
 
 

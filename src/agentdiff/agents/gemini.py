@@ -36,8 +36,11 @@ _TOOLS: Final = Tools(
     },
     shells=frozenset({"run_shell_command"}),
     read_only=_READ_ONLY,
+    starts_in_cwd=True,
+    folder="dir_path",
 )
-"""before_tool.*; a path may be relative (before_tool.write_file.relative)."""
+"""before_tool.*; a path may be relative (before_tool.write_file.relative).  The schema of
+``run_shell_command`` in the bundle names ``dir_path``; without it the command starts in the cwd."""
 
 _BACKGROUND: Final = re.compile(r"Command moved to background \(PID: (\d+)\)")
 _EXIT_CODE: Final = re.compile(r"Command exited with code: (-?\d+)")

@@ -34,8 +34,12 @@ _TOOLS: Final = Tools(
     },
     shells=frozenset({"run_shell_command"}),
     read_only=_READ_ONLY,
+    starts_in_cwd=True,
+    folder="directory",
 )
-"""pre_tool_use.*; ``agent`` starts a subagent, whose calls arrive with its ``agent_id``."""
+"""pre_tool_use.*; ``agent`` starts a subagent, whose calls arrive with its ``agent_id``.  The
+schema of ``run_shell_command`` in the bundle names ``directory``; without it the command starts in
+the project's root, which is the cwd."""
 
 _BACKGROUND: Final = re.compile(r"Background shell started\.\nid: (\S+)\n")
 

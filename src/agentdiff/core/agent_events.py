@@ -42,6 +42,28 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What a shell command may change, as far as its text tells; it sharpens labels, no more.
+
+    Attributes:
+        paths: paths that it may change; absolute in an event of an adapter, relative to the
+            workspace behind the router.
+        below: paths below which it may change anything; ``b""`` for the whole workspace.
+        complete: whether it changes nothing else; with neither paths, it only reads.
+    """
+
+    paths: tuple[bytes, ...] = ()
+    below: tuple[bytes, ...] = ()
+    complete: bool = False
+
+    def covers(self, path: bytes) -> bool:
+        """Whether a path is named, or lies where anything may change."""
+        return path in self.paths or any(
+            not top or path == top or path.startswith(top + b"/") for top in self.below
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Edited:
     """What an agent says that a command did to one file.
 
@@ -136,6 +158,7 @@ class ToolStarted(AgentEvent):
             tools that only read.
         targets: announced paths, empty unless `scope` is ``paths``.
         command: the shell command line, for display only: never evaluated.
+        reach: what that command line may change, None when nobody looked.
         unnamed: made of a `ToolFinished.unnamed`, it opens nothing when there is a call like it.
         parent: the call inside which this one runs, None when it stands for itself.
         covers: a window that holds while nothing more precise is known: a whole program under
@@ -148,6 +171,7 @@ class ToolStarted(AgentEvent):
     scope: ToolScope
     targets: tuple[Target, ...] = ()
     command: str | None = None
+    reach: Reach | None = None
     unnamed: bool = False
     parent: str | None = None
     covers: bool = False
@@ -158,13 +182,14 @@ class ToolStarted(AgentEvent):
 class ToolFinished(AgentEvent):
     """A tool returned.  Not the end of writing when `background_task` is set.
 
-    `scope` and `targets` are repeated because the start may have been missed.
+    `scope`, `targets` and `reach` are repeated because the start may have been missed.
 
     Attributes:
         unnamed: the agent has no ids of calls (Gemini CLI, Copilot CLI): `tool_call` is derived
             from this event alone, and the oldest open call of the same tool, paths and command is
             meant.
         parent: as of the start.
+        edits: what the agent itself says that a command did to files, which may be less than all.
     """
 
     tool_call: str
@@ -173,6 +198,7 @@ class ToolFinished(AgentEvent):
     scope: ToolScope = "none"
     targets: tuple[Target, ...] = ()
     command: str | None = None
+    reach: Reach | None = None
     background_task: str | None = None
     edits: tuple[Edited, ...] = ()
     error: str | None = None
@@ -195,6 +221,7 @@ class ToolFinished(AgentEvent):
             scope=self.scope,
             targets=self.targets,
             command=self.command,
+            reach=self.reach,
             unnamed=self.unnamed,
             parent=self.parent,
         )

@@ -4,10 +4,9 @@ Owns the choice of an owner for one observed change.  Must not change any state;
 is `external`, never a guess about the user.  Hop 4.
 
 The ladder, first match wins (DESIGN §5.5): the editor's claim → the user · an open edit window that
-names
-the path: exact when the content is what the call announced, else likely · one open shell window:
-likely ·
-several: shared · the tail of a call (background jobs, late writers): late · nothing: external.
+names the path: exact when the content is what the call announced, else likely · open shell windows,
+first those whose command line names the path, then those that may touch it: likely for one, shared
+for several · the tail of a call (background jobs, late writers): late · nothing: external.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def announced(before: Entry, target: Target) -> Entry | None:
 
     The mode is not announced: the caller compares content and kind only.
     """
-    if target.action == "delete":
+    if target.action in ("delete", "move"):
         return ABSENT
     if target.chunks and target.action == "edit" and isinstance(before, File):
         revised = revise(before.data, target.chunks)
@@ -87,11 +86,25 @@ def resolve(
     # A command inside a shell call inside a program: the innermost knows best.
     outer = {call.opened.parent for call in trees}
     trees = [call for call in trees if call.opened.tool_call not in outer]
+    # What a command line names is its own before one that may touch anything; one that is known to
+    # do nothing here has no part in it.  All of this is read from text: it decides labels only.
+    trees = [call for call in trees if _may_change(call, path)]
+    trees = [call for call in trees if _names(call, path)] or trees
     if trees:
         return _owned(trees, "likely")
     if tails:
         return _owned(tails, "late")
     return EXTERNAL
+
+
+def _names(call: Call, path: bytes) -> bool:
+    reach = call.opened.reach
+    return reach is not None and reach.covers(path)
+
+
+def _may_change(call: Call, path: bytes) -> bool:
+    reach = call.opened.reach
+    return reach is None or not reach.complete or reach.covers(path)
 
 
 def _target(

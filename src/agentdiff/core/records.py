@@ -11,9 +11,10 @@ contents in memory.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, TypeAlias, get_args
 
+from agentdiff.core.agent_events import Reach
 from agentdiff.core.codec import (
     SCHEMA,
     Json,
@@ -75,7 +76,12 @@ class TurnFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOpened:
-    """A tool call's window opened; its targets are the exact paths it announced."""
+    """A tool call's window opened.
+
+    Attributes:
+        targets: the exact paths that it announced, destinations of moves included.
+        reach: what its command line may change, None when it has none or nobody looked.
+    """
 
     agent: str
     session: str
@@ -91,6 +97,7 @@ class CallOpened:
     certain: bool = True
     parent: str | None = None
     covers: bool = False
+    reach: Reach | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +166,16 @@ class DecisionItem:
     after: Json | None
     cur_before: Ref
     cur_after: Ref
+
+    def swapped(self) -> DecisionItem:
+        """Returns the same in the other direction."""
+        return replace(
+            self,
+            before=self.after,
+            after=self.before,
+            cur_before=self.cur_after,
+            cur_after=self.cur_before,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +270,9 @@ def _encode(name: str, value: Any) -> Json:  # noqa: ANN401 - a field of any rec
         return {name: encode_ref(value)}
     if isinstance(value, Owner):
         return {name: encode_owner(value)}
+    if isinstance(value, Reach):
+        paths, below = ([path_fields(path) for path in some] for some in (value.paths, value.below))
+        return {name: {"paths": paths, "below": below, "complete": value.complete}}
     if name == "targets":
         return {name: [path_fields(path) for path in value]}
     if name == "items":
@@ -288,6 +308,10 @@ def _decode(name: str, body: Json) -> Any:  # noqa: ANN401 - a field of any reco
         return decode_owner(body[name])
     if name == "targets":
         return tuple(path_of(target) for target in body[name])
+    if name == "reach" and body[name] is not None:
+        stored = body[name]
+        paths, below = (tuple(path_of(one) for one in stored[key]) for key in ("paths", "below"))
+        return Reach(paths=paths, below=below, complete=stored["complete"])
     if name == "items":
         return tuple(
             DecisionItem(

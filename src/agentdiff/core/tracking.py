@@ -7,6 +7,7 @@ before the last write, deliveries repeat).  Must not look at files.  Hop 4, call
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -224,6 +225,7 @@ class Tracking:
             covering = [call for call in session.open.values() if call.opened.covers]
             for call in covering:
                 commands += self.close(call, "ok", event.received_ns)
+        announced = _by_path(event.targets)
         opened = CallOpened(
             agent=session.agent,
             session=session.id,
@@ -232,15 +234,16 @@ class Tracking:
             tool_call=event.tool_call,
             tool=event.tool,
             scope=event.scope,
-            targets=tuple(target.path for target in event.targets),
+            targets=tuple(announced),
             command=event.command,
             cwd=event.cwd or session.cwd,
             at_ns=event.received_ns,
             parent=event.parent,
             covers=isinstance(event, ev.ToolStarted) and event.covers,
+            reach=event.reach,
         )
         key = (session.agent, session.id, event.tool_call)
-        self.announced[key] = {target.path: target for target in event.targets}
+        self.announced[key] = announced
         return [*commands, *self._commit(opened)]
 
     def _finish(self, session: Session, event: ev.ToolFinished) -> list[Command]:
@@ -311,6 +314,21 @@ def _name(session: Session, event: ev.ToolStarted | ev.ToolFinished) -> str:
     return event.tool_call
 
 
+def _moved(
+    event: ev.ToolStarted | ev.ToolFinished, to: Call, parent: str | None
+) -> ev.ToolStarted | ev.ToolFinished:
+    """Returns the event as one of the session, turn and subagent of another call."""
+    opened = to.opened
+    return replace(
+        event,
+        agent=opened.agent,
+        session=opened.session,
+        turn=opened.turn,
+        subagent=opened.subagent,
+        parent=parent,
+    )
+
+
 def _state_after(event: ev.AgentEvent) -> str | None:
     """Returns the session state that an event proves, None when it proves none."""
     match event:
@@ -328,3 +346,13 @@ def _state_after(event: ev.AgentEvent) -> str | None:
             return None
         case _:
             return "working"
+
+
+def _by_path(targets: Sequence[ev.Target]) -> dict[bytes, ev.Target]:
+    """Returns what is announced for each path; a move announces a write to its destination."""
+    announced: dict[bytes, ev.Target] = {}
+    for target in targets:
+        announced[target.path] = target
+        if target.move_to is not None:
+            announced[target.move_to] = ev.Target(path=target.move_to, action="write")
+    return announced

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from agentdiff.core.events import (
     AgentEvent,
     PromptSubmitted,
+    Reach,
     SessionEnded,
     SessionStarted,
     Target,
@@ -66,7 +67,7 @@ class Router:
                 by_root: dict[bytes, AgentEvent] = dict(self._split(event, session, roots, outside))
             else:
                 where = [*session.roots, *([] if home is None else [home])]
-                by_root = dict.fromkeys(where, event)
+                by_root = {root: _reaching(event, root) for root in where}
             if isinstance(event, ToolFinished) and event.edits:
                 by_root = {root: _confined(one, root) for root, one in by_root.items()}
             routes = [
@@ -131,3 +132,26 @@ def _places(path: bytes) -> list[bytes]:
     parent, name = os.path.split(path)
     place = os.path.join(os.path.realpath(parent), name)
     return [place, os.path.realpath(place)] if os.path.islink(place) else [place]
+
+
+def _reaching(event: AgentEvent, root: bytes) -> AgentEvent:
+    """Returns the event with what its command line may change in one workspace, made relative."""
+    if not isinstance(event, ToolStarted | ToolFinished) or event.reach is None:
+        return event
+    reach = event.reach
+    below = [_inside(root, place) for path in reach.below for place in _places(path)]
+    paths = [confine(root, place) for path in reach.paths for place in _places(path)]
+    inside = Reach(
+        paths=tuple(dict.fromkeys(path for path in paths if path is not None)),
+        below=tuple(dict.fromkeys(path for path in below if path is not None)),
+        complete=reach.complete,
+    )
+    return replace(event, reach=inside)
+
+
+def _inside(root: bytes, place: bytes) -> bytes | None:
+    """Returns a folder relative to the root, ``b""`` when it holds all of it, None when outside."""
+    top = os.path.realpath(root)
+    if top == place or top.startswith(place.rstrip(b"/") + b"/"):
+        return b""
+    return confine(root, place)

@@ -38,6 +38,8 @@ def parse(command: bytes) -> Script:
     """
     if len(command) > MAX_COMMAND_BYTES:
         raise MalformedPayload(f"is longer than {MAX_COMMAND_BYTES} bytes")
+    if b"\0" in command:
+        raise MalformedPayload("holds a NUL byte")
     return _Parser(command.decode("latin-1")).whole()
 
 

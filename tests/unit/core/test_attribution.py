@@ -7,7 +7,7 @@ import pytest
 from agentdiff.core.attribution import announced, resolve
 from agentdiff.core.chunks import Chunk
 from agentdiff.core.entries import ABSENT, Entry, File, Link
-from agentdiff.core.events import Target
+from agentdiff.core.events import Reach, Target
 from agentdiff.core.owners import EXTERNAL
 from agentdiff.core.records import CallOpened
 from agentdiff.core.sessions import Call
@@ -15,7 +15,13 @@ from agentdiff.core.sessions import Call
 BEFORE = File(data=b"one two one")
 
 
-def call(name: str, *targets: bytes, session: str = "s", agent: str = "claude") -> Call:
+def call(
+    name: str,
+    *targets: bytes,
+    session: str = "s",
+    agent: str = "claude",
+    reach: Reach | None = None,
+) -> Call:
     """Returns a call: an edit of the targets, or a shell command when there are none."""
     return Call(
         CallOpened(
@@ -30,6 +36,7 @@ def call(name: str, *targets: bytes, session: str = "s", agent: str = "claude") 
             command=None,
             cwd=b"/w",
             at_ns=1,
+            reach=reach,
         )
     )
 
@@ -41,6 +48,54 @@ SHELL_TOO = call("shell too")
 CODEX_EDIT = call("codex edit", b"f", session="r", agent="codex")
 CODEX_SHELL = call("codex shell", session="r", agent="codex")
 READ_ELSEWHERE = call("edit of g", b"g")
+
+
+NAMES_IT = call("names it", reach=Reach(paths=(b"f",), complete=True))
+NAMES_IT_TOO = call("names it too", reach=Reach(below=(b"",)), session="r")
+NAMES_G = call("names g", reach=Reach(paths=(b"g",), complete=True), session="r")
+NAMES_G_AND_MORE = call("names g and more", reach=Reach(paths=(b"g",)), session="r")
+READS = call("reads", reach=Reach(complete=True), session="r", agent="codex")
+
+
+@pytest.mark.parametrize(
+    ("windows", "expected"),
+    [
+        pytest.param([NAMES_IT, NAMES_G], ("agent", "likely", "names it"), id="told apart"),
+        pytest.param([NAMES_G, NAMES_IT], ("agent", "likely", "names it"), id="in any order"),
+        pytest.param([NAMES_IT, READS], ("agent", "likely", "names it"), id="one only reads"),
+        pytest.param([NAMES_IT, SHELL_TOO], ("agent", "likely", "names it"), id="one may do all"),
+        pytest.param([SHELL, READS], ("agent", "likely", "shell"), id="a reader has no part"),
+        pytest.param([SHELL, NAMES_G], ("agent", "likely", "shell"), id="nor a writer elsewhere"),
+        pytest.param(
+            [SHELL, NAMES_G_AND_MORE], ("shared", "shared", None), id="unless it may do more"
+        ),
+        pytest.param([NAMES_IT, NAMES_IT_TOO], ("shared", "shared", None), id="both name it"),
+        pytest.param([READS], ("external", "external", None), id="a reader writes nothing"),
+        pytest.param([NAMES_G, READS], ("external", "external", None), id="it was none of them"),
+        pytest.param([OTHER_EDIT, NAMES_IT], ("agent", "likely", "other edit"), id="an edit first"),
+    ],
+)
+def test_parallel_commands_are_told_apart_by_what_they_name(
+    windows: list[Call], expected: tuple[str, str, str | None]
+) -> None:
+    """Of several open shells the one whose command line names the path has written it."""
+    owner = resolve(b"f", BEFORE, ABSENT, windows=windows, tails=[], targets={})
+    assert (owner.kind, owner.evidence, owner.tool_call) == expected
+
+
+def test_a_reader_with_a_tail_behind_it() -> None:
+    """What an open window cannot have done, a background job may have."""
+    owner = resolve(b"f", BEFORE, ABSENT, windows=[READS], tails=[SHELL], targets={})
+    assert (owner.evidence, owner.tool_call) == ("late", "shell")
+
+
+@pytest.mark.parametrize(
+    ("below", "path", "covered"),
+    [(b"", b"f", True), (b"d", b"d/f", True), (b"d", b"d", True), (b"d", b"da", False)],
+)
+def test_what_lies_below(below: bytes, path: bytes, covered: bool) -> None:
+    """An empty path is the whole workspace."""
+    assert Reach(below=(below,)).covers(path) == covered
 
 
 @pytest.mark.parametrize(
@@ -97,6 +152,7 @@ def test_nothing_that_fits_is_never_the_user() -> None:
             BEFORE, Target(path=b"f", action="write", new_text=b"x"), File(data=b"x"), id="write"
         ),
         pytest.param(BEFORE, Target(path=b"f", action="delete"), ABSENT, id="delete"),
+        pytest.param(BEFORE, Target(path=b"f", action="move", move_to=b"g"), ABSENT, id="move"),
         pytest.param(BEFORE, Target(path=b"f", action="read"), None, id="read"),
         pytest.param(
             BEFORE,

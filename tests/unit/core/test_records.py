@@ -7,6 +7,7 @@ from typing import get_args
 import orjson
 import pytest
 
+from agentdiff.core.agent_events import Reach
 from agentdiff.core.codec import SCHEMA
 from agentdiff.core.entries import ABSENT_REF, File
 from agentdiff.core.owners import USER
@@ -57,6 +58,18 @@ RECORDS: list[Record] = [
         targets=(b"a", b"\xff"),
         command=None,
         cwd=b"/w",
+    ),
+    CallOpened(
+        **WHO,
+        subagent="a",
+        turn="t",
+        tool_call="d",
+        tool="Bash",
+        scope="tree",
+        targets=(),
+        command="x > y",
+        cwd=b"/w",
+        reach=Reach(paths=(b"y", b"\xff"), below=(b"",), complete=True),
     ),
     CallClosed(**WHO, tool_call="c", outcome="ok", background="b"),
     PathParked(path=b"\xff", state=STATE, at_ns=1),

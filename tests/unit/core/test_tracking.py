@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from agentdiff.core.commands import PublishTurnEnd
-from agentdiff.core.entries import File
+from agentdiff.core.entries import ABSENT, File
 from agentdiff.core.events import (
     AgentEvent,
     CwdChanged,
@@ -17,9 +17,11 @@ from agentdiff.core.events import (
     Notified,
     PermissionRequested,
     PromptSubmitted,
+    Reach,
     SessionEnded,
     SessionStarted,
     SubagentStarted,
+    Target,
     TimePassed,
     ToolBatchFinished,
     ToolFinished,
@@ -49,6 +51,14 @@ def turns(play: Play) -> list[tuple[str, int, str, bool]]:
 def open_calls(play: Play) -> list[str]:
     """Returns the ids of the calls whose windows are open."""
     return [call.opened.tool_call for call in play.ledger.sessions.open_calls()]
+
+
+def calls_of(play: Play) -> dict[bytes, set[str | None]]:
+    """Returns the calls that own something of what pends on each path."""
+    return {
+        path: {one.tool_call for change in state.changes().values() for one in change.owners}
+        for path, state in play.ledger.paths.items()
+    }
 
 
 def outcome(play: Play, name: str) -> str:
@@ -317,3 +327,35 @@ def test_an_observation_of_a_path_nobody_named_is_not_counted(play: Play) -> Non
         )
     )
     assert list(play.ledger.sessions.calls()) == []
+
+
+def test_a_move_names_both_of_its_paths(play: Play) -> None:
+    """What appears at the destination is the call's as well."""
+    started = play.start("claude", "s", Target(path=b"f", action="move", move_to=b"g"))
+    play.put(b"f", ABSENT)
+    play.put(b"g", File(data=b"1\n2\n3\n4\n"))
+    play.finish(started)
+    assert calls_of(play) == {b"f": {"claude-1"}, b"g": {"claude-1"}}
+
+
+def test_two_parallel_shells_are_told_apart(play: Play) -> None:
+    """Each command line names what it writes; the file is in nobody's shared heap."""
+    play.prompt("codex", "r")
+    events = [
+        ToolStarted(
+            agent=agent,
+            session=session,
+            tool_call=f"{agent} shell",
+            tool="Bash",
+            scope="tree",
+            reach=Reach(paths=(path,), complete=True),
+            received_ns=play.tick(),
+        )
+        for agent, session, path in (("claude", "s", b"f"), ("codex", "r", b"g"))
+    ]
+    for event in events:
+        play.handle(event)
+    play.put(b"f", File(data=b"claude\n"))
+    play.put(b"g", File(data=b"codex\n"))
+    play.cut()
+    assert calls_of(play) == {b"f": {"claude shell"}, b"g": {"codex shell"}}

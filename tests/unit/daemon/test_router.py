@@ -10,6 +10,7 @@ from agentdiff.core.events import (
     AgentEvent,
     CwdChanged,
     PromptSubmitted,
+    Reach,
     SessionEnded,
     SessionStarted,
     Target,
@@ -177,3 +178,22 @@ def test_a_session_that_ended_is_forgotten(trees: Trees) -> None:
     again = trees.route(SessionStarted(**WHO, cwd=trees.two))
     assert [route.root for route in ended] == [trees.one, trees.two]
     assert [route.root for route in again] == [trees.two]
+
+
+def test_what_a_command_may_change_is_told_per_workspace(trees: Trees) -> None:
+    """Paths are relative to each workspace; those of another one are not told."""
+    trees.route(SessionStarted(**WHO, cwd=trees.two))
+    (Path(trees.one.decode()) / "link").symlink_to("f")
+    reach = Reach(
+        paths=(trees.one + b"/link", trees.two + b"/g", b"/elsewhere"),
+        below=(trees.one + b"/d/../e", trees.one.rsplit(b"/", 1)[0]),
+        complete=True,
+    )
+    event = ToolStarted(**WHO, cwd=trees.one, tool_call="c", tool="Bash", scope="tree", reach=reach)
+    told = {route.root: route.events[-1] for route in trees.route(event)}
+    assert {
+        root: event.reach for root, event in told.items() if isinstance(event, ToolStarted)
+    } == {
+        trees.one: Reach(paths=(b"link", b"f"), below=(b"e", b""), complete=True),
+        trees.two: Reach(paths=(b"g",), below=(b"",), complete=True),
+    }
