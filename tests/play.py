@@ -27,13 +27,14 @@ from agentdiff.core.events import (
     Selection,
     SessionEnded,
     SessionStarted,
+    Step,
     Target,
     ToolFinished,
     ToolStarted,
     UndoRequested,
 )
 from agentdiff.core.ledger import Ledger
-from agentdiff.core.records import Record, decode_record, encode_record
+from agentdiff.core.records import PathChanged, Record, decode_record, encode_record
 
 STEP_NS = 1_000_000
 
@@ -238,6 +239,7 @@ class Play:
         """Undoes (or redoes) and returns the answer."""
         made = self.ledger.undo_target(client, redo=redo)
         items = () if made is None else made.items
+        seq = 0 if made is None else self.ledger.turned_at[made.decision]
         loaded = tuple(
             LoadedItem(
                 path=item.path,
@@ -245,6 +247,7 @@ class Play:
                 after=decode_state(item.after, self.contents.__getitem__),
                 cur_before=self.contents[item.cur_before],
                 cur_after=self.contents[item.cur_after],
+                since=self._since(item.path, seq),
             )
             for item in items
         )
@@ -258,6 +261,16 @@ class Play:
             )
         )
         return self.answers[-1]
+
+    def _since(self, path: bytes, seq: int) -> tuple[Step, ...] | None:
+        """Returns how a path changed after a record; None when a decision was among that."""
+        steps: list[Step] = []
+        for at, record in self.records():
+            if at > seq and isinstance(record, PathChanged) and record.path == path:
+                steps.append(Step(after=self.contents[record.after], owner=record.owner))
+            if at > seq and any(item.path == path for item in getattr(record, "items", ())):
+                return None
+        return tuple(steps)
 
     def write(self, agent: str, session: str, path: bytes, data: bytes) -> ToolStarted:
         """Writes a file with an edit tool that announced exactly this content."""

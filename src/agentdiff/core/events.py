@@ -36,6 +36,7 @@ from agentdiff.core.agent_events import (
     TurnEnded,
 )
 from agentdiff.core.entries import Entry
+from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "Selection",
     "SessionEnded",
     "SessionStarted",
+    "Step",
     "SubagentFinished",
     "SubagentStarted",
     "Target",
@@ -273,14 +275,31 @@ class CommentAdded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One change of a path: what it held then, and whose change it was."""
+
+    after: Entry
+    owner: Owner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedItem:
-    """One path of a decision, with its states and contents brought back from the store."""
+    """One path of a decision, with its states and contents brought back from the store.
+
+    Attributes:
+        path: the path.
+        before, after: its state then.
+        cur_before, cur_after: its content then.
+        since: what happened to it since, oldest first; None when another decision was among that,
+            or it does not matter.
+    """
 
     path: bytes
     before: PathState | None
     after: PathState | None
     cur_before: Entry
     cur_after: Entry
+    since: tuple[Step, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agentdiff.core import events as ev
+from agentdiff.core import turning
 from agentdiff.core.codec import encode_state, path_fields
 from agentdiff.core.commands import Answer, Append, Command, Publish, WriteEntry
 from agentdiff.core.decisions import PathPlan, Plan, Refusal, plan, plan_path
@@ -89,20 +90,20 @@ class Executor:
         turned = Plan([], [], [])
         if event.decision is None:
             return [Answer(request=event.request, result=self._result(verb, None, turned, []))]
-        for item in event.items:
-            before, after = (item.before, item.after)
-            cur_before, cur_after = item.cur_before, item.cur_after
-            if not event.redo:
-                before, after = after, before
-                cur_before, cur_after = cur_after, cur_before
-            if not same_state(self._ledger.paths.get(item.path), before):
-                turned.refused.append(_moved_on(item.path))
-                continue
+        for item in (turning.turned(item, redo=event.redo) for item in event.items):
+            current = self._ledger.paths.get(item.path)
+            after, cur_before, cur_after = item.after, item.cur_before, item.cur_after
+            if not (same_state(current, item.before) and turning.is_unmoved(item)):
+                found = turning.caught_up(item, current, self._ledger.new_id)
+                if found is None:
+                    turned.refused.append(_moved_on(item.path))
+                    continue
+                after, cur_before, cur_after = found
             turned.paths.append(
                 PathPlan(
                     path=item.path,
                     picks=dict.fromkeys(() if after is None else after.ids),
-                    before=before,
+                    before=current,
                     after=after,
                     cur_before=cur_before,
                     cur_after=cur_after,

@@ -15,6 +15,7 @@ move a base.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from agentdiff.core import events as ev
 from agentdiff.core.codec import Json, decode_state
@@ -45,6 +46,7 @@ class Ledger:
         paths: every path with something pending.
         sessions: agents' sessions, turns and calls.
         decisions: every decision made, oldest first, by id.
+        turned_at: decision → number of the record that last made, undid or redid it.
         seq: number of the newest record.
         changed_at: path → number of the record that last changed it.
         editors: attached Neovims.
@@ -56,6 +58,7 @@ class Ledger:
         self.paths: dict[bytes, PathState] = {}
         self.sessions = Sessions()
         self.decisions: dict[int, DecisionMade] = {}
+        self.turned_at: dict[int, int] = {}
         self.unfinished: dict[int, DecisionIntended] = {}
         self.seq = 0
         self.changed_at: dict[bytes, int] = {}
@@ -144,6 +147,7 @@ class Ledger:
             case DecisionMade():
                 self._last_id = max(self._last_id, record.decision)
                 self.decisions[record.decision] = record
+                self.turned_at[record.decision] = self.seq
                 self.unfinished.pop(record.decision, None)
                 if record.items:  # an interrupted one of which nothing had been done has none
                     self._done.setdefault(record.client, []).append(record.decision)
@@ -153,7 +157,12 @@ class Ledger:
                 self.unfinished.pop(record.decision, None)
                 if not record.items:
                     return
-                client = self.decisions[record.decision].client
+                self.turned_at[record.decision] = self.seq
+                made = self.decisions[record.decision]
+                client = made.client
+                # What it did to paths that had moved on is what can be turned again.
+                items = tuple(one.swapped() if record.undone else one for one in record.items)
+                self.decisions[record.decision] = replace(made, items=items)
                 source, target = self._done, self._undone
                 if not record.undone:
                     source, target = target, source
@@ -200,6 +209,10 @@ class Ledger:
             return False
         self.observer.own_writes.pop(path, None)
         return True
+
+    def in_effect(self) -> set[int]:
+        """Returns the decisions that are not undone."""
+        return {decision for made in self._done.values() for decision in made}
 
     def undo_target(self, client: str, *, redo: bool) -> DecisionMade | None:
         """Returns the decision that a client's undo (or redo) would turn."""

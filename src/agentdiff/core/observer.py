@@ -287,14 +287,16 @@ class Observer:
     ) -> list[Command]:
         """Gives what was seen from one sighting on again, step by step, with other authors."""
         commands: list[Command] = [Report(level="info", message=why)]
-        state, known, owner = first.state, first.before, first.owner
+        state, known, author = first.state, first.before, USER
         for after, owner in steps:
+            # One record for several authors: it must not look proved when one of them is not.
+            author = owner if not owner.proved or author.proved else author
             back = self._returned(state, path, known, after, owner)
             result = back or self._step(state, path, known, after, owner)
             commands += self._put_aside(state, after, owner, result, now_ns)
             state, known = result, after
         self.proofs.forget(path)
-        return [*commands, *self._changed(path, first.before, known, owner, state, now_ns)]
+        return [*commands, *self._changed(path, first.before, known, author, state, now_ns)]
 
     # --- git -------------------------------------------------------------------------------------
 

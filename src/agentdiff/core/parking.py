@@ -40,6 +40,9 @@ class Parking:
     def __contains__(self, path: bytes) -> bool:
         return path in self._states
 
+    def __bool__(self) -> bool:
+        return bool(self._states)
+
     def get(self, path: bytes) -> PathState | None:
         """Returns what was put aside for a path."""
         return self._states.get(path)

@@ -94,6 +94,10 @@ class Proofs:
         """Returns the recent sightings of those of some paths that have any, oldest first."""
         return [(path, list(self._seen[path])) for path in paths if path in self._seen]
 
+    def paths(self) -> Iterable[bytes]:
+        """Returns the paths that were seen to change lately."""
+        return self._seen.keys()
+
     def forget(self, path: bytes) -> None:
         """Drops the sightings of a path: a decision came between, they cannot be given again."""
         self._seen.pop(path, None)

@@ -6,7 +6,7 @@ ranges to 1-based lines.  Must not change anything.  Hop 6.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from agentdiff.core.codec import path_fields
@@ -101,8 +101,13 @@ def meta_json(change: MetaChange) -> Json:
     }
 
 
-def file_json(state: PathState) -> Json:
-    """Returns a path in the shape of ``status --json``."""
+def file_json(state: PathState, committed: Mapping[int, str]) -> Json:
+    """Returns a path in the shape of ``status --json``.
+
+    Args:
+        state: what pends.
+        committed: change → the commit in which an agent put it (`Ledger.committed`).
+    """
     added, removed = counts(state)
     lined = {hunk.id for hunk in state.hunks}
     origin = {} if state.origin is None else path_fields(state.origin, "old_path")
@@ -115,8 +120,11 @@ def file_json(state: PathState) -> Json:
         "removed": removed,
         "coverage": state.coverage,
         "hunks": [
-            *(meta_json(m) for m in state.meta if m.id not in lined),
-            *(hunk_json(hunk) for hunk in state.hunks),
+            {**body, "committed": committed.get(body["id"])}
+            for body in (
+                *(meta_json(m) for m in state.meta if m.id not in lined),
+                *(hunk_json(hunk) for hunk in state.hunks),
+            )
         ],
     }
 
@@ -160,7 +168,7 @@ def status(ledger: Ledger) -> Json:
         "v": 1,
         "seq": ledger.seq,
         "sessions": [session_json(ledger, s) for s in ledger.sessions.by_key.values()],
-        "files": [file_json(state) for state in states],
+        "files": [file_json(state, ledger.committed) for state in states],
         "totals": {
             "files": len(states),
             "hunks": sum(len(state.ids) for state in states),

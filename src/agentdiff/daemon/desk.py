@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from agentdiff.config import Config
-from agentdiff.core.codec import decode_state, path_fields
 from agentdiff.core.commands import (
     Answer,
     Append,
@@ -26,22 +25,19 @@ from agentdiff.core.commands import (
     Report,
     WriteEntry,
 )
-from agentdiff.core.decisions import below
 from agentdiff.core.entries import (
     ABSENT,
     Absent,
-    Directory,
     Entry,
     File,
-    Link,
-    Other,
-    Ref,
 )
-from agentdiff.core.events import EntryWritten, Event, FileObserved, LoadedItem, ReadingEnded
+from agentdiff.core.events import EntryWritten, Event, FileObserved, ReadingEnded
 from agentdiff.core.ledger import Ledger
-from agentdiff.core.records import DecisionItem, DecisionMade, DecisionTurned
-from agentdiff.core.view import summary
-from agentdiff.daemon.ports import ClientPort, PreImage
+from agentdiff.core.records import DecisionMade, DecisionTurned
+from agentdiff.daemon import gitnews
+from agentdiff.daemon.audience import Audience
+from agentdiff.daemon.ports import PreImage
+from agentdiff.daemon.recall import Recall
 from agentdiff.sources.watch import Watcher, open_feed
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.files import (
@@ -54,11 +50,14 @@ from agentdiff.workspace.files import (
     write_entry,
 )
 from agentdiff.workspace.gitbase import open_packs
+from agentdiff.workspace.head import Head
 from agentdiff.workspace.known import Population
 from agentdiff.workspace.observations import Batch, Observation, TrackerSettings
 from agentdiff.workspace.roots import confine, tree_allowed
 from agentdiff.workspace.store import Store
 from agentdiff.workspace.tracker import Tracker
+
+RESTLESS_S = 3.0
 
 Emit: TypeAlias = Callable[["Desk", Batch], None]
 
@@ -99,8 +98,9 @@ class Desk:
             self.blobs = BlobStore(folder / "blobs.pack")
             opened.pop_all()
         self.blobs.lean_on(open_packs(root))
-        self.ledger = Ledger.replay(self.store.records(), self.load)
-        self.clients: dict[str, ClientPort] = {}
+        self.recall = Recall(self.store, self.blobs)
+        self.ledger = Ledger.replay(self.store.records(), self.recall.load)
+        self.audience = Audience(self.name)
         self.answers: dict[int, Future[dict[str, Any]]] = {}
         self.cold = threading.Event()
         seen = self.store.seen()
@@ -119,8 +119,8 @@ class Desk:
         self.tracker = Tracker(root, self.blobs, seen, lambda b: emit(self, b), settings, feed=feed)
         self.watcher = Watcher(root, self.tracker.touch, feed)
         self._made = self.store.made()
-        self._files, self._written = dict[bytes, None](), dict[bytes, None]()
-        self._changed = False
+        self.head = Head(root)
+        self._restless_until = 0.0
 
     def watch(self) -> None:
         """Begins to watch, except where only named files are followed: watching takes the tree."""
@@ -147,34 +147,6 @@ class Desk:
 
     # --- content ---------------------------------------------------------------------------------
 
-    def load(self, ref: Ref) -> Entry:
-        """Returns the entry that a ref names; content that is gone is an `Other` that says so."""
-        if ref.kind == "absent":
-            return ABSENT
-        if ref.kind == "dir":
-            return Directory(mode=ref.mode)
-        if ref.kind == "other":
-            return Other(kind=ref.note, stamp=ref.oid)
-        try:
-            data = self.blobs.get(ref.oid)
-        except KeyError:
-            return Other(kind="content lost: it is not in the store", stamp=ref.oid)
-        if ref.kind == "link":
-            return Link(target=data)
-        if len(data) != ref.size:  # git converted the file, and it changed before that was noticed
-            return Other(kind="content lost: git has it in another form", stamp=ref.oid)
-        return File(data=data, mode=ref.mode, oid=ref.oid)
-
-    def load_item(self, item: DecisionItem) -> LoadedItem:
-        """Returns a decision's path with its states and contents."""
-        return LoadedItem(
-            path=item.path,
-            before=decode_state(item.before, self.load),
-            after=decode_state(item.after, self.load),
-            cur_before=self.load(item.cur_before),
-            cur_after=self.load(item.cur_after),
-        )
-
     def base_of(self, path: bytes) -> Entry:
         """Returns what a path goes back to when everything pending is rejected."""
         state = self.ledger.paths.get(path)
@@ -187,7 +159,7 @@ class Desk:
             return state.cur
         known = self.tracker.lookup(path)
         if known is not None:
-            return self.load(known.ref)
+            return self.recall.load(known.ref)
         return read_entry(self.held, path, max_bytes=self._max_bytes)
 
     def recover(self) -> list[Command]:
@@ -195,7 +167,7 @@ class Desk:
         commands: list[Command] = []
         for intended in list(self.ledger.unfinished.values()):
             found = [
-                self.load_item(item)
+                self.recall.item(item)
                 for item in intended.items
                 if item.cur_before != item.cur_after
                 and read_entry(self.held, item.path, max_bytes=self._max_bytes).ref()
@@ -208,27 +180,6 @@ class Desk:
             commands += self.ledger.executor.recover(intended, found)
         return commands
 
-    def content_at(self, seq: int, paths: Iterable[bytes]) -> dict[bytes, Ref]:
-        """Returns what paths were at a record, for those that changed since.
-
-        Args:
-            seq: that record.
-            paths: what is asked for, a folder meaning everything below it; empty means all.
-        """
-        wanted = tuple(paths)
-        found: dict[bytes, Ref] = {}
-        for record in self.store.changes_since(seq):
-            items = getattr(record, "items", None)
-            pairs = (
-                [(record.path, record.before)]  # type: ignore[union-attr]
-                if items is None
-                else [(item.path, item.cur_before) for item in items]
-            )
-            for path, ref in pairs:
-                if not wanted or below(path, wanted):
-                    found.setdefault(path, ref)
-        return found
-
     # --- what the tracker saw --------------------------------------------------------------------
 
     def take(self, batch: Batch) -> None:
@@ -239,6 +190,8 @@ class Desk:
             return
         history = self.ledger.observer.is_history
         news = [o for o in batch.observations if not history(o.path, o.after, o.seen_ns)]
+        self.hear_git(one.path for one in news)
+        self._restless_until = time.monotonic() + RESTLESS_S
         sessions = self.ledger.sessions
         # What changed while nothing watched is nobody's, unless a call was, or still is, at work.
         unwatched = batch.catching_up and not (sessions.open_calls() or sessions.jobs())
@@ -254,13 +207,23 @@ class Desk:
         )
         self._note_made(directory for one in news for directory in one.new_parents)
 
+    def hear_git(self, paths: Iterable[bytes] = ()) -> None:
+        """Tells the ledger what git did; `paths` are about to be told as observed."""
+        for event in gitnews.news(self.head, self.ledger, paths):
+            self.handle(event)
+
+    @property
+    def restless(self) -> bool:
+        """Whether something was seen that git may explain in a moment: it moves HEAD last."""
+        return time.monotonic() < self._restless_until
+
     def _observe(self, one: Observation, *, uncertain: bool) -> None:
         if self.ledger.follows_disk(one.path, one.seen_ns):
             return
         event = FileObserved(
             path=one.path,
-            before=self.load(one.before),
-            after=self.load(one.after),
+            before=self.recall.load(one.before),
+            after=self.recall.load(one.after),
             received_ns=one.seen_ns,
             uncertain=uncertain,
         )
@@ -277,9 +240,9 @@ class Desk:
         before: Entry = ABSENT
         if image.data is not None:
             before = File(data=image.data, mode=image.mode)
-            self._keep(before)
+            self.recall.keep(before)
         after = read_entry(self.held, path, max_bytes=self._max_bytes)
-        self._keep(after)
+        self.recall.keep(after)
         now = time.time_ns()
         self.handle(FileObserved(path=path, before=before, after=after, received_ns=now))
 
@@ -298,11 +261,9 @@ class Desk:
                 case WriteEntry():
                     self.handle(self._write(command))
                 case Publish():
-                    self._changed = True
-                    self._files.update(dict.fromkeys(command.files))
-                    self._written.update(dict.fromkeys(command.written))
+                    self.audience.note(command)
                 case PublishTurnEnd():
-                    self._tell(
+                    self.audience.tell(
                         "turn_ended",
                         agent=command.agent,
                         session=command.session,
@@ -322,7 +283,7 @@ class Desk:
 
     def _append(self, command: Append) -> None:
         for entry in command.entries:
-            self._keep(entry)
+            self.recall.keep(entry)
         self.store.append(command.seq, command.record)
         if isinstance(command.record, DecisionMade | DecisionTurned):
             # After a crash the tracker must not take our own write for somebody's.
@@ -331,12 +292,6 @@ class Desk:
             # Contents first: a record must never name what a power cut took.
             self.blobs.sync()
             self.store.commit(durable=True)
-
-    def _keep(self, entry: Entry) -> None:
-        if isinstance(entry, File):
-            self.blobs.put(entry.data)
-        elif isinstance(entry, Link):
-            self.blobs.put(entry.target)
 
     def _write(self, command: WriteEntry) -> EntryWritten:
         path = command.path
@@ -371,7 +326,7 @@ class Desk:
 
     def _rescue(self, path: bytes, entry: Entry) -> None:
         """Keeps a content that is nowhere on disk any more: three writers met on one name."""
-        self._keep(entry)
+        self.recall.keep(entry)
         self._logger.error(
             "content displaced by a concurrent write is kept in the store",
             extra={"path": repr(path), "oid": entry.ref().oid},
@@ -382,27 +337,4 @@ class Desk:
     def publish(self) -> None:
         """Commits, and tells attached editors what changed since the last call."""
         self.store.commit()
-        if not self._changed:
-            return
-        self._changed = False
-        files, written = list(self._files), list(self._written)
-        self._files.clear()
-        self._written.clear()
-        self._tell(
-            "changed",
-            seq=self.ledger.seq,
-            files=[_named(path) for path in files],
-            written=[_named(path) for path in written],
-            summary=summary(self.ledger, time.time_ns()),
-        )
-
-    def _tell(self, method: str, **params: object) -> None:
-        body = {"workspace": self.name, **params}
-        for client in self.clients.values():
-            client.send(method, body)
-
-
-def _named(path: bytes) -> str | dict[str, Any]:
-    """Returns a path as requests may name it: a string, or an object when it is not UTF-8."""
-    named = path_fields(path)
-    return named if len(named) > 1 else str(named["path"])
+        self.audience.publish(self.ledger)

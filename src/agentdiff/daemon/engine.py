@@ -44,6 +44,7 @@ from agentdiff.workspace.roots import find_root
 
 SETTLE_NS = 200_000_000
 TICK_S = 2.0
+RESTLESS_TICK_S = 0.1
 READERS = 4
 GONE_CLIENTS = 256
 
@@ -152,6 +153,8 @@ class Engine:
 
         def work() -> None:
             try:
+                if method not in requests.UNSETTLED:
+                    desk.hear_git()
                 handler(requests.Request(self, desk, params, client, future, tuple(reasons)))
             except RequestError as error:
                 future.set_exception(error)
@@ -173,7 +176,7 @@ class Engine:
     def settle(self, desk: Desk, client: ClientPort) -> list[str]:
         """Waits for editors and disk, at most `SETTLE_NS`; returns why that was not complete."""
         deadline = time.time_ns() + SETTLE_NS
-        others = [one for one in list(desk.clients.values()) if one.id != client.id]
+        others = [one for one in list(desk.audience.clients.values()) if one.id != client.id]
         reasons = []
         if others:
             token = f"{time.monotonic_ns()}-{client.id}"
@@ -236,12 +239,12 @@ class Engine:
             return  # it left while its request was waiting
         if desk.cold.is_set():
             desk.tracker.warm()
-        desk.clients[client.id] = client
+        desk.audience.clients[client.id] = client
         desk.handle(EditorAttached(client=client.id, received_ns=time.time_ns()))
 
     def detach(self, desk: Desk, client: ClientPort) -> None:
         """Ends `attach`; worker thread only."""
-        if desk.clients.pop(client.id, None) is not None:
+        if desk.audience.clients.pop(client.id, None) is not None:
             desk.handle(EditorDetached(client=client.id, received_ns=time.time_ns()))
 
     def client_gone(self, client: ClientPort) -> None:
@@ -262,7 +265,8 @@ class Engine:
     def _work(self) -> None:
         while True:
             try:
-                job = self._queue.get(timeout=TICK_S)
+                restless = any(desk.restless for desk in self._desks.all())
+                job = self._queue.get(timeout=RESTLESS_TICK_S if restless else TICK_S)
             except queue.Empty:
                 job = self._tick
             if job is None:
@@ -285,6 +289,7 @@ class Engine:
 
     def _tick(self) -> None:
         for desk in self._desks.all():
+            desk.hear_git()
             desk.handle(TimePassed(received_ns=time.time_ns()))
 
     # --- the daemon's questions ------------------------------------------------------------------
@@ -301,7 +306,7 @@ class Engine:
                 "root": desk.name,
                 "pending": len(desk.ledger.paths),
                 "seq": desk.ledger.seq,
-                "clients": len(desk.clients),
+                "clients": len(desk.audience.clients),
                 "watching": desk.watching,
                 "blobs": desk.blobs.count,
                 "blob_bytes": desk.blobs.size_bytes,

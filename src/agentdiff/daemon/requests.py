@@ -18,12 +18,12 @@ from agentdiff.core.codec import path_fields
 from agentdiff.core.entries import Entry, File, Link
 from agentdiff.core.events import (
     DecisionRequested,
+    LoadedItem,
     RestoreRequested,
     Selection,
     UndoRequested,
 )
 from agentdiff.core.grouping import GROUPINGS
-from agentdiff.core.records import DecisionMade
 from agentdiff.core.sessions import Turn
 from agentdiff.daemon import reviewing, telling
 from agentdiff.daemon.desk import Desk
@@ -195,8 +195,12 @@ def redo(request: Request) -> None:
 
 def _turn(request: Request, *, redo: bool) -> None:
     client = request.client.kind
-    made: DecisionMade | None = request.desk.ledger.undo_target(client, redo=redo)
-    items = () if made is None else tuple(request.desk.load_item(item) for item in made.items)
+    ledger = request.desk.ledger
+    made = ledger.undo_target(client, redo=redo)
+    items: tuple[LoadedItem, ...] = ()
+    if made is not None:
+        since = ledger.turned_at[made.decision]
+        items = tuple(request.desk.recall.item(item, since) for item in made.items)
     request.desk.handle(
         UndoRequested(
             client=client,
@@ -276,10 +280,10 @@ def baseline_restore(request: Request) -> None:
         return
     desk = request.desk
     turn = request.turn(name)
-    refs = desk.content_at(turn.started_seq, editor.paths(request.params, request.desk.root))
+    refs = desk.recall.content_at(turn.started_seq, editor.paths(request.params, request.desk.root))
     contents = []
     for path, ref in refs.items():
-        current, wanted = desk.current(path), desk.load(ref)
+        current, wanted = desk.current(path), desk.recall.load(ref)
         if current != wanted:
             contents.append((path, current, wanted))
     desk.handle(
@@ -336,6 +340,7 @@ METHODS: dict[str, Handler] = {
     "review": review,
     "review.apply": reviewing.apply,
     "explain": reviewing.explain,
+    "rejected": reviewing.rejected,
     "inline": inline,
     "log": log,
     "decide": decide,

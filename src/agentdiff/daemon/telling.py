@@ -60,7 +60,7 @@ def ask(enqueue: Callable[[Callable[[], None]], None], desk: Desk, event: AgentE
 def _tell(desk: Desk, event: AgentEvent) -> str:
     feedback, now = desk.ledger.feedback, time.time_ns()
     waiting = feedback.waiting_for(event.agent, event.session, now)
-    text = notes.compose(waiting, desk.load)
+    text = notes.compose(waiting, desk.recall.load)
     desk.perform(feedback.telling(waiting, event.agent, event.session, now))
     desk.store.commit()  # told twice after a crash would be worse than a moment's wait
     return text
@@ -104,7 +104,7 @@ def feedback(request: Request) -> None:
         {
             "v": 1,
             "seq": desk.ledger.seq,
-            "text": notes.compose([*earlier, *waiting], desk.load),
+            "text": notes.compose([*earlier, *waiting], desk.recall.load),
             "notes": [notes.note_json(note) for note in (*earlier, *waiting)],
         }
     )

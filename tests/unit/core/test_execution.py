@@ -229,7 +229,7 @@ def test_an_undo_where_the_path_moved_on_is_refused(play: Play) -> None:
     """It says so; the disk is left alone, and the decision can still be undone later."""
     play.decide("reject", Selection(paths=(F,)))
     play.cut()
-    again = File(data=BASE.replace(b"5\n", b"five\n"))
+    again = File(data=b"nothing like it\n")
     play.run("claude", "s", {F: again})
     answer = play.undo()
     assert [r["reason"] for r in answer["refused"]] == [

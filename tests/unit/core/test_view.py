@@ -53,7 +53,7 @@ def review(play: Play, context: int = 3, by: Grouping = "file") -> dict[str, Any
 def test_hunks_have_git_line_numbers(after: File, expected: tuple[int, ...]) -> None:
     """From 1; an empty range names the line before it."""
     play = reviewed(text(), after)
-    (hunk,) = view.file_json(play.ledger.paths[F])["hunks"]
+    (hunk,) = view.file_json(play.ledger.paths[F], {})["hunks"]
     names = ("old_start", "old_lines", "new_start", "new_lines")
     assert tuple(hunk[name] for name in names) == expected
 

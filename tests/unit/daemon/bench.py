@@ -63,6 +63,7 @@ class Bench:
         self.root = folder / "work"
         self.root.mkdir()
         self.cli = Client()
+        self.behind_ns = 0  # how long ago hooks say that they were sent: tails are over at once
         self.engine = self.start()
 
     def start(self) -> Engine:
@@ -104,7 +105,8 @@ class Bench:
             **({"tool_input": tool_input} if tool_input is not None else {}),
             **more,
         }
-        return self.engine.hook("claude", json.dumps(payload).encode(), time.time_ns(), preimages)
+        at_ns = time.time_ns() - self.behind_ns
+        return self.engine.hook("claude", json.dumps(payload).encode(), at_ns, preimages)
 
     def prompt(self, turn: str = "prompt-1", text: str = "do it", **more: Any) -> None:
         """Starts a session and its turn."""

@@ -223,12 +223,12 @@ def test_a_ref_brings_its_entry_back(bench: Bench, entry: File | Link | Director
     desk = desk_of(bench)
     if isinstance(entry, File | Link):
         desk.blobs.put(entry.data if isinstance(entry, File) else entry.target)
-    assert desk.load(entry.ref()) == entry
+    assert desk.recall.load(entry.ref()) == entry
 
 
 def test_content_that_is_gone_says_so(bench: Bench) -> None:
     """It is not taken for absent: a reject would delete a file for it."""
-    found = desk_of(bench).load(File(data=b"never stored").ref())
+    found = desk_of(bench).recall.load(File(data=b"never stored").ref())
     assert found == Other(kind=found.kind, stamp=File(data=b"never stored").oid)  # type: ignore[union-attr]
     assert found.ref() != ABSENT_REF
 

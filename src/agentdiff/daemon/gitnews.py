@@ -1,0 +1,42 @@
+"""What git's moves are as events of one workspace's ledger.
+
+Owns which paths are asked about.  Must not decide whose command it was.  Between hops 5 and 4;
+worker thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from agentdiff.core.events import GitCommitted, GitMoved
+from agentdiff.core.ledger import Ledger
+from agentdiff.workspace.head import Head
+
+_SHORT = 7
+
+
+def news(head: Head, ledger: Ledger, paths: Iterable[bytes]) -> Iterator[GitCommitted | GitMoved]:
+    """Yields what git did since the last call.
+
+    Args:
+        head: the work tree's.
+        ledger: asked anew for each event, so that each may be told before the next is taken.
+        paths: what is about to be told as observed.
+    """
+    moves = head.moves()
+    now = time.time_ns()
+    if not moves or not (ledger.under_review(now) or ledger.observer.parking):
+        return
+    seen = {*paths, *ledger.observer.proofs.paths()}
+    for move in moves:
+        pending = [(path, state.cur) for path, state in ledger.paths.items()]
+        if move.commits:
+            contents = head.committed(move, dict(pending), pending)
+            if contents:
+                commit = move.new[:_SHORT].decode(errors="replace")
+                yield GitCommitted(commit=commit, contents=contents, received_ns=now)
+            continue
+        found = head.contents(move, {*seen, *ledger.paths})
+        if found:
+            yield GitMoved(label=move.label, contents=found, received_ns=now)

@@ -1,0 +1,113 @@
+"""Contents and states of one workspace, brought back from its store.
+
+Owns what a ref or a logged item stands for.  Must not decide or write, except to keep a content.
+Hop 5; the engine's worker thread, `load` also while a workspace opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from agentdiff.core.codec import decode_state
+from agentdiff.core.decisions import below
+from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other, Ref
+from agentdiff.core.events import LoadedItem, Step
+from agentdiff.core.records import DecisionItem, DecisionMade, DecisionTurned, PathChanged
+from agentdiff.workspace.blobs import BlobStore
+from agentdiff.workspace.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """The memory of a workspace."""
+
+    store: Store
+    blobs: BlobStore
+
+    def keep(self, entry: Entry) -> None:
+        """Stores an entry's content."""
+        if isinstance(entry, File):
+            self.blobs.put(entry.data)
+        elif isinstance(entry, Link):
+            self.blobs.put(entry.target)
+
+    def load(self, ref: Ref) -> Entry:
+        """Returns the entry that a ref names; content that is gone is an `Other` that says so."""
+        if ref.kind == "absent":
+            return ABSENT
+        if ref.kind == "dir":
+            return Directory(mode=ref.mode)
+        if ref.kind == "other":
+            return Other(kind=ref.note, stamp=ref.oid)
+        try:
+            data = self.blobs.get(ref.oid)
+        except KeyError:
+            return Other(kind="content lost: it is not in the store", stamp=ref.oid)
+        if ref.kind == "link":
+            return Link(target=data)
+        if len(data) != ref.size:  # git converted the file, and it changed before that was noticed
+            return Other(kind="content lost: git has it in another form", stamp=ref.oid)
+        return File(data=data, mode=ref.mode, oid=ref.oid)
+
+    def item(self, item: DecisionItem, since: int | None = None) -> LoadedItem:
+        """Returns a decision's path with its states and contents.
+
+        Args:
+            item: what the decision did to the path.
+            since: number of the record after which what happened to the path is brought back too.
+        """
+        steps = None if since is None else self._steps(item.path, since)
+        return LoadedItem(
+            path=item.path,
+            before=decode_state(item.before, self.load),
+            after=decode_state(item.after, self.load),
+            cur_before=self.load(item.cur_before),
+            cur_after=self.load(item.cur_after),
+            since=steps,
+        )
+
+    def _steps(self, path: bytes, seq: int) -> tuple[Step, ...] | None:
+        """Returns how a path changed after a record; None when a decision was among that.
+
+        A decision that was undone before anything else happened to the path counts for nothing.
+        """
+        steps: list[Step] = []
+        made: list[tuple[int, int]] = []
+        for record in self.store.changes_since(seq):
+            if isinstance(record, PathChanged):
+                if record.path == path:
+                    steps.append(Step(after=self.load(record.after), owner=record.owner))
+            elif isinstance(record, DecisionMade | DecisionTurned) and _concerns(record, path):
+                mark = (record.decision, len(steps))
+                if isinstance(record, DecisionMade) or not record.undone:
+                    made.append(mark)
+                elif made[-1:] == [mark]:
+                    made.pop()
+                else:
+                    return None
+        return None if made else tuple(steps)
+
+    def content_at(self, seq: int, paths: Iterable[bytes]) -> dict[bytes, Ref]:
+        """Returns what paths were at a record, for those that changed since.
+
+        Args:
+            seq: that record.
+            paths: what is asked for, a folder meaning everything below it; empty means all.
+        """
+        wanted = tuple(paths)
+        found: dict[bytes, Ref] = {}
+        for record in self.store.changes_since(seq):
+            pairs: list[tuple[bytes, Ref]] = []
+            if isinstance(record, PathChanged):
+                pairs = [(record.path, record.before)]
+            elif isinstance(record, DecisionMade | DecisionTurned):
+                pairs = [(item.path, item.cur_before) for item in record.items]
+            for path, ref in pairs:
+                if not wanted or below(path, wanted):
+                    found.setdefault(path, ref)
+        return found
+
+
+def _concerns(record: DecisionMade | DecisionTurned, path: bytes) -> bool:
+    return any(item.path == path for item in record.items)
