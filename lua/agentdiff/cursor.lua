@@ -14,7 +14,7 @@ end
 ---@return agentdiff.InlineHunk[]
 local function drawn(buf)
   local inline = require('agentdiff.inline')
-  return inline.shown(buf) and inline.view(buf).hunks or {}
+  return inline.shown(buf) and inline.view(buf).status ~= 'deleted' and inline.view(buf).hunks or {}
 end
 
 --- Makes virtual lines above line 1 visible in windows that show the top.

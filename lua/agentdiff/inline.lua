@@ -66,7 +66,9 @@ local function place(buf, known, index, shift, opts)
   local hunk = known.view.hunks[index]
   local first, last = known.first[index] + (shift or 0), known.last[index] + (shift or 0)
   local id
-  if is_enabled() and not known.hidden then
+  if is_enabled() and not known.hidden and known.view.status == 'deleted' then
+    id = marks.gone(buf, ns, last, opts)
+  elseif is_enabled() and not known.hidden then
     id = marks.place(buf, ns, hunk, first, last, opts)
   else
     id = marks.anchor(buf, ns, first, last, hunk.added > 0)
@@ -133,6 +135,13 @@ end
 ---@param known agentdiff.InlineState
 local function locate(buf, known)
   known.first, known.last = {}, {}
+  if known.view.status == 'deleted' then
+    -- The buffer still has the lines.
+    for i in ipairs(known.view.hunks) do
+      known.first[i], known.last[i] = 0, api.nvim_buf_line_count(buf) - 1
+    end
+    return
+  end
   local at = require('agentdiff.linemap').of(buf).to_buffer
   for i, hunk in ipairs(known.view.hunks) do
     local first = at(math.max(1, hunk.start)) - 1
@@ -230,7 +239,8 @@ local function place_of(buf, known, index)
   end
   local at = api.nvim_buf_get_extmark_by_id(buf, ns, id, { details = true })
   local first = (at[1] or 0) + 1
-  local last = hunk.added > 0 and math.max(first, (at[3] or {}).end_row or first) or first
+  local lines = hunk.added > 0 or known.view.status == 'deleted'
+  local last = lines and math.max(first, (at[3] or {}).end_row or first) or first
   return { hunk = hunk, first = first, last = last }
 end
 

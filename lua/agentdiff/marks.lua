@@ -162,6 +162,23 @@ function M.place(buf, ns, hunk, first, last, options)
   })
 end
 
+--- Draws that the file of the buffer is gone.
+---@param buf integer
+---@param ns integer
+---@param last integer 0-based row of the last line
+---@param options agentdiff.MarkOptions
+---@return integer id
+function M.gone(buf, ns, last, options)
+  return mark(buf, ns, 0, {
+    end_row = last + 1,
+    hl_group = options.line and 'AgentDiffInlineDeleted' or nil,
+    hl_eol = true,
+    sign_text = options.signs and options.sign_delete or nil,
+    sign_hl_group = 'AgentDiffSignDelete',
+    priority = options.priority,
+  })
+end
+
 --- Marks where a hunk is without drawing it.
 ---@param buf integer
 ---@param ns integer

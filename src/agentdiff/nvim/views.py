@@ -245,6 +245,9 @@ class InlineView:
         hunks = self.data.get("hunks") or []
         if scope in ("file", "all"):
             return {"paths": [path_ref(self.data)], "seen": self.seq} if hunks else None
+        if self.data.get("status") == "deleted":
+            # The buffer still shows the text: every line of it is the hunk's.
+            return _picks([_whole(hunk) for hunk in hunks]) if hunks else None
         inside = [hunk for hunk in hunks if first <= _last(hunk) and last >= _first(hunk)]
         if not inside and first == last:
             inside = [hunk for hunk in hunks if not hunk["added"] and hunk["start"] + 1 == first]
