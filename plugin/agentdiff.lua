@@ -46,7 +46,7 @@ local actions = {
 for action, desc in pairs(actions) do
   local modes = action == 'select-hunk' and { 'n', 'x', 'o' } or { 'n', 'x' }
   vim.keymap.set(modes, ('<Plug>(agentdiff-%s)'):format(action), function()
-    require('agentdiff.actions').key(action)
+    require('agentdiff.keys').press(action)
   end, { desc = desc })
 end
 

@@ -145,7 +145,7 @@ end
 ---@param step 1|-1
 function M.jump(step)
   if require('agentdiff.review').get(api.nvim_get_current_buf()) then
-    require('agentdiff.review').jump(step)
+    require('agentdiff.motion').jump(step, 'hunk')
     return
   end
   local places = require('agentdiff.inline').positions(0 + api.nvim_get_current_buf())
@@ -281,13 +281,13 @@ local actions = {
     require('agentdiff.baseline').show()
   end,
   ['open'] = function()
-    require('agentdiff.review').jump_to_file('edit')
+    require('agentdiff.motion').jump_to_file('edit')
   end,
   ['open-split'] = function()
-    require('agentdiff.review').jump_to_file('split')
+    require('agentdiff.motion').jump_to_file('split')
   end,
   ['open-tab'] = function()
-    require('agentdiff.review').jump_to_file('tabedit')
+    require('agentdiff.motion').jump_to_file('tabedit')
   end,
   ['refresh'] = function()
     require('agentdiff.rpc').send('refresh', { full = true })
@@ -300,14 +300,13 @@ local actions = {
   end,
 }
 actions['open-file'] = actions['open']
-
--- What `.` repeats; the others are no changes.
-local REPEATS = {
-  ['accept-hunk'] = true,
-  ['reject-hunk'] = true,
-  ['accept-file'] = true,
-  ['reject-file'] = true,
-}
+for name, step in pairs({ next = 1, prev = -1 }) do
+  for _, what in ipairs({ 'file', 'group' }) do
+    actions[name .. '-' .. what] = function()
+      require('agentdiff.motion').jump(step, what)
+    end
+  end
+end
 
 --- Runs an action by its name.
 ---@param name string
@@ -319,60 +318,6 @@ function M.run(name, count)
     return
   end
   action(count)
-end
-
-local repeated ---@type {name: string, count: integer}?
-
---- What |g@| calls: the decision that `.` repeats.
-function M.operator()
-  if repeated then
-    M.run(repeated.name, vim.v.count > 0 and vim.v.count or repeated.count)
-  end
-end
-
---- Runs an action for a key, so that `.` repeats a decision.
----@param name string
-function M.key(name)
-  if not REPEATS[name] or api.nvim_get_mode().mode:match('^[vV\22]') then
-    M.run(name, vim.v.count1)
-    return
-  end
-  repeated = { name = name, count = vim.v.count1 }
-  vim.go.operatorfunc = "v:lua.require'agentdiff.actions'.operator"
-  api.nvim_feedkeys('g@l', 'ni', false)
-end
-
---- Sets the keys of a review buffer. While it is edited they mean what they mean in any buffer.
----@param buf integer
-function M.map_review_keys(buf)
-  for name, key in pairs(require('agentdiff.config').get().review.keys) do
-    if key then
-      vim.keymap.set({ 'n', 'x' }, key, function()
-        if vim.bo[buf].modified then
-          local count = vim.v.count > 0 and tostring(vim.v.count) or ''
-          api.nvim_feedkeys(
-            ('"%s%s%s'):format(vim.v.register, count, vim.keycode(key)),
-            'ni',
-            false
-          )
-        else
-          M.key(name)
-        end
-      end, { buffer = buf, nowait = true, desc = 'agentdiff: ' .. name })
-    end
-  end
-end
-
---- Sets the keys in a file buffer that the user asked for; none by default.
----@param buf integer
-function M.map_file_keys(buf)
-  for name, key in pairs(require('agentdiff.config').get().keys) do
-    if key then
-      vim.keymap.set({ 'n', 'x' }, key, function()
-        M.key(name)
-      end, { buffer = buf, nowait = true, desc = 'agentdiff: ' .. name })
-    end
-  end
 end
 
 --- Returns where the cursor or the selection is, as Python wants it; nil with the reason told.

@@ -188,7 +188,7 @@ end
 function M.watching(name, workspace)
   for _, buf in ipairs(M.named(name)) do
     vim.b[buf].agentdiff_workspace = workspace
-    require('agentdiff.actions').map_file_keys(buf)
+    require('agentdiff.keys').map_file(buf)
     if not vim.bo[buf].modified then
       require('agentdiff.merge').agreed(buf)
     end

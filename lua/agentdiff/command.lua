@@ -168,6 +168,7 @@ local diff_commands = {
   actions = { run = action('actions') },
   files = { run = report('files') },
   log = { run = report('log') },
+  rejected = { run = report('rejected') },
   qf = { run = report('qf') },
   pick = {
     run = function(args)

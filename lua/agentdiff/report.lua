@@ -142,6 +142,27 @@ function M.log()
   M.show(lines, '')
 end
 
+--- Lists the texts that decisions took from the disk, each as a patch that puts it back.
+function M.rejected()
+  local result = M.ask('rejected')
+  if not result then
+    return
+  end
+  local lines = {}
+  for _, item in ipairs(result.rejected) do
+    local when = os.date('%Y-%m-%d %H:%M:%S', math.floor(item.at))
+    local reason = item.reason ~= '' and '  ' .. item.reason:gsub('\n', ' ') or ''
+    lines[#lines + 1] = ('%s  %s  %s%s'):format(when, item.op, item.path, reason)
+    vim.list_extend(lines, vim.split(item.patch, '\n', { trimempty = true }))
+    lines[#lines + 1] = ''
+  end
+  if #lines == 0 then
+    notify('nothing was rejected')
+    return
+  end
+  M.show(lines, 'diff')
+end
+
 --- Says what pends and who is at work.
 function M.status()
   local result = M.ask('status')

@@ -42,7 +42,7 @@ local function make_buffer(workspace)
   vim.bo[buf].bufhidden = 'hide'
   vim.bo[buf].swapfile = false
   vim.b[buf].agentdiff_workspace = workspace
-  require('agentdiff.actions').map_review_keys(buf)
+  require('agentdiff.keys').map_review(buf)
   require('agentdiff.edit').attach(buf)
   api.nvim_create_autocmd('BufWipeout', {
     buffer = buf,
@@ -57,6 +57,15 @@ local function make_buffer(workspace)
   api.nvim_buf_call(buf, function()
     vim.cmd('noautocmd setlocal filetype=agentdiff')
   end)
+  -- A window that comes to show it later gets its options too.
+  api.nvim_create_autocmd('BufWinEnter', {
+    buffer = buf,
+    callback = function()
+      if reviews[workspace] then
+        M.dress(reviews[workspace])
+      end
+    end,
+  })
   -- Autocommands on it see the finished buffer, and do not delay its first screen.
   vim.schedule(function()
     if api.nvim_buf_is_valid(buf) then
@@ -287,62 +296,6 @@ end
 --- Asks for the whole view: what came fits nothing that is here.
 function M.ask_again()
   require('agentdiff.rpc').send('refresh', { full = true })
-end
-
---- Moves the cursor to the next or previous hunk, also into another file.
----@param step 1|-1
-function M.jump(step)
-  local review = of_buffer(api.nvim_get_current_buf())
-  local rows = review and review.view.hunks.row or {}
-  if #rows == 0 then
-    return
-  end
-  local row = api.nvim_win_get_cursor(0)[1] - 1
-  for _ = 1, vim.v.count1 do
-    local found
-    for i = step > 0 and 1 or #rows, step > 0 and #rows or 1, step do
-      if (rows[i] - row) * step > 0 then
-        found = rows[i]
-        break
-      end
-    end
-    if not found and vim.o.wrapscan then
-      found = rows[step > 0 and 1 or #rows]
-    end
-    row = found or row
-  end
-  vim.cmd("normal! m'")
-  api.nvim_win_set_cursor(0, { row + 1, 0 })
-  vim.cmd('normal! zv')
-end
-
---- Opens the file at the line under the cursor; <C-o> comes back.
----@param how 'edit'|'split'|'tabedit'
-function M.jump_to_file(how)
-  local review, workspace = of_buffer(api.nvim_get_current_buf())
-  if not review then
-    return
-  end
-  local geometry = require('agentdiff.view')
-  local cursor = api.nvim_win_get_cursor(0)
-  local file = geometry.file_at(review.view, cursor[1] - 1)
-  if not file then
-    return
-  end
-  local relative = file.path_b64 and vim.base64.decode(file.path_b64) or file.path
-  local path = workspace .. '/' .. relative
-  if not vim.uv.fs_lstat(path) then
-    require('agentdiff').notify(file.path .. ' is not on disk', vim.log.levels.WARN)
-    return
-  end
-  local lnum = geometry.lnum(review.view, cursor[1] - 1)
-  vim.cmd("normal! m'")
-  vim.cmd({ cmd = how, args = { vim.fn.fnameescape(path) } })
-  if lnum then
-    lnum = math.min(lnum, api.nvim_buf_line_count(0))
-    api.nvim_win_set_cursor(0, { lnum, math.max(0, cursor[2] - 1) })
-    vim.cmd('normal! zvzz')
-  end
 end
 
 --- Closes the review and gives the window back what it showed before; the list of keys goes first.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,32 @@ def test_a_decision_is_repeated(reviewer: Editor, turns: str, workspace: Path) -
     open_review(reviewer)
     reviewer.keys("gg]cx..")
     assert ((workspace / "a.txt").read_text(), pending(reviewer)) == (BEFORE, 0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "line", "said"),
+    [
+        ("]c", "@@ -7,8 +7,8 @@ claude · turn 1 · Edit", "hunk 1/3"),
+        ("2]c", "@@ -15,4 +15,4 @@ claude · turn 2 · Edit", "hunk 2/3"),
+        ("[c", "@@ -1,3 +1,3 @@ claude · turn 2 · Edit", "hunk 3/3"),
+        ("]f]f", "modified a.txt  +1 -1", "file 2/3"),
+        ("G[f", "modified b.txt  +1 -1", "file 3/3"),
+        ("]]", "turn 2 · claude: Now the rest  (2 files, 2 hunks)", "group 2/2"),
+        ("G[[", "turn 2 · claude: Now the rest  (2 files, 2 hunks)", "group 2/2"),
+    ],
+)
+def test_keys_go_from_thing_to_thing(
+    reviewer: Editor, turns: str, keys: str, line: str, said: str
+) -> None:
+    """Hunks, files and headings, with the number of how many."""
+    open_review(reviewer)
+    reviewer.lua(
+        "vim.g.said = ''; vim.api.nvim_echo = function(chunks) vim.g.said = chunks[1][1] end"
+    )
+    reviewer.keys("gg")
+    reviewer.keys(keys)
+    there = reviewer.lua("return vim.api.nvim_get_current_line()")
+    assert (line, said) == (there, reviewer.lua("return vim.g.said"))
 
 
 def test_the_line_of_the_file_is_exact(reviewer: Editor, turns: str) -> None:
@@ -381,6 +408,46 @@ def test_a_window_that_shows_something_else_keeps_its_options(reviewer: Editor, 
     reviewer.command("buffer a.txt")
     after = reviewer.lua("return { vim.wo.wrap, vim.wo.number, vim.wo.winbar, vim.wo.foldtext }")
     assert before == after
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("open: 'split'", [2, 1]),
+        ("open: 'vsplit'", [2, 1]),
+        ("open: 'tab'", [1, 2]),
+        ("open: 'current'", [1, 1]),
+    ],
+)
+def test_where_the_review_opens(
+    spawn: Callable[..., Editor], agent: Agent, turns: str, option: str, expected: list[int]
+) -> None:
+    """The layout is changed only as the option says, and ``q`` gives it back."""
+    editor = spawn(
+        "a.txt",
+        cwd=agent.workspace,
+        config=f"let g:agentdiff = #{{auto_attach: v:false, review: #{{{option}}}}}",
+    )
+    layout = "return { #vim.api.nvim_tabpage_list_wins(0), #vim.api.nvim_list_tabpages() }"
+    editor.command("AgentDiff")
+    opened = editor.lua(layout)
+    editor.keys("q")
+    assert (expected, [1, 1]) == (opened, editor.lua(layout))
+
+
+def test_options_of_the_review(spawn: Callable[..., Editor], agent: Agent, turns: str) -> None:
+    """Grouping, context, winbar and keys."""
+    options = "group: 'file', context: 0, winbar: v:false, keys: {'accept-hunk': v:false}"
+    editor = spawn(
+        "a.txt",
+        cwd=agent.workspace,
+        config=f"let g:agentdiff = #{{auto_attach: v:false, review: #{{{options}}}}}",
+    )
+    editor.command("AgentDiff")
+    seen = editor.lua("return { vim.wo.winbar, vim.fn.maparg('a', 'n'), vim.fn.maparg('x', 'n') }")
+    assert editor.lines()[:3] == ["modified a.txt  +3 -3", *editor.lines()[1:3]]
+    assert " line 9" not in editor.lines()
+    assert (seen[0], seen[1], seen[2] != "") == ("", "", True)
 
 
 # --- what a person sees --------------------------------------------------------------------------

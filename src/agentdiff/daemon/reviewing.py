@@ -1,7 +1,7 @@
-"""Answers to what only a review buffer asks: applying its edits, and the evidence behind a hunk.
+"""Answers to what a reviewer asks: applying edits, the evidence behind a hunk, what was rejected.
 
-Owns the parameters of ``review.apply`` and ``explain`` (doc/protocol.md).  Must not settle or wait:
-the engine did.  Runs on the worker thread.
+Owns the parameters of ``review.apply``, ``explain`` and ``rejected`` (doc/protocol.md).
+Must not settle or wait: the engine did.  Runs on the worker thread.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from agentdiff.core.events import BlockEdit, EditRequested
 from agentdiff.core.explain import explain as explained
+from agentdiff.core.rejected import rejected as listed
 from agentdiff.daemon.ports import RequestError
 from agentdiff.sources import editor
 
@@ -62,3 +63,10 @@ def explain(request: Request) -> None:
         raise RequestError("usage", "hunks: expected a list of ids")
     ledger = request.desk.ledger
     request.answer({"v": 1, "seq": ledger.seq, "hunks": explained(ledger, set(ids))})
+
+
+def rejected(request: Request) -> None:
+    """Answers ``rejected``."""
+    ledger = request.desk.ledger
+    found = listed(ledger, request.desk.recall.load)
+    request.answer({"v": 1, "seq": ledger.seq, "rejected": found})
