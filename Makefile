@@ -59,7 +59,7 @@ e2e-smoke: $(DEV) ## the pinned Claude Code through the whole road, the shortest
 	nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PYTEST) -m smoke tests/e2e
 
 e2e: $(DEV) ## every agent against its scripted model server
-	@$(PY) tools/fetch_agents.py claude-code codex
+	@$(PY) tools/fetch_agents.py
 	nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PYTEST) tests/e2e
 
 deep: $(DEV) ## property tests with many more examples (an hour)

@@ -38,6 +38,10 @@ class Agent:
 AGENTS = {
     "claude-code": Agent(package="@anthropic-ai/claude-code", program="claude"),
     "codex": Agent(package="@openai/codex", program="codex"),
+    "copilot": Agent(package="@github/copilot", program="copilot"),
+    "gemini-cli": Agent(package="@google/gemini-cli", program="gemini"),
+    "opencode": Agent(package="opencode-ai", program="opencode"),
+    "qwen-code": Agent(package="@qwen-code/qwen-code", program="qwen"),
 }
 
 

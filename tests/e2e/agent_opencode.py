@@ -111,5 +111,13 @@ class OpenCode(Driver):
         return Call(tool="task", input=arguments), Track(match=mark, steps=steps)
 
 
+class OpenCodePatching(OpenCode):
+    """opencode as it is with a model whose name makes it offer ``apply_patch`` to it."""
+
+    @property
+    def _model(self) -> str:
+        return "gpt-5-scripted"
+
+
 def _absolute(root: Path, path: bytes) -> str:
     return os.path.join(root, path.decode())

@@ -14,6 +14,10 @@ from pathlib import Path
 import pytest
 
 from e2e.agent_claude import ClaudeCode
+from e2e.agent_copilot import CopilotCli
+from e2e.agent_gemini import GeminiCli
+from e2e.agent_opencode import OpenCode
+from e2e.agent_qwen import QwenCode
 from e2e.rig import CHECKOUT
 
 
@@ -36,6 +40,30 @@ def claude() -> ClaudeCode:
 def codex() -> Path:
     """The pinned Codex, from the checkout's cache or from npm."""
     return _fetched("fetch_agents.py", "codex")
+
+
+@pytest.fixture(scope="session")
+def copilot() -> CopilotCli:
+    """The pinned GitHub Copilot CLI, from the checkout's cache or from npm."""
+    return CopilotCli(_fetched("fetch_agents.py", "copilot"))
+
+
+@pytest.fixture(scope="session")
+def gemini() -> GeminiCli:
+    """The pinned Gemini CLI, from the checkout's cache or from npm."""
+    return GeminiCli(_fetched("fetch_agents.py", "gemini-cli"))
+
+
+@pytest.fixture(scope="session")
+def opencode() -> OpenCode:
+    """The pinned opencode, from the checkout's cache or from npm."""
+    return OpenCode(_fetched("fetch_agents.py", "opencode"))
+
+
+@pytest.fixture(scope="session")
+def qwen() -> QwenCode:
+    """The pinned Qwen Code, from the checkout's cache or from npm."""
+    return QwenCode(_fetched("fetch_agents.py", "qwen-code"))
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,9 @@ said.  Hop 2, in the other direction.
 
 Claude Code 2.1.197 and 2.1.329, Codex 0.169.0, Gemini CLI 0.61.0 and Qwen Code 0.24.4 read
 ``hookSpecificOutput.additionalContext`` of a prompt's and of a session start's hook, and put it
-into the next request to the model.  An agent that is not in the table is told nothing, because it
-might show what we print as an error.
+into the next request to the model; our opencode plugin does the same.  An agent that is not in the
+table is told nothing, because it might show what we print as an error.  Copilot CLI 1.0.102 reads
+``additionalContext`` at the top.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _EVENTS: Final[Mapping[str, Mapping[type[AgentEvent], str]]] = MappingProxyType(
     {
         "claude": _CLAUDE,
         "codex": _CLAUDE,
+        "copilot": _CLAUDE,
         "gemini": {SessionStarted: "SessionStart", PromptSubmitted: "BeforeAgent"},
+        "opencode": {PromptSubmitted: "chat.message"},
         "qwen": _CLAUDE,
     }
 )
@@ -45,5 +48,7 @@ def envelope(event: AgentEvent, text: str) -> str:
     if not text:
         return ""
     name = _EVENTS[event.agent][type(event)]
+    if event.agent == "copilot":
+        return json.dumps({"additionalContext": text}, ensure_ascii=False)
     output = {"hookEventName": name, "additionalContext": text}
     return json.dumps({"hookSpecificOutput": output}, ensure_ascii=False)

@@ -1,0 +1,173 @@
+"""Scenarios that only some agents can play, or that only they need.
+
+Must not check anything: `e2e.claims` does.
+"""
+
+from __future__ import annotations
+
+from e2e.agent_gemini import GeminiCli
+from e2e.agent_opencode import OpenCode
+from e2e.case import TEN, Case, played
+from e2e.driver import step, steps
+from e2e.model_server import Call, ModelServer, Scenario, Step
+from e2e.rig import PROMPT, Rig, Turn
+from e2e.terminal import Terminal
+
+
+def _again(rig: Rig) -> tuple[Turn, ...]:
+    """Equal calls, one after the other: each is a call of its own."""
+    agent = rig.agent
+    return played(
+        rig,
+        *steps(
+            agent.bash("echo more >> log.txt", b"log.txt"),
+            agent.bash("true"),
+            agent.bash("true"),
+            agent.bash("echo more >> log.txt", b"log.txt"),
+            agent.bash("echo more >> log.txt", b"log.txt"),
+        ),
+    )
+
+
+AGAIN = Case(name="the same again", baseline={b"log.txt": TEN}, play=_again)
+
+
+def _folder(rig: Rig) -> tuple[Turn, ...]:
+    """Started below the top of the repository, by an agent that confines itself to that folder."""
+    ws, agent = rig.workspace, rig.agent
+    scenario = Scenario(
+        steps=steps(
+            agent.read(ws, b"sub/a.txt"),
+            agent.edit(ws, b"sub/a.txt", "line 2\n", "line two\n"),
+            agent.bash(
+                "echo eleven >> b.txt; cd deeper; pwd > c.txt", b"sub/b.txt", b"sub/deeper/c.txt"
+            ),
+            agent.bash("rm deeper/d.txt", b"sub/deeper/d.txt"),
+        )
+    )
+    with rig.run(scenario, folder="sub") as run:
+        pass
+    return (run.turn,)
+
+
+FOLDER = Case(
+    name="folder",
+    baseline={b"sub/a.txt": TEN, b"sub/b.txt": TEN, b"sub/deeper/d.txt": b"d\n"},
+    play=_folder,
+)
+
+
+def _refused_by_opencode(rig: Rig) -> tuple[Turn, ...]:
+    """A folder outside the project is asked for, and ``opencode run`` answers no: the turn ends."""
+    ws, agent = rig.workspace, rig.agent
+    assert isinstance(agent, OpenCode)
+    refused = Call(tool="bash", input={"command": "echo x > x", "workdir": str(rig.outside)})
+    return played(
+        rig,
+        *steps(
+            agent.read(ws, b"a.txt"),
+            agent.edit(ws, b"a.txt", "line 2\n", "line two\n"),
+            refused,
+        ),
+    )
+
+
+REFUSED_BY_OPENCODE = Case(name="refused", baseline={b"a.txt": TEN}, play=_refused_by_opencode)
+
+
+def _patch(rig: Rig) -> tuple[Turn, ...]:
+    """A patch that adds, updates, moves and deletes."""
+    lines = [
+        "*** Begin Patch",
+        "*** Update File: a.txt",
+        "@@",
+        " line 1",
+        "-line 2",
+        "+line two",
+        " line 3",
+        "*** Add File: new.txt",
+        "+new",
+        "*** Update File: old.txt",
+        "*** Move to: moved.txt",
+        "@@",
+        " line 1",
+        "-line 2",
+        "+line two",
+        "*** Delete File: gone.txt",
+        "*** End Patch",
+    ]
+    touched = (b"a.txt", b"new.txt", b"old.txt", b"moved.txt", b"gone.txt")
+    call = Call(
+        tool="apply_patch",
+        input={"patchText": "\n".join(lines)},
+        touches=touched,
+        evidence=("exact", "likely"),
+    )
+    return played(rig, step(call))
+
+
+PATCH = Case(
+    name="patch",
+    baseline={b"a.txt": TEN, b"old.txt": TEN[::-1], b"gone.txt": b"gone\n"},
+    play=_patch,
+)
+
+
+def _dialogues(rig: Rig) -> tuple[Turn, ...]:
+    """In the terminal interface: one edit refused, the next allowed, then Esc in a command.
+
+    Gemini CLI tells of none of the refusal, the Esc and the ends of these turns.
+    """
+    ws, agent, barrier = rig.workspace, rig.agent, rig.barrier("running")
+    assert isinstance(agent, GeminiCli)
+    session = agent.new_session()
+    command = f"echo partial >> b.txt; {barrier.bash}; echo never > never.txt"
+    first = step(agent.edit(ws, b"a.txt", "line 2\n", "line two\n", survives=False))
+    second = step(agent.edit(ws, b"a.txt", "line 3\n", "line three\n"))
+    third = step(agent.bash(command, b"b.txt"))
+    messages = (first, second, Step(text="edited"), third, Step(text="carries on"))
+    with (
+        ModelServer(Scenario(steps=messages)) as model,
+        Terminal(
+            agent.terminal_command(session),
+            env=rig.environment(agent.environment(model.url)),
+            cwd=rig.workspace,
+        ) as terminal,
+    ):
+        terminal.expect("Type your message")
+        _submit(terminal, "please do it")
+        terminal.expect("Apply this change?")
+        terminal.type("\x1b")
+        terminal.expect("Request cancelled")
+        _submit(terminal, "do it all the same")
+        terminal.expect("Apply this change?")
+        terminal.type("\r")
+        terminal.expect("edited")
+        _submit(terminal, PROMPT)
+        terminal.expect("Allow execution")
+        terminal.type("\r")
+        barrier.wait_reached()
+        terminal.type("\x1b")
+        terminal.expect("cancelled")
+        _submit(terminal, "/quit")
+        terminal.expect("Agent powering down")
+
+    def turn(prompt: str, *played: Step, start: int) -> Turn:
+        scenario = Scenario(steps=played, start=start)
+        return Turn(agent=agent, session=session, prompt=prompt, scenario=scenario)
+
+    return (
+        turn("please do it", first, start=0),
+        turn("do it all the same", second, start=1),
+        turn(PROMPT, third, start=3),
+    )
+
+
+def _submit(terminal: Terminal, text: str) -> None:
+    """Types a prompt and sends it once it is on the screen: keys sent at once count as a paste."""
+    terminal.type(text)
+    terminal.expect(text)
+    terminal.type("\r")
+
+
+DIALOGUES = Case(name="dialogues", baseline={b"a.txt": TEN, b"b.txt": TEN}, play=_dialogues)
