@@ -13,9 +13,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import harness, rows_diff, rows_hook, rows_review
+from tests.bench import harness, rows_baseline, rows_diff, rows_hook, rows_otlp, rows_review, rows_watch
 
-SOURCES = (rows_hook.rows, rows_diff.rows, rows_review.rows)
+SOURCES = (
+    *(rows_hook.rows, rows_baseline.rows, rows_watch.rows),
+    *(rows_diff.rows, rows_review.rows, rows_otlp.rows),
+)
 
 
 def main() -> int:

@@ -44,12 +44,14 @@ class Row:
         what: ours, against what, on what.
         at_most: the largest accepted ratio of ours to the reference.
         measure: takes the number of rounds; raises `Skipped` where it cannot run.
+        unit: of what is measured: seconds, shown as milliseconds, or MiB.
     """
 
     name: str
     what: str
     at_most: float
     measure: Callable[[int], Pair]
+    unit: Literal["s", "MiB"] = "s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,7 @@ class Result:
         return {
             "name": self.row.name,
             "what": self.row.what,
+            "unit": self.row.unit,
             "ours_s": self.ours_s,
             "reference_s": self.reference_s,
             "ratio": self.ratio,
@@ -183,12 +186,16 @@ def _cells(result: Result) -> tuple[str, ...]:
     ours, reference, ratio = result.ours_s, result.reference_s, result.ratio
     return (
         result.row.name,
-        "-" if ours is None else _duration(ours),
-        "-" if reference is None else _duration(reference),
+        "-" if ours is None else _shown(ours, result.row.unit),
+        "-" if reference is None else _shown(reference, result.row.unit),
         "-" if ratio is None else f"{ratio:.3g}x",
         f"<= {result.row.at_most:g}x",
         verdict,
     )
+
+
+def _shown(value: float, unit: str) -> str:
+    return _duration(value) if unit == "s" else f"{value:.3g} {unit}"
 
 
 def _duration(seconds: float) -> str:

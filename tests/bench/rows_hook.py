@@ -14,14 +14,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 
-from agentdiff.install.hook_client import find_perl, install_hook_client
+from agentdiff.install.hook_client import find_compiler, find_perl, install_hook_client
 from agentdiff.locations import Locations
 from tests.bench.harness import Pair, Row, Skipped, interleaved
+from tests.bench.spawn import spawner
 
 C_SOURCE = Path(__file__).with_name("ack_client.c")
 ANSWER = b'{"proto":1,"ok":true,"certain":true,"print":""}\n'
@@ -34,7 +35,13 @@ def rows(scratch: Path) -> Iterator[Row]:
         name="H1",
         what="default hook client vs a static C client, 2 KB payload, same responder",
         at_most=4.0,
-        measure=lambda rounds: _default_client(scratch, rounds),
+        measure=lambda rounds: _default_client(scratch, rounds, compiled=True),
+    )
+    yield Row(
+        name="H1-perl",
+        what="the client of a machine without a C compiler vs the same",
+        at_most=4.0,
+        measure=lambda rounds: _default_client(scratch, rounds, compiled=False),
     )
     yield Row(
         name="H2",
@@ -44,8 +51,8 @@ def rows(scratch: Path) -> Iterator[Row]:
     )
 
 
-def _default_client(scratch: Path, rounds: int) -> Pair:
-    perl, compiler = find_perl(os.environ["PATH"]), shutil.which("cc") or shutil.which("gcc")
+def _default_client(scratch: Path, rounds: int, *, compiled: bool) -> Pair:
+    perl, compiler = find_perl(os.environ["PATH"]), find_compiler(os.environ["PATH"])
     if perl is None:
         raise Skipped("no perl")
     if compiler is None:
@@ -54,37 +61,38 @@ def _default_client(scratch: Path, rounds: int) -> Pair:
     build = [compiler, "-O2", "-static", "-o", str(reference), str(C_SOURCE)]
     if subprocess.run(build, capture_output=True, check=False).returncode != 0:
         raise Skipped("the C compiler cannot link statically")
-    with _responder() as path:
-        client = _installed(scratch, perl=perl, runtime=Path(path).parent)
+    with responder() as path:
+        built = compiler if compiled else None
+        client = _installed(scratch, perl=perl, compiler=built, runtime=Path(path).parent)
         return interleaved(
-            _spawner([str(client), "claude"], scratch),
-            _spawner([str(reference), path], scratch),
+            spawner([str(client), "claude"], _payload(scratch), scratch / "payload.json"),
+            spawner([str(reference), path], _payload(scratch), scratch / "payload.json"),
             rounds,
         )
 
 
 def _python_client(scratch: Path, rounds: int) -> Pair:
     reference = [sys.executable, "-I", "-S", "-E", "-c", "pass"]
-    with _responder() as path:
+    with responder() as path:
         client = _installed(scratch, perl=None, runtime=Path(path).parent)
         return interleaved(
-            _spawner([str(client), "claude"], scratch), _spawner(reference, scratch), rounds
+            spawner([str(client), "claude"], _payload(scratch), scratch / "payload.json"),
+            spawner(reference, _payload(scratch), scratch / "payload.json"),
+            rounds,
         )
 
 
-def _installed(scratch: Path, *, perl: str | None, runtime: Path) -> Path:
-    """Returns the client as the installer writes it, without perl the Python one."""
+def _installed(
+    scratch: Path, *, perl: str | None, compiler: str | None = None, runtime: Path
+) -> Path:
+    """Returns the client as the installer writes it, without compiler and perl the Python one."""
     places = Locations(state=scratch, runtime=runtime, config=scratch, data=scratch)
-    install_hook_client(places, sys.executable, perl=perl)
+    install_hook_client(places, sys.executable, perl=perl, compiler=compiler)
     return places.hook_client
 
 
-def _spawner(command: Sequence[str], scratch: Path) -> Callable[[], None]:
-    """Returns an action that runs `command` to its end, the payload on its standard input.
-
-    `os.posix_spawn`, because what `subprocess` does around it would be half of what is measured.
-    """
-    payload = scratch / "payload.json"
+def _payload(scratch: Path) -> bytes:
+    """Returns an event of an edit, 2 KB long."""
     event = {
         "session_id": "0d1e7d4c-3c4f-4f6e-9a51-6a1d1f1f8b11",
         "hook_event_name": "PreToolUse",
@@ -95,20 +103,11 @@ def _spawner(command: Sequence[str], scratch: Path) -> Callable[[], None]:
     }
     missing = PAYLOAD_BYTES - len(orjson.dumps(event))
     event["tool_input"] |= {"new_string": "y" * missing}  # type: ignore[operator]
-    payload.write_bytes(orjson.dumps(event))
-    actions = [(os.POSIX_SPAWN_OPEN, 0, str(payload), os.O_RDONLY, 0)]
-
-    def spawn() -> None:
-        pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
-        _, status = os.waitpid(pid, 0)
-        if status != 0:
-            raise AssertionError(f"{command[0]} ends with status {status}")
-
-    return spawn
+    return orjson.dumps(event)
 
 
 @contextlib.contextmanager
-def _responder() -> Iterator[str]:
+def responder() -> Iterator[str]:
     """Answers every hook at once; yields the path of its socket; checks that hooks did arrive."""
     folder = tempfile.mkdtemp(prefix="ad-", dir="/tmp")
     path = f"{folder}/hook.sock"
