@@ -30,7 +30,8 @@ class HooksJson:
     Attributes:
         locate: returns where the file of a site is.
         events: every event that is registered, in this order.
-        hook: returns the hook for a site: the same for every event.
+        hook: returns the hook for a site.
+        for_event: returns the hook for one event from that; usually the same.
         is_ours: tells whether a hook, as a plain object, is one that `hook` once returned.
         switches: top-level keys that keep hooks from running while they are true, with why.
         needs: places that keep hooks from running while they are false, with why.
@@ -46,6 +47,7 @@ class HooksJson:
     switches: Mapping[str, str] = field(default_factory=dict)
     needs: Mapping[Place, str] = field(default_factory=dict)
     comments: bool = False
+    for_event: Callable[[str, Hook], Hook] = lambda _, hook: hook
 
     def path(self, site: Site) -> Path:
         """See `Part.path`."""
@@ -104,7 +106,8 @@ class HooksJson:
         """
         kept: dict[Place, str] = {}
         for event in dict.fromkeys((*_events(document), *self.events)):
-            group: Hook = {"matcher": "", "hooks": [hook]}
+            own = self.for_event(event, hook)
+            group: Hook = {"matcher": "", "hooks": [own]}
             ours = self._ours(document, event)
             stale = ours if event not in self.events else ours[1:]
             for place in reversed(stale):
@@ -114,7 +117,7 @@ class HooksJson:
             if not ours:
                 kept |= document.append(("hooks", event), group)
             else:
-                _update(document, ours[0], group if len(ours[0]) == 3 else hook)
+                _update(document, ours[0], group if len(ours[0]) == 3 else own)
         return kept
 
     def remove(self, document: Document, kept: Mapping[Place, str]) -> None:

@@ -29,6 +29,7 @@ class Found:
         folders: folders that were made for it, innermost first.
         blank: whether there was a file of white space only.
         kept: containers that were there and empty, as `jsonsplice.Document.remove` takes them.
+        inserted: text that was put into a file that is edited as text, exactly.
     """
 
     agent: str
@@ -37,6 +38,7 @@ class Found:
     folders: tuple[Path, ...] = ()
     blank: bool = False
     kept: dict[jsonsplice.Path, str] = field(default_factory=dict)
+    inserted: str = ""
 
 
 def load(locations: Locations) -> dict[Path, Found]:
@@ -77,6 +79,7 @@ def save(locations: Locations, entries: dict[Path, Found]) -> None:
                 "folders": [str(folder) for folder in found.folders],
                 "blank": found.blank,
                 "kept": [{"path": path, "inside": inside} for path, inside in found.kept.items()],
+                "inserted": found.inserted,
             }
             for file, found in entries.items()
         },
@@ -100,4 +103,5 @@ def _found(entry: dict[str, object]) -> Found:
         folders=tuple(Path(folder) for folder in folders),
         blank=bool(entry["blank"]),
         kept={tuple(item["path"]): str(item["inside"]) for item in kept},
+        inserted=str(entry.get("inserted", "")),
     )

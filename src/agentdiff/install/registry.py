@@ -17,6 +17,7 @@ from typing import Final
 from agentdiff.errors import MalformedPayload
 from agentdiff.install import (
     claude,
+    codex,
     copilot,
     files,
     gemini,
@@ -33,7 +34,14 @@ from agentdiff.locations import Locations
 
 AGENTS: Final[Mapping[str, Agent]] = {
     agent.name: agent
-    for agent in (claude.AGENT, gemini.AGENT, opencode.AGENT, qwen.AGENT, copilot.AGENT)
+    for agent in (
+        claude.AGENT,
+        codex.AGENT,
+        gemini.AGENT,
+        opencode.AGENT,
+        qwen.AGENT,
+        copilot.AGENT,
+    )
 }
 
 
@@ -120,13 +128,14 @@ def install(
     entries = record.load(locations)
     known, site = named(agent), _site(scope, workspace, locations, environ)
     plans = [_plan_install(known, part, site, entries) for part in known.parts_of(scope)]
-    perl = hook_client.find_perl(environ.get("PATH", os.defpath))
-    client = hook_client.render(locations, hook_client.interpreter(), perl)
+    search = environ.get("PATH", os.defpath)
+    perl, compiler = hook_client.find_perl(search), hook_client.find_compiler(search)
+    client = hook_client.render(locations, hook_client.interpreter(), perl, compiler)
     changed = files.read(locations.hook_client) != client
     if not dry_run:
         locations.prepare()
         telemetry.keep_token(locations, site.telemetry)
-        hook_client.install_hook_client(locations, hook_client.interpreter(), perl=perl)
+        hook_client.write_hook_client(locations, client)
         entries |= {plan.path: plan.found for plan in plans if plan.changes}
         if any(plan.changes for plan in plans):
             record.save(locations, entries)
