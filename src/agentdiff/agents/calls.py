@@ -51,8 +51,8 @@ class Tools:
         shells: the tools that run what their argument ``command`` says.
         read_only: the tools that write nothing themselves.  A tool that is nowhere may touch
             anything: extensions, and versions to come.
-        starts_in_cwd: whether a shell starts in the payload's ``cwd``, unless the argument `folder`
-            says otherwise.
+        starts_in_cwd: whether a shell surely starts in the payload's ``cwd``, unless the argument
+            `folder` says otherwise.
         folder: the shells' argument for where they start, empty when they have none.
     """
 
@@ -80,13 +80,14 @@ class Tools:
         )
 
     def _reach(self, given: Fields, cwd: bytes | None) -> Reach | None:
-        start = cwd if self.starts_in_cwd else None
+        start = cwd
         if self.folder and given.value.get(self.folder) is not None:
             try:
                 start = given.path(self.folder, cwd=cwd)
             except MalformedPayload:
                 start = None  # a folder that we cannot read is no reason to miss the call
-        return reach_of(given.optional_bytes("command"), start)
+        command = given.optional_bytes("command")
+        return reach_of(command, start, guessed=not self.starts_in_cwd)
 
 
 def edits(path: str, old: str, new: str, everywhere: str = "") -> TargetsOf:

@@ -10,18 +10,21 @@ from agentdiff.core.agent_events import Reach
 from agentdiff.targets.shell import analyse
 
 
-def reach_of(command: bytes | None, cwd: bytes | None) -> Reach | None:
+def reach_of(command: bytes | None, cwd: bytes | None, *, guessed: bool = False) -> Reach | None:
     """Returns what a command line may change, None for a tool that has none.
 
     Args:
         command: the exact text that a shell gets.
         cwd: absolute folder where the shell starts, None when the payload does not tell.
+        guessed: whether the shell may as well start elsewhere: then paths that are relative to
+            `cwd` are likely, and the answer is complete only if there are none.
     """
     if command is None:
         return None
     said = analyse(command, cwd)
+    sure = analyse(command, None) if guessed else said
     return Reach(
         paths=tuple(dict.fromkeys(each.path for each in said.effects if not each.deep)),
         below=tuple(dict.fromkeys(each.path for each in said.effects if each.deep)),
-        complete=not said.unknown,
+        complete=not sure.unknown,
     )

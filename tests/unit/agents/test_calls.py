@@ -37,9 +37,10 @@ def test_a_folder_that_is_none_costs_only_the_paths(folder: object) -> None:
 
 
 def test_a_shell_that_starts_anywhere() -> None:
-    """Only what does not depend on it is known."""
+    """The working directory is a guess, and what depends on it is not complete."""
     assert reach(ELSEWHERE, {"command": "ls"}) == Reach(complete=True)
-    assert reach(ELSEWHERE, {"command": "rm -r f /g"}) == Reach(below=(b"/g",))
+    assert reach(ELSEWHERE, {"command": "rm /g"}) == Reach(paths=(b"/g",), complete=True)
+    assert reach(ELSEWHERE, {"command": "rm f"}) == Reach(paths=(b"/w/f",))
 
 
 def test_other_tools_have_no_command() -> None:
