@@ -32,8 +32,11 @@ _TOOLS: Final = Tools(
     },
     shells=frozenset({"bash"}),
     read_only=_READ_ONLY,
+    starts_in_cwd=True,
+    folder="workdir",
 )
-"""tool.execute.before.*: a path may be relative; ``invalid`` is a call that opencode refused."""
+"""tool.execute.before.*: a path may be relative; ``invalid`` is a call that opencode refused;
+``bash`` starts in the directory of the project, or where tool.execute.before.bash.folder says."""
 
 
 def parse(payload: bytes, received_ns: int) -> tuple[AgentEvent, ...]:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 MAX_PROMPT_CHARS = 4000
 
 
+# What an agent's notice proves.  opencode alone tells of the answer, while the tool runs.
+_NOTICES = {"permission_prompt": "waiting", "permission_replied": "working"}
+
+
 class Tracking:
     """Turns agent events into records.
 
@@ -304,7 +308,7 @@ def _name(session: Session, event: ev.ToolStarted | ev.ToolFinished) -> str:
     """
     if not event.unnamed:
         return event.tool_call
-    paths = tuple(target.path for target in event.targets)
+    paths = tuple(_by_path(event.targets))
     like = (event.subagent, event.tool, paths, event.command)
     for calls in (session.open, session.calls):
         for name, call in calls.items():
@@ -341,7 +345,7 @@ def _state_after(event: ev.AgentEvent) -> str | None:
         case ev.PermissionRequested():
             return "waiting"
         case ev.Notified():
-            return "waiting" if event.kind == "permission_prompt" else None
+            return _NOTICES.get(event.kind)
         case ev.SubagentStarted() | ev.SubagentFinished() | ev.CwdChanged():
             return None
         case _:

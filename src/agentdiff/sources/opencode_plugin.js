@@ -74,7 +74,10 @@ export const Agentdiff = async ({ client, directory }) => {
     if (type === "session.created") parents.set(session, about.info.parentID || "")
     if (type === "session.deleted") await tell(type, session, {})
     if (type === "session.idle") await tell(type, session, {})
-    if (type === "session.error" && session) await tell(type, session, { error: about.error })
+    if (type === "session.error" && session) {
+      const { name, data } = about.error || {}
+      await tell(type, session, { error: { name, data: { message: data?.message } } })
+    }
     if (type === "permission.asked") await tell(type, session, { permission: about.permission })
     if (type === "permission.replied") await tell(type, session, { reply: about.reply })
     if (type === "message.part.updated" && about.part.type === "tool" && about.part.state.status === "error") {

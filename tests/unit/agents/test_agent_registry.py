@@ -51,7 +51,7 @@ def _outcome(agent: str, payload: bytes) -> bool:
 
 def test_an_unknown_agent_names_the_known_ones() -> None:
     """A wrong name on the hook command line is answered with the right ones."""
-    with pytest.raises(MalformedPayload, match="unknown agent 'clude', known are: .*claude"):
+    with pytest.raises(MalformedPayload, match=r"unknown agent 'clude', known are: .*claude"):
         registry.parse("clude", b"{}", 1)
 
 

@@ -212,6 +212,13 @@ def test_the_end_of_a_turn_is_announced_once(play: Play) -> None:
     assert (first.count(ended), second.count(ended)) == (1, 0)
 
 
+def test_an_answered_dialogue_is_work_again(play: Play) -> None:
+    """opencode tells of the answer; the tool may run for long before the next event."""
+    play.handle(PermissionRequested(**WHO, received_ns=play.tick()))
+    play.handle(Notified(**WHO, kind="permission_replied", received_ns=play.tick()))
+    assert play.ledger.sessions.by_key["claude", "s"].state == "working"
+
+
 @pytest.mark.parametrize(
     ("event", "state"),
     [
