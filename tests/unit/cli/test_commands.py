@@ -222,6 +222,45 @@ def test_baseline_show_is_exact(pending: Shell) -> None:
     assert pending.out == BEFORE
 
 
+def test_baseline_list_names_turns_and_files(pending: Shell) -> None:
+    """The restore points, and what differs from the baseline."""
+    assert pending.run("baseline", "list") == 0
+    turn, file = pending.out.decode().splitlines()
+    assert turn.split()[:4] == ["prompt-1", "turn", "1", "claude"]
+    assert file.split()[:2] == ["M", "a.txt"]
+
+
+def test_baseline_restore_to_a_turn_is_undone(pending: Shell) -> None:
+    """A file is put back to the start of a turn by its number, and ``undo`` takes that back."""
+    pending.hook("UserPromptSubmit", prompt="again", prompt_id="prompt-2")
+    pending.edit("a.txt", AFTER, BEFORE)
+    path = pending.workspace / "a.txt"
+    assert pending.run("baseline", "restore", "--turn", "2", "a.txt") == 0
+    restored = path.read_bytes()
+    assert pending.run("undo") == 0
+    assert (restored, path.read_bytes()) == (AFTER, BEFORE)
+
+
+def test_baseline_restore_of_the_tree(pending: Shell) -> None:
+    """``restore .`` puts everything back."""
+    assert pending.run("baseline", "restore", ".") == 0
+    assert (pending.workspace / "a.txt").read_bytes() == BEFORE
+
+
+def test_baseline_restore_names_an_unknown_turn(pending: Shell) -> None:
+    """Nothing is written for a turn that there is not."""
+    assert pending.run("baseline", "restore", "--turn", "7", "a.txt") == 2
+    assert "no turn '7'" in pending.err
+    assert (pending.workspace / "a.txt").read_bytes() == AFTER
+
+
+def test_baseline_clear_touches_no_file(pending: Shell) -> None:
+    """Nothing pends afterwards, and the disk is as it was."""
+    assert pending.run("baseline", "clear") == 0
+    assert pending.json("status", "--json")["files"] == []
+    assert (pending.workspace / "a.txt").read_bytes() == AFTER
+
+
 def test_baseline_set_restore_clear(pending: Shell) -> None:
     """The three moves of the baseline do what they are called."""
     assert pending.run("baseline", "restore", "a.txt") == 0
