@@ -216,6 +216,20 @@ def test_a_comment_is_kept_for_the_agent(reviewer: Editor, turns: str) -> None:
     assert "and again" in notes
 
 
+def test_what_was_rejected_can_be_read_again(reviewer: Editor, turns: str) -> None:
+    """``:AgentDiff rejected`` shows patches, with the reason."""
+    open_review(reviewer)
+    on_line(reviewer, "+zwei")
+    reviewer.command("AgentDiff reject no German please")
+    reviewer.command("AgentDiff rejected")
+    lines = reviewer.lines()
+    assert (lines[0].split("  ")[1:], reviewer.lua("return vim.bo.filetype")) == (
+        ["reject", "b.txt", "no German please"],
+        "diff",
+    )
+    assert {"-two", "+zwei"} <= set(lines)
+
+
 # --- folds and refresh ---------------------------------------------------------------------------
 
 
@@ -235,6 +249,33 @@ def test_folds_stay_while_the_agent_writes(reviewer: Editor, agent: Agent, turns
     assert (sum(closed), sum(still)) == (len(shut), len(shut))
     assert {"+ten", "+zwei"} <= set(shut)
     assert {"+fifteen", "+eighteen"}.isdisjoint(shut)
+
+
+def test_a_decision_made_elsewhere_is_seen(
+    reviewer: Editor, turns: str, spawn: Callable[..., Editor], workspace: Path
+) -> None:
+    """Another Neovim rejects everything: nothing stale is left on this screen."""
+    open_review(reviewer)
+    other = spawn(cwd=workspace, config="let g:agentdiff = #{auto_attach: v:false}")
+    other.command("AgentDiff reject all")
+    reviewer.wait("vim.fn.getline(1) == 'Nothing pends here.'")
+    assert (workspace / "a.txt").read_text() == BEFORE
+
+
+def test_the_agent_moves_no_window_and_no_cursor(
+    reviewer: Editor, agent: Agent, turns: str
+) -> None:
+    """While it writes, layout, focus and mode are the user's."""
+    open_review(reviewer)
+    reviewer.command("split a.txt")
+    reviewer.keys("5G")
+    state = "return { vim.fn.winlayout(), vim.fn.getcurpos(), vim.fn.mode(), vim.fn.winnr() }"
+    before = reviewer.lua(state)
+    agent.edit("b.txt", "one\n", "eins\n")
+    agent.write("new.txt", "new\n")
+    agent.stop()
+    reviewer.wait("vim.g.agentdiff_status:find('3 files')")
+    assert before == reviewer.lua(state)
 
 
 def test_only_what_changed_is_drawn_again(reviewer: Editor, agent: Agent, turns: str) -> None:

@@ -208,6 +208,22 @@ def test_link_to_a_file_leads_somewhere(document: str, target: str) -> None:
     assert (CHECKOUT / document).parent.joinpath(target).exists()
 
 
+@pytest.mark.parametrize(
+    "named", sorted(set(re.findall(r"`(tests/[^`]+)`", _text("doc/pains.md"))))
+)
+def test_test_named_as_a_proof_exists(named: str) -> None:
+    """What is said to be shown by a test is."""
+    path, _, function = named.partition("::")
+    assert not function or f"\ndef {function}(" in _text(path)
+    assert (CHECKOUT / path).exists()
+
+
+def test_every_complaint_has_an_answer() -> None:
+    """Twenty-five of them, each with a test."""
+    rows = re.findall(r"(?m)^\| (\d+) \|.*\| `tests/.*` \|$", _text("doc/pains.md"))
+    assert [str(n) for n in range(1, 26)] == rows
+
+
 def _documented_methods() -> set[str]:
     rows = re.findall(
         r"(?m)^\| ((?:`[\w.]+`,? ?)+)(?:\(notification\) )?\|", _text("doc/protocol.md")
