@@ -56,4 +56,11 @@ EXTERNAL = Owner(kind="external", evidence="external")
 
 def unique(owners: Iterable[Owner]) -> tuple[Owner, ...]:
     """Returns the distinct owners in order of first appearance."""
-    return tuple(dict.fromkeys(owners))
+    # Neighbouring lines mostly share one object: hashing it for every line is what would cost.
+    runs: list[Owner] = []
+    last: Owner | None = None
+    for owner in owners:
+        if owner is not last:
+            runs.append(owner)
+            last = owner
+    return tuple(dict.fromkeys(runs))
