@@ -57,11 +57,13 @@ class WorkspaceConfig:
     Attributes:
         max_file_bytes: larger files are named, not kept.
         max_files: trees with more files are followed for named files only.
+        store_mib: what earlier contents may take on disk, for each workspace.
         include: globs of ignored files that are followed all the same.
     """
 
     max_file_bytes: int = 16 * 1024 * 1024
     max_files: int = 200_000
+    store_mib: int = 512
     include: tuple[str, ...] = ()
 
 
@@ -179,6 +181,7 @@ SCHEMA: Mapping[str, Mapping[str, Callable[[object], object]]] = {
     "workspace": {
         "max_file_bytes": _integer(1, 1 << 30),
         "max_files": _integer(1, 100_000_000),
+        "store_mib": _integer(1, 1 << 20),
         "include": _globs,
     },
     "review": {"external": _external},

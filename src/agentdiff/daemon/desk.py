@@ -56,6 +56,7 @@ from agentdiff.workspace.observations import Batch, Observation, TrackerSettings
 from agentdiff.workspace.roots import confine, tree_allowed
 from agentdiff.workspace.store import Store
 from agentdiff.workspace.tracker import Tracker
+from agentdiff.workspace.upkeep import Upkeep
 
 RESTLESS_S = 3.0
 
@@ -108,6 +109,8 @@ class Desk:
             self.cold.set()
         else:
             seen.doubt(self.blobs.holds)  # a power cut may have taken contents
+        self.upkeep = Upkeep(self.store, self.blobs, config.workspace.store_mib << 20)
+        self.upkeep.begin(self._pending(), seen)
         self._whole, reason = tree_allowed(root, home)
         settings = TrackerSettings(
             max_file_bytes=config.workspace.max_file_bytes,
@@ -126,6 +129,17 @@ class Desk:
         """Begins to watch, except where only named files are followed: watching takes the tree."""
         if self._whole:
             self.watcher.start()
+
+    def _pending(self) -> set[str]:
+        """Returns the ids of the contents that pend."""
+        states = self.ledger.paths.values()
+        return {entry.ref().oid for state in states for entry in (state.base, state.cur)}
+
+    def tidy(self) -> None:
+        """Keeps the store within its budget; cheap when there is nothing to do."""
+        freed = self.upkeep.tick(self._pending, self.tracker.table)
+        if freed:
+            self._logger.info("store tidied up", extra={"workspace": self.name, "freed": freed})
 
     @property
     def watching(self) -> bool:

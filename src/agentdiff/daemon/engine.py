@@ -21,7 +21,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from agentdiff.config import Config
 from agentdiff.core.events import (
@@ -32,7 +32,7 @@ from agentdiff.core.events import (
     ToolReported,
     ToolStarted,
 )
-from agentdiff.daemon import requests
+from agentdiff.daemon import patience, requests
 from agentdiff.daemon.desk import Desk
 from agentdiff.daemon.desks import Desks
 from agentdiff.daemon.intake import COLD_NS, Intake
@@ -49,6 +49,7 @@ READERS = 4
 GONE_CLIENTS = 256
 
 _Job: TypeAlias = Callable[[], None]
+_Answer = TypeVar("_Answer")
 
 
 class Engine:
@@ -150,6 +151,11 @@ class Engine:
             future.set_exception(RequestError("unavailable", str(error)))
             return
         reasons = [] if method in requests.UNSETTLED else self.settle(desk, client)
+        if method in patience.WRITING:
+            ask = functools.partial(
+                patience.edits_under_way, desk.ledger, method, params, client.kind, desk.root
+            )
+            patience.wait_for_edits(lambda: self._asked(ask), client, desk.name)
 
         def work() -> None:
             try:
@@ -160,6 +166,19 @@ class Engine:
                 future.set_exception(error)
 
         self._queue.put(functools.partial(self._answered, work, method, future))
+
+    def _asked(self, question: Callable[[], _Answer]) -> _Answer:
+        """Returns what the worker answers; for other threads than the worker's."""
+        future: Future[_Answer] = Future()
+
+        def answer() -> None:
+            try:
+                future.set_result(question())
+            finally:
+                future.cancel()  # a bug: who waits must not wait for ever
+
+        self._queue.put(answer)
+        return future.result()
 
     def root_of(self, params: Mapping[str, object]) -> bytes:
         """Returns the workspace that a request names.
@@ -291,6 +310,7 @@ class Engine:
         for desk in self._desks.all():
             desk.hear_git()
             desk.handle(TimePassed(received_ns=time.time_ns()))
+            desk.tidy()
 
     # --- the daemon's questions ------------------------------------------------------------------
 
@@ -310,6 +330,8 @@ class Engine:
                 "watching": desk.watching,
                 "blobs": desk.blobs.count,
                 "blob_bytes": desk.blobs.size_bytes,
+                "blob_budget_bytes": desk.upkeep.budget_bytes,
+                "blob_problems": list(desk.blobs.problems),
             }
             for desk in self._desks.all()
         ]

@@ -95,15 +95,19 @@ def status(request: Request) -> None:
         {**path_fields(skipped.path), "reason": skipped.reason}
         for skipped in desk.tracker.coverage()
     ]
-    if desk.watcher.problem is not None:
-        coverage.append({"path": "", "reason": desk.watcher.problem})
+    problems = (desk.watcher.problem, desk.upkeep.problem)
+    coverage += [{"path": "", "reason": problem} for problem in problems if problem is not None]
     request.answer(
         {
             **view.status(desk.ledger),
             **_settled(request),
             "workspace": desk.name,
             "coverage": coverage,
-            "store": {"blobs": desk.blobs.count, "blob_bytes": desk.blobs.size_bytes},
+            "store": {
+                "blobs": desk.blobs.count,
+                "blob_bytes": desk.blobs.size_bytes,
+                "budget_bytes": desk.upkeep.budget_bytes,
+            },
             "summary": view.summary(desk.ledger, time.time_ns()),
         }
     )

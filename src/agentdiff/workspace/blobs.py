@@ -6,11 +6,6 @@ restored.
 Why a pack of our own and not git's object store or SQLite: creating a loose object costs 0.6 ms,
 a row of its own transaction 0.08 ms, an appended record 0.02 ms; and nothing may be written to
 ``.git`` (`doc/decisions/0010-baselines-in-o-changed.md`).
-
-File format (all integers big-endian): 8 bytes `FILE_MARK`, then records.  A record is a header of
-36 bytes (`RECORD_MARK`, SHA-1 of the git blob, content length, stored length, CRC-32 of those 32
-bytes) and a zstd frame.  The header's own checksum makes its lengths trustworthy, so that opening
-reads headers only; the content is checked against its SHA-1 whenever it is read.
 """
 
 from __future__ import annotations
@@ -18,22 +13,23 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import struct
 import threading
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import zstandard
 
 from agentdiff.core.entries import git_blob_oid
+from agentdiff.workspace.packformat import (
+    FILE_MARK,
+    HEADER_BYTES,
+    decode,
+    make_header,
+    next_record,
+    parse_header,
+)
 
-FILE_MARK = b"adblobs2"
-RECORD_MARK = b"AdB2"
-_BODY = struct.Struct(">4s20sII")
-_CRC = struct.Struct(">I")
-HEADER_BYTES = _BODY.size + _CRC.size
 # What a crash leaves behind is at the end: that much is checked in full at every open (about 20
 # ms).
 _TAIL_CHECK_BYTES = 4 << 20
@@ -117,10 +113,8 @@ class BlobStore:
         with self._lock:
             if key not in self._index:
                 payload = self._compressor.compress(data)
-                body = _BODY.pack(RECORD_MARK, key, len(data), len(payload))
                 self._index[key] = self._end
-                self._buffer += body
-                self._buffer += _CRC.pack(zlib.crc32(body))
+                self._buffer += make_header(key, len(data), len(payload))
                 self._buffer += payload
                 self._end += HEADER_BYTES + len(payload)
             if not lazily or len(self._buffer) > _BUFFER_BYTES:
@@ -191,6 +185,17 @@ class BlobStore:
         self.flush()
         os.fsync(self._fd)
 
+    def sizes(self) -> dict[bytes, int]:
+        """Returns what each content takes in the pack, header included, by its blob id."""
+        with self._lock:
+            order = sorted(self._index.items(), key=lambda item: item[1])
+            ends = [*(at for _, at in order[1:]), self._end]
+        return {key: end - at for (key, at), end in zip(order, ends, strict=False)}
+
+    def is_after(self, key: bytes, until: int) -> bool:
+        """Whether a content was stored when the pack was at least that long."""
+        return self._index.get(key, -1) >= until
+
     def keep_only(self, wanted: Callable[[bytes], bool], *, until: int) -> int:
         """Writes the pack anew without what nobody wants; readers notice nothing.
 
@@ -234,7 +239,7 @@ class BlobStore:
         end = os.write(fd, FILE_MARK)
         for key, at in kept:
             head = os.pread(self._fd, HEADER_BYTES, at)
-            header = _parse_header(head)
+            header = parse_header(head)
             if header is None or header[0] != key:
                 self._problems.append(f"blob {key.hex()} at offset {at} is damaged")
                 continue
@@ -281,16 +286,16 @@ class BlobStore:
         written = self._end - len(self._buffer)
         if offset >= written:
             start = offset - written
-            header = _parse_header(bytes(self._buffer[start : start + HEADER_BYTES]))
+            header = parse_header(bytes(self._buffer[start : start + HEADER_BYTES]))
             if header is None:
                 return None
             start += HEADER_BYTES
-            return _decode(bytes(self._buffer[start : start + header[2]]), key, header[1])
-        header = _parse_header(os.pread(self._fd, HEADER_BYTES, offset))
+            return decode(bytes(self._buffer[start : start + header[2]]), key, header[1])
+        header = parse_header(os.pread(self._fd, HEADER_BYTES, offset))
         if header is None or header[0] != key:
             return None
         _, size, stored = header
-        return _decode(os.pread(self._fd, stored, offset + HEADER_BYTES), key, size)
+        return decode(os.pread(self._fd, stored, offset + HEADER_BYTES), key, size)
 
     def _load(self) -> int:
         """Fills the index from the file, cuts a torn tail off, and returns where records end."""
@@ -311,9 +316,9 @@ class BlobStore:
     def _scan(self, pack: mmap.mmap, size: int) -> int:
         offset = len(FILE_MARK)
         while offset < size:
-            header = _parse_header(pack[offset : offset + HEADER_BYTES])
+            header = parse_header(pack[offset : offset + HEADER_BYTES])
             if header is None or offset + HEADER_BYTES + header[2] > size:
-                following = _next_record(pack, offset + 1, size)
+                following = next_record(pack, offset + 1, size)
                 if following is None:
                     return offset
                 self._problems.append(f"skipped {following - offset} damaged bytes at {offset}")
@@ -323,73 +328,13 @@ class BlobStore:
             payload = offset + HEADER_BYTES
             if (
                 payload + stored > size - _TAIL_CHECK_BYTES
-                and _decode(pack[payload : payload + stored], key, length) is None
+                and decode(pack[payload : payload + stored], key, length) is None
             ):
                 self._problems.append(f"blob {key.hex()} at offset {offset} is damaged")
             else:
                 self._index[key] = offset
             offset = payload + stored
         return offset
-
-
-def _parse_header(header: bytes) -> tuple[bytes, int, int] | None:
-    """Returns (raw object id, content length, stored length), None when it is not sound."""
-    if len(header) < HEADER_BYTES:
-        return None
-    mark, key, size, stored = _BODY.unpack_from(header)
-    (crc,) = _CRC.unpack_from(header, _BODY.size)
-    if mark != RECORD_MARK or crc != zlib.crc32(header[: _BODY.size]):
-        return None
-    return key, size, stored
-
-
-def _next_record(pack: mmap.mmap, start: int, size: int) -> int | None:
-    """Returns the offset of the first sound record at or after `start`, None when there is none."""
-    offset = pack.find(RECORD_MARK, start)
-    while offset >= 0:
-        header = _parse_header(pack[offset : offset + HEADER_BYTES])
-        if header is not None and offset + HEADER_BYTES + header[2] <= size:
-            return offset
-        offset = pack.find(RECORD_MARK, offset + 1)
-    return None
-
-
-def _decode(payload: bytes, key: bytes, size: int) -> bytes | None:
-    """Returns the content of a record, None unless it is exactly what `key` names."""
-    try:
-        # Bounded by the length that the header promises: a damaged frame cannot eat the memory.
-        reader = zstandard.ZstdDecompressor().stream_reader(payload)
-        data = reader.read(size + 1)
-    except zstandard.ZstdError:
-        return None
-    return data if len(data) == size and git_blob_oid(data) == key.hex() else None
-
-
-def check_pack(path: Path) -> Iterator[str]:
-    """Reads a whole pack and yields what is wrong with it, one sentence each.
-
-    Also while it is open: a record that is being appended is no problem, it is not the last word.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if file.read(len(FILE_MARK)) != FILE_MARK:
-            yield f"{path} is not a blob pack of a format that this version knows"
-            return
-        offset = len(FILE_MARK)
-        while offset < size:
-            file.seek(offset)
-            header = _parse_header(file.read(HEADER_BYTES))
-            if header is None or offset + HEADER_BYTES + header[2] > size:
-                if header is None and offset + HEADER_BYTES <= size:
-                    yield f"{path}: no record at offset {offset}"
-                return
-            key, length, stored = header
-            if _decode(file.read(stored), key, length) is None:
-                yield f"{path}: blob {key.hex()} at offset {offset} is damaged"
-            offset += HEADER_BYTES + stored
 
 
 def _fresh(path: Path) -> Path:

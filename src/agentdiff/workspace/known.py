@@ -72,6 +72,14 @@ class KnownTable:
         """Returns what is not a plain file."""
         return [(path, row) for path, row in self._rows.items() if isinstance(row, Known)]
 
+    def contents(self) -> set[bytes]:
+        """Returns the blob ids (20 bytes) of all contents; any thread."""
+        return {
+            row[SIGN.size :] if isinstance(row, bytes) else bytes.fromhex(row.ref.oid)
+            for row in self.rows().values()
+            if isinstance(row, bytes) or row.ref.kind in ("file", "link")
+        }
+
     def unpacked(self) -> dict[bytes, Known]:
         """Returns everything; for people and tests."""
         return {path: unpack(row) for path, row in self.rows().items()}

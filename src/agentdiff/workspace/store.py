@@ -11,6 +11,7 @@ process; a durable one also a power cut.
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from agentdiff.workspace.known import KnownTable, Row
 from agentdiff.workspace.seen import TABLES, Seen
 from agentdiff.workspace.tree import Signature
 
+_OID = re.compile(rb"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log (
@@ -104,6 +106,15 @@ class Store:
         )
         for (body,) in rows:
             yield decode_record(orjson.loads(body))
+
+    def oids(self) -> Iterator[str]:
+        """Yields what may be the id of a content in a record, the newest record first.
+
+        Every word of forty hexadecimal digits: rather one too many than one too few.
+        """
+        for (body,) in self._db.execute("SELECT body FROM log ORDER BY seq DESC"):
+            for oid in _OID.findall(body):
+                yield oid.decode()
 
     def append(self, seq: int, record: Record) -> None:
         """Adds a record to the running transaction."""

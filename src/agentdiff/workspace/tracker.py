@@ -189,6 +189,11 @@ class Tracker:
         """Returns what is known of each followed path; stable only while nothing is being read."""
         return self._index.known.unpacked()
 
+    @property
+    def table(self) -> KnownTable:
+        """What is known, to be looked at only."""
+        return self._index.known
+
     def lookup(self, path: bytes) -> Known | None:
         """Returns what is known of one path, None when it is absent or not followed."""
         return self._index.known.get(path)

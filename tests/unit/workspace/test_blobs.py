@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from agentdiff.core.entries import EMPTY_OID, git_blob_oid
-from agentdiff.workspace.blobs import FILE_MARK, HEADER_BYTES, BlobStore, check_pack
+from agentdiff.workspace.blobs import BlobStore
+from agentdiff.workspace.packformat import FILE_MARK, HEADER_BYTES, check_pack
 
 CONTENTS = [b"", b"one\n", b"two\r\n\xff\0", b"x" * 70_000, b"AdB2" * 20]
 
