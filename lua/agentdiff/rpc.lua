@@ -214,6 +214,9 @@ local handlers = {
   connected = function()
     require('agentdiff.status').connected()
   end,
+  waiting = function(message)
+    require('agentdiff.status').waiting(message)
+  end,
   turn_ended = function(message)
     require('agentdiff.status').turn_ended(message)
   end,

@@ -117,6 +117,14 @@ function M.is_stale()
   return stale
 end
 
+--- A decision waits for an agent that is writing the file.
+---@param message {workspace: string, for: {agent: string, tool: string, path: string}[]}
+function M.waiting(message)
+  local edit = message['for'][1]
+  local what = ('waiting for %s: %s of %s'):format(edit.agent, edit.tool, edit.path)
+  require('agentdiff').notify(what, vim.log.levels.INFO)
+end
+
 ---@param message {workspace: string, agent: string, session: string, turn: string?}
 function M.turn_ended(message)
   M.fire('AgentDiffTurnEnd', message)

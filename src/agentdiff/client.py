@@ -11,6 +11,7 @@ import itertools
 import os
 import socket
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -61,6 +62,7 @@ class Client:
     Attributes:
         daemon: the daemon's answer to the greeting (``version``, ``pid``, ``uptime_s``).
         notifications: what arrived between answers, oldest first, as ``(method, params)``.
+        heard: called with each notification as it arrives, also while an answer is waited for.
 
     Raises:
         DaemonUnavailable: no daemon answers, or it left.
@@ -76,6 +78,7 @@ class Client:
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> None:
         self.notifications: deque[tuple[str, dict[str, Any]]] = deque()
+        self.heard: Callable[[str, dict[str, Any]], None] | None = None
         self._ids = itertools.count(1)
         self._lines = wire.LineBuffer()
         self._arrived: deque[bytes] = deque()
@@ -162,8 +165,11 @@ class Client:
         return self.notifications.popleft()
 
     def _keep(self, message: dict[str, Any]) -> None:
-        params = message.get("params")
-        self.notifications.append((message["method"], params if isinstance(params, dict) else {}))
+        found = message.get("params")
+        params = found if isinstance(found, dict) else {}
+        self.notifications.append((message["method"], params))
+        if self.heard is not None:
+            self.heard(message["method"], params)
 
     def _send(self, message: dict[str, object]) -> None:
         try:

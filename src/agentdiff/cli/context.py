@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agentdiff.cli import output
 from agentdiff.locations import Locations
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Context:
             DaemonUnavailable, RequestError: see `agentdiff.client.Client`.
         """
         with self.daemon() as client:
+            client.heard = _tell_waiting
             return client.call(method, **self.place(), **params)
 
     def place(self) -> dict[str, object]:
@@ -141,3 +143,11 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _tell_waiting(method: str, params: dict[str, Any]) -> None:
+    """Says that a decision waits for an agent that is writing the file."""
+    if method == "waiting":
+        edit = params["for"][0]
+        who, what = output.escaped(edit["agent"]), output.escaped(edit["tool"])
+        output.complain(f"waiting for {who}: {what} of {output.path_name(edit)}")

@@ -205,6 +205,11 @@ def _by_path(
     return {path: dict.fromkeys(state.ids) for path, state in paths.items()}
 
 
+def concerned(paths: Mapping[bytes, PathState], selection: Selection) -> set[bytes]:
+    """Returns the pending paths that a selection is about, before owners are looked at."""
+    return set(_by_path(paths, selection, Plan([], [], [])))
+
+
 def below(path: bytes, named: Sequence[bytes]) -> bool:
     """Whether a path is one of those named, or in a folder that is; the root is ``.``."""
     folders = (one.rstrip(b"/") for one in named)

@@ -330,6 +330,8 @@ class EditorSession:
                 self._changed(params)
             case "settle":
                 self._spawn(self._settle(str(params.get("token"))))
+            case "waiting":
+                self._editor.deliver([("waiting", dict(params))])
             case "turn_ended":
                 self._editor.deliver([("turn_ended", dict(params))])
 

@@ -1,0 +1,75 @@
+"""A decision that writes does not cut into an agent's edit that is under way.
+
+Owns the waiting, at most `WAIT_S`, and saying so.  Must not decide: after that the decision is
+carried out all the same, and compare-and-swap keeps what the agent writes.  Hop 3, on the thread
+that serves the request, never on the worker.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agentdiff.core.codec import path_fields
+from agentdiff.core.decisions import concerned
+from agentdiff.core.ledger import Ledger
+from agentdiff.daemon.ports import ClientPort, RequestError
+from agentdiff.sources import editor
+
+WAIT_S = 2.0
+_POLL_S = 0.02
+
+# Methods that may write to disk.
+WRITING = frozenset({"decide", "undo", "redo", "baseline.restore"})
+
+
+def wait_for_edits(
+    ask: Callable[[], list[dict[str, Any]]], client: ClientPort, workspace: str
+) -> None:
+    """Waits until no edit is under way on what a request writes.
+
+    Args:
+        ask: returns the edits, from `edits_under_way`; called again and again.
+        client: is told once, if there is something to wait for.
+        workspace: its name, for the client.
+    """
+    deadline = time.monotonic() + WAIT_S
+    told = False
+    while (edits := ask()) and time.monotonic() < deadline:
+        if not told:
+            client.send("waiting", {"workspace": workspace, "for": edits})
+            told = True
+        time.sleep(_POLL_S)
+
+
+def edits_under_way(
+    ledger: Ledger, method: str, params: Mapping[str, object], client: str, root: bytes
+) -> list[dict[str, Any]]:
+    """Returns the open calls that announced a path which a request may write; worker thread."""
+    try:
+        paths = _written(ledger, method, params, client, root)
+    except RequestError:
+        return []  # the request itself will say so
+    return [
+        {"agent": call.opened.agent, "tool": call.opened.tool, **path_fields(path)}
+        for call in ledger.sessions.open_calls()
+        if call.opened.scope == "paths"
+        for path in call.opened.targets
+        if path in paths
+    ]
+
+
+def _written(
+    ledger: Ledger, method: str, params: Mapping[str, object], client: str, root: bytes
+) -> set[bytes]:
+    if method == "decide":
+        event = editor.decision(params, client, 0, root=root)
+        return concerned(ledger.paths, event.selection) if event.op == "reject" else set()
+    if method == "baseline.restore":
+        named = editor.paths(params, root)
+        return set(named) or {
+            path for call in ledger.sessions.open_calls() for path in call.opened.targets
+        }
+    made = ledger.undo_target(client, redo=method == "redo")
+    return set() if made is None else {item.path for item in made.items}
