@@ -138,7 +138,15 @@ function M.history(op)
   if review and require('agentdiff.edit').refuse(review.buf) then
     return false
   end
-  return M.report(op, require('agentdiff.rpc').wait(op, { workspace = workspace }))
+  local before = review and review.view
+  local done = M.report(op, require('agentdiff.rpc').wait(op, { workspace = workspace }))
+  local row = before and require('agentdiff.view').first_new(review.view, before)
+  if row then
+    -- As after any undo, the cursor is where something came back.
+    api.nvim_win_set_cursor(0, { row + 1, 0 })
+    vim.cmd('normal! zv')
+  end
+  return done
 end
 
 --- Goes to the next or previous hunk of the buffer.

@@ -171,12 +171,16 @@ local function winbar(review)
     end
   end
   local files, hunks = review.summary.files or 0, review.summary.hunks or 0
-  parts[#parts + 1] = ('%d %s %d %s'):format(
-    files,
-    files == 1 and 'file' or 'files',
-    hunks,
-    hunks == 1 and 'hunk' or 'hunks'
-  )
+  if #parts > 1 then
+    parts[#parts + 1] = ('%d of %d hunks'):format(#review.view.hunks.id, hunks)
+  else
+    parts[#parts + 1] = ('%d file%s %d hunk%s'):format(
+      files,
+      files == 1 and '' or 's',
+      hunks,
+      hunks == 1 and '' or 's'
+    )
+  end
   local text = table.concat(parts, '  '):gsub('%%', '%%%%')
   if require('agentdiff.status').is_stale() then
     text = text .. '  %#AgentDiffStale#stale: the daemon is away%*'

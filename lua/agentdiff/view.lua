@@ -229,7 +229,23 @@ function M.find(view, at)
     end
   end
   local count = #view.hunks.row
-  return count > 0 and view.hunks.row[count] or 0
+  if #old.hunks.row == 0 then
+    return count > 0 and view.hunks.row[1] or 0
+  end
+  return at.hunk and count > 0 and view.hunks.row[count] or at.row
+end
+
+--- Returns the row of the first hunk that another version of the view did not have.
+---@param view agentdiff.ReviewView
+---@param other agentdiff.ReviewView
+---@return integer?
+function M.first_new(view, other)
+  local known = by_id(other)
+  for i, id in ipairs(view.hunks.id) do
+    if not known[id] then
+      return view.hunks.row[i]
+    end
+  end
 end
 
 return M

@@ -133,6 +133,23 @@ def test_a_count_takes_so_many_hunks(reviewer: Editor, turns: str, workspace: Pa
     assert (1, 3, turns) == (left, pending(reviewer), (workspace / "a.txt").read_text())
 
 
+def test_undo_goes_to_what_came_back(reviewer: Editor, turns: str) -> None:
+    """As in any buffer; also when nothing had been left."""
+    open_review(reviewer)
+    seen = []
+    for keys in ("gg]cxG", "gX"):
+        reviewer.keys(keys)
+        reviewer.keys("u")
+        seen.append(reviewer.lua("return vim.api.nvim_get_current_line()"))
+    assert seen == ["@@ -7,8 +7,8 @@ claude · turn 1 · Edit"] * 2
+
+
+def test_the_winbar_says_how_much_a_filter_hides(reviewer: Editor, turns: str) -> None:
+    """And by what."""
+    reviewer.command("AgentDiff filter path=b.txt")
+    assert reviewer.screen()[0].split("  ")[:3] == ["by turn", "path=b.txt", "1 of 3 hunks"]
+
+
 def test_a_decision_is_repeated(reviewer: Editor, turns: str, workspace: Path) -> None:
     """``.`` does to the next hunk what the last key did."""
     open_review(reviewer)
