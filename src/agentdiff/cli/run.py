@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from agentdiff.cli import hook, output
+from agentdiff.cli import hook, launch, output
 from agentdiff.cli.context import Context, UsageError
 from agentdiff.config import TraceConfig, load
 from agentdiff.install.hook_client import find_perl
@@ -44,7 +44,8 @@ def run(context: Context) -> int:
         cwd=os.fsdecode(context.cwd),
     )
     os.chdir(context.cwd)
-    environ = {**context.environ, SESSION: session.id}
+    given = launch.telemetry(context, args.cmd[0])
+    environ = {**context.environ, **given, SESSION: session.id}
     settings = load(context.locations.config_file).trace
     shown = redacted(session.tool, args.cmd[1:], settings.redact)
     command = command_line([args.cmd[0], *shown])
