@@ -6,6 +6,7 @@ with them.  Hop 3.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,11 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from agentdiff.daemon.desk import Desk
+from agentdiff.workspace.observations import OWN_REPOSITORY
 from agentdiff.workspace.store import root_of
+
+# A shell command of an agent takes a cut in each of them; the others stay named as gaps.
+MAX_NESTED = 32
 
 
 class Desks:
@@ -45,6 +50,16 @@ class Desks:
     def all(self) -> list[Desk]:
         """Returns the open workspaces."""
         return list(self._open.values())
+
+    def nested(self, root: bytes) -> list[bytes]:
+        """Returns the git work trees inside an open workspace, as far as it was read.
+
+        They are workspaces of their own (submodules, linked work trees, plain clones).
+        """
+        desk = self._open.get(root)
+        skipped = () if desk is None else desk.tracker.coverage()
+        found = [os.path.join(root, s.path) for s in skipped if s.reason == OWN_REPOSITORY]
+        return sorted(found)[:MAX_NESTED]
 
     def get(self, root: bytes) -> Desk | None:
         """Returns a workspace if it is open."""

@@ -213,6 +213,11 @@ class Engine:
             reasons.append("the workspace could not be read in time")
         return reasons
 
+    def inside(self, desk: Desk) -> list[Desk]:
+        """Returns the open workspaces inside another one (submodules, linked work trees)."""
+        above = desk.root.rstrip(b"/") + b"/"
+        return [one for one in self._desks.all() if one.root.startswith(above)]
+
     def new_request(self) -> int:
         """Returns a number for an answer that comes later; worker thread only."""
         self._requests += 1

@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import logging
 import sqlite3
+import threading
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeAlias
@@ -38,7 +39,7 @@ from agentdiff.daemon.router import Route, Router
 
 WARM_NS = 300_000_000
 COLD_NS = 10_000_000_000
-MAX_REPORTS_QUEUED = 200_000
+MAX_REPORTS_QUEUED = 100_000
 MAX_HELD_SESSIONS = 64
 MAX_HELD_REPORTS = 256
 CLOSERS = 2
@@ -67,7 +68,8 @@ class Intake:
         self._logger = logger
         # Closing a call by telemetry takes a cut first, for which neither worker nor loop may wait.
         self._closers = ThreadPoolExecutor(CLOSERS, thread_name_prefix="closer")
-        self._reports = 0
+        self._pending: list[ToolReported] = []
+        self._pending_lock = threading.Lock()
         self._held: OrderedDict[SessionKey, deque[ToolReported]] = OrderedDict()
         self.counters = Counter(events=0, ignored_paths=0, uncertain_cuts=0, reports=0)
 
@@ -93,12 +95,14 @@ class Intake:
             event = parsed if within is None else replace(parsed, within=within)
             routes = self._route(event)
             texts = []
-            for route in routes:
+            for route in routes:  # grows while it is walked
                 try:
                     certain &= self._deliver(route, preimages)
                     if preimages is None:  # the agent of a replayed hook listens no more
                         desk = self._desks.open(route.root)
                         texts.append(telling.ask(self._enqueue, desk, event))
+                    # By now the workspace was read: a shell command reaches what is inside it.
+                    routes += self._router.into(event, self._desks.nested(route.root))
                 except (OSError, sqlite3.Error) as error:
                     failures.append(error)  # the other workspaces still get their cut
             printed += answers.envelope(event, "\n".join(filter(None, texts)))
@@ -174,17 +178,19 @@ class Intake:
         desk.handle(event)
         held = self._held.pop((event.agent, event.session), None) if self._held else None
         if held:
-            self._reports += len(held)
             self._digest(held)
 
     # --- telemetry -------------------------------------------------------------------------------
 
     def telemetry(self, reports: Sequence[ToolReported]) -> bool:
         """See `agentdiff.daemon.ports.Backend.telemetry`."""
-        if self._reports + len(reports) > MAX_REPORTS_QUEUED:
-            return False
-        self._reports += len(reports)
-        self._enqueue(lambda: self._digest(reports))
+        with self._pending_lock:
+            if len(self._pending) > MAX_REPORTS_QUEUED:
+                return False
+            first = not self._pending
+            self._pending += reports
+        if first:  # one job for all that comes until the worker gets to it
+            self._enqueue(self._digest_pending)
         return True
 
     def announced(self, started: ToolStarted) -> None:
@@ -195,14 +201,18 @@ class Intake:
         if not certain:
             self.counters["uncertain_cuts"] += 1
 
-    def _digest(self, reports: Sequence[ToolReported]) -> None:
+    def _digest_pending(self) -> None:
+        with self._pending_lock:
+            reports, self._pending = self._pending, []
+        self.counters["reports"] += len(reports)
+        self._digest(reports)
+
+    def _digest(self, reports: Iterable[ToolReported]) -> None:
         """Tells reports to the workspaces that know their sessions; worker thread only.
 
         Telemetry has no cwd.  Of a session that no hook has told of yet, the newest reports are
         held until one does.
         """
-        self._reports -= len(reports)
-        self.counters["reports"] += len(reports)
         desks = self._desks.all()
         for report in reports:
             key = (report.agent, report.session)

@@ -7,6 +7,7 @@ the worker thread, so that an answer describes one state.
 from __future__ import annotations
 
 import base64
+import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -91,9 +92,11 @@ def _settled(request: Request) -> Json:
 def status(request: Request) -> None:
     """Answers ``status``."""
     desk = request.desk
+    inside = {one.root: one for one in request.engine.inside(desk)}
     coverage = [
         {**path_fields(skipped.path), "reason": skipped.reason}
         for skipped in desk.tracker.coverage()
+        if os.path.join(desk.root, skipped.path) not in inside
     ]
     problems = (desk.watcher.problem, desk.upkeep.problem)
     coverage += [{"path": "", "reason": problem} for problem in problems if problem is not None]
@@ -103,6 +106,11 @@ def status(request: Request) -> None:
             **_settled(request),
             "workspace": desk.name,
             "coverage": coverage,
+            "inside": [
+                {"workspace": one.name, **view.status_totals(view.shown(one.ledger))}
+                for one in inside.values()
+                if one.ledger.paths
+            ],
             "store": {
                 "blobs": desk.blobs.count,
                 "blob_bytes": desk.blobs.size_bytes,

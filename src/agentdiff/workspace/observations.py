@@ -69,6 +69,9 @@ class Batch:
     catching_up: bool = False
 
 
+OWN_REPOSITORY = "a repository of its own: followed once an agent works in it"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
     """A path that is not followed, or not kept; ``b""`` is the workspace itself."""

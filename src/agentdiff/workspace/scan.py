@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from agentdiff.workspace.feed import Feed
 from agentdiff.workspace.ignore import METADATA, IgnoreRules, Scope
 from agentdiff.workspace.known import KnownTable, Row, is_unchanged
-from agentdiff.workspace.observations import Skipped, TrackerSettings
+from agentdiff.workspace.observations import OWN_REPOSITORY, Skipped, TrackerSettings
 from agentdiff.workspace.temp import is_own_temp
 from agentdiff.workspace.tree import Root, open_below
 
@@ -121,7 +121,7 @@ class Scanner:
         steering = {entry.name: entry for entry in listed if entry.name.startswith(".git")}
         if path and ".git" in steering:
             walk.unfollowed.add(path)
-            self._skip(path, "a repository of its own: followed once an agent works in it")
+            self._skip(path, OWN_REPOSITORY)
             return
         ignore_file = _stat(steering[".gitignore"]) if ".gitignore" in steering else None
         # At the top the rules were entered by whoever refreshed them.
