@@ -13,7 +13,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import harness, rows_baseline, rows_diff, rows_hook, rows_otlp, rows_review, rows_watch
+from tests.bench import (
+    harness,
+    rows_baseline,
+    rows_diff,
+    rows_hook,
+    rows_otlp,
+    rows_review,
+    rows_watch,
+)
 
 SOURCES = (
     *(rows_hook.rows, rows_baseline.rows, rows_watch.rows),

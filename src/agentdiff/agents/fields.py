@@ -168,6 +168,8 @@ def decode(payload: bytes) -> Fields:
 
 def display_text(raw: str) -> str:
     """Returns `raw` with each lone surrogate as U+FFFD: safe to print and to write as JSON."""
+    if raw.isascii():
+        return raw
     return raw.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import logging
 import zlib
 from collections import Counter, deque
@@ -25,7 +24,7 @@ from typing import TypeAlias, cast
 import httptools
 import orjson
 
-from agentdiff.sources.refusal import Refusal, response
+from agentdiff.sources.refusal import Refusal, is_local, response
 
 HOST = "127.0.0.1"
 TOKEN_HEADER = b"x-agentdiff-token"
@@ -68,24 +67,6 @@ class Request:
     refusal: Refusal | None = None
 
 
-def is_local(host: bytes) -> bool:
-    """Returns whether a Host header names this machine by loopback address or as localhost.
-
-    A page on a rebound DNS name reaches the port, but cannot forge this header.
-    """
-    name = host.decode("latin-1").strip().lower()
-    if name.startswith("["):
-        name = name[1:].partition("]")[0]
-    else:
-        name = name.partition(":")[0]
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
 def unzip(data: bytes) -> bytes:
     """Returns the content of a gzip body.
 
@@ -111,6 +92,7 @@ class OtlpConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._request = Request()
         self._deaf = False
+        self._unsent: list[bytes] | None = None
         self._waiting: deque[tuple[asyncio.Future[Refusal | None] | _Outcome, str, bool]] = deque()
         self.last_active = 0.0
 
@@ -132,6 +114,7 @@ class OtlpConnection(asyncio.Protocol):
         self.last_active = self._listener.loop.time()
         if self._deaf:
             return
+        self._unsent = []
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -142,6 +125,8 @@ class OtlpConnection(asyncio.Protocol):
             if not self._deaf:
                 text = f"not HTTP/1.1: {error}"
                 self._refuse(Refusal(status=HTTPStatus.BAD_REQUEST, message=text, close=True))
+        finally:
+            self._flush()
 
     # httptools calls these
 
@@ -242,6 +227,7 @@ class OtlpConnection(asyncio.Protocol):
         answer; so our side is closed, and what still comes is read for a moment.
         """
         self._deaf = True
+        self._flush()
         if self._transport is None or self._transport.is_closing():
             return
         if self._transport.can_write_eof():
@@ -249,8 +235,16 @@ class OtlpConnection(asyncio.Protocol):
         self._listener.loop.call_later(LINGER_S, self.abort)
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if self._unsent is not None:
+            self._unsent.append(data)
+        elif self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
+
+    def _flush(self) -> None:
+        """Sends what `data_received` answered, in one write: it may have been many requests."""
+        unsent, self._unsent = self._unsent, None
+        if unsent:
+            self._write(b"".join(unsent))
 
 
 _TOO_LARGE = Refusal(
