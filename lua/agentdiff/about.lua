@@ -96,19 +96,33 @@ function M.explain()
   })
 end
 
----@param place table
----@param text string
-local function send_comment(place, text)
-  local hunks = ask(place)
-  if not hunks then
-    return
+--- Says which lines of which file a range of the current buffer is; nil where it is none.
+---@param first integer 1-based
+---@param last integer inclusive
+---@return table? payload
+local function lines_of(first, last)
+  local buf = api.nvim_get_current_buf()
+  local review, workspace = require('agentdiff.review').get(buf)
+  if not review then
+    return { path = api.nvim_buf_get_name(buf), params = { lines = { first, last } } }
   end
-  local hunk = hunks[1]
-  local result, err = require('agentdiff.rpc').wait('request', {
-    method = 'comment',
-    workspace = place.workspace,
-    params = { path = hunk.path, path_b64 = hunk.path_b64, text = text, hunk = hunk.id },
-  })
+  local geometry = require('agentdiff.view')
+  local from, to = geometry.lnum(review.view, first - 1), geometry.lnum(review.view, last - 1)
+  local file = geometry.file_at(review.view, first - 1)
+  if from and to and file and file == geometry.file_at(review.view, last - 1) then
+    return {
+      workspace = workspace,
+      params = { path = file.path, path_b64 = file.path_b64, lines = { from, math.max(from, to) } },
+    }
+  end
+end
+
+---@param payload table
+---@param text string
+local function send_comment(payload, text)
+  payload.method = 'comment'
+  payload.params.text = text
+  local result, err = require('agentdiff.rpc').wait('request', payload)
   if err then
     notify(err.message, vim.log.levels.WARN)
     return
@@ -120,21 +134,27 @@ local function send_comment(place, text)
   notify(#to > 0 and 'comment kept for ' .. table.concat(to, ', ') or 'comment kept')
 end
 
---- Says something about the hunk under the cursor, for the agent to read.
+--- Says something about the hunk under the cursor, or about some lines, for the agent to read.
 ---@param what {text: string?, first: integer?, last: integer?}
 function M.comment(what)
   require('agentdiff.buffers').enable()
-  local place = require('agentdiff.actions').place(what.first)
-  if not place then
-    return
+  local payload = what.first and lines_of(what.first, what.last or what.first)
+  if not payload then
+    local place = require('agentdiff.actions').place(what.first)
+    local hunk = (ask(place) or {})[1]
+    if not place or not hunk then
+      return
+    end
+    local params = { path = hunk.path, path_b64 = hunk.path_b64, hunk = hunk.id }
+    payload = { workspace = place.workspace, params = params }
   end
   if what.text then
-    send_comment(place, what.text)
+    send_comment(payload, what.text)
     return
   end
   vim.ui.input({ prompt = 'Comment: ' }, function(text)
     if text and vim.trim(text) ~= '' then
-      send_comment(place, text)
+      send_comment(payload, text)
     end
   end)
 end

@@ -222,15 +222,20 @@ def test_a_comment_is_kept_for_the_agent(reviewer: Editor, turns: str) -> None:
     reviewer.command("AgentDiff comment please use English")
     reviewer.lua("vim.ui.input = function(_, on_confirm) on_confirm('and again') end")
     reviewer.keys("gC")
+    on_line(reviewer, "+ten")
+    reviewer.keys("VjgC")
     notes = reviewer.lua(
         """
         local ask = require('agentdiff.rpc').wait
-        return ask('request', { method = 'feedback' }).text
+        return ask('request', { method = 'feedback' }).notes
         """
     )
-    assert reviewer.lua("return vim.g.told") == ["agentdiff: comment kept for claude"] * 2
-    assert "please use English" in notes
-    assert "and again" in notes
+    assert reviewer.lua("return vim.g.told") == ["agentdiff: comment kept for claude"] * 3
+    assert [(note["path"], note["text"], note["lines"]) for note in notes] == [
+        ("b.txt", "please use English", None),
+        ("b.txt", "and again", None),
+        ("a.txt", "and again", [10, 11]),
+    ]
 
 
 def test_what_was_rejected_can_be_read_again(reviewer: Editor, turns: str) -> None:

@@ -7,13 +7,16 @@ from itertools import count
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from agentdiff.core import panes
 from agentdiff.core.edits import edited, plan_edits, shown
 from agentdiff.core.entries import Entry, File
 from agentdiff.core.events import BlockEdit
 from agentdiff.core.hunks import Text
+from agentdiff.core.ledger import Ledger
 from agentdiff.core.observing import observe
 from agentdiff.core.patch import Chunk, chunks
 from agentdiff.core.pathstate import PathState, check, is_line_text
+from agentdiff.nvim.editing import read_edits
 from tests.properties.strategies import AUTHORS, entries
 
 TYPED = st.sampled_from(["a", "b", "}", "typed", "", "x\r", "ü\u2028"])
@@ -84,22 +87,35 @@ def said(text: Text, blocks: list[tuple[Chunk, list[tuple[str, bytes]]]]) -> byt
 
 @given(state=pending(), data=st.data())
 def test_writing_an_edited_diff_gives_what_it_says(state: PathState, data: st.DataObject) -> None:
-    """Any lines but the removed ones changed, in any blocks: the file is what the diff shows."""
+    """Any lines but the removed ones changed, in any blocks: the file is what the buffer shows."""
     ids = count(10_000)
     context = data.draw(st.integers(0, 4))
-    blocks, changes = [], []
-    for chunk in chunks(state.text, context, joined=False):
+    view = panes.review(Ledger(), b"/w", [state], 0, context)
+    buffer, blocks = list(view["lines"]), []
+    for chunk, hunk in reversed(
+        list(
+            zip(
+                chunks(state.text, context, joined=False),
+                [h for h in view["hunks"] if h["new"]],
+                strict=True,
+            )
+        )
+    ):
         block = rows(chunk)
         after = data.draw(touched(block))
-        # What a screen cannot show exactly is refused when it is typed over; not the claim here.
-        blocks.append((chunk, after))
-        if displayed(after) != displayed(block):
-            hunk = chunk.hunks[0]
-            changes.append(
-                BlockEdit(
-                    hunk=hunk.id, gen=hunk.gen, before=displayed(block), after=displayed(after)
-                )
-            )
+        blocks.insert(0, (chunk, after))
+        start, end = hunk["row"] + 1, hunk["row"] + hunk["rows"]
+        assert displayed(block) == tuple(buffer[start:end])
+        buffer[start:end] = displayed(after)
+    changes = [
+        BlockEdit(
+            hunk=edit["id"],
+            gen=edit["gen"],
+            before=tuple(edit["before"]),
+            after=tuple(edit["after"]),
+        )
+        for edit in read_edits(view, buffer)
+    ]
     result = plan_edits({b"f": state}, changes, lambda: next(ids))
     expected = said(state.text, blocks)
     assert result.refused == []
