@@ -11,7 +11,7 @@ RUN    := .venv/install.stamp
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test setup check check-types check-lint check-format check-lua check-layers unit
-.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep bench fmt install lock hooks fresh-clone clean
+.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep bench screenshots fmt install lock hooks fresh-clone clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -67,6 +67,9 @@ deep: $(DEV) ## property tests with many more examples (an hour)
 
 bench: $(DEV) ## measure against the references; table on screen, JSON in .cache/bench.json
 	@$(PY) -m tests.bench --json .cache/bench.json
+
+screenshots: $(DEV) ## take the pictures of README from the running product
+	@nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PY) tools/screenshots.py
 
 fmt: $(DEV) ## format Python and Lua in place
 	$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format . && $(PY) tools/lua_tools.py fmt
