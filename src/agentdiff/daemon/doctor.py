@@ -19,10 +19,13 @@ from agentdiff import __version__
 from agentdiff.config import Config
 from agentdiff.install import status
 from agentdiff.locations import Locations
+from agentdiff.workspace.packformat import check_pack
 from agentdiff.workspace.roots import find_root
 
 Level: TypeAlias = Literal["ok", "warn", "error"]
 
+PACK_NAME = "blobs.pack"
+MAX_SHOWN = 5
 LOW_DISK_BYTES = 512 * 1024 * 1024
 FEW_WATCHES = 65536
 _INOTIFY = Path("/proc/sys/fs/inotify")
@@ -78,6 +81,7 @@ def run(
         *_folder_checks(locations),
         *_config_checks(config, locations),
         *_disk_checks(locations),
+        *_store_checks(locations),
         *_watch_checks(),
         *_agent_checks(locations, environ, cwd),
     )
@@ -192,6 +196,33 @@ def _disk_checks(locations: Locations) -> Iterator[Check]:
     else:
         remedy = "free space, or `agentdiff purge` workspaces that are done"
         yield Check(id="disk", level="warn", title="Disk space", detail=detail, remedy=remedy)
+
+
+def _store_checks(locations: Locations) -> Iterator[Check]:
+    """Every content of every workspace is what its name says."""
+    problems: list[str] = []
+    size = 0
+    packs = sorted(locations.workspaces.glob(f"*/{PACK_NAME}"))
+    for pack in packs:
+        try:
+            size += pack.stat().st_size
+            problems += check_pack(pack)
+        except OSError as error:
+            problems.append(f"{pack}: {error.strerror}")
+    if not problems:
+        detail = f"{len(packs)} workspaces, {size / 1048576:.1f} MiB, all of it sound"
+        yield Check(id="store", level="ok", title="Kept contents", detail=detail)
+        return
+    shown = "; ".join(problems[:MAX_SHOWN])
+    more = f"; and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
+    yield Check(
+        id="store",
+        level="error",
+        title="Kept contents",
+        detail=shown + more,
+        remedy="what is damaged cannot be restored any more, the rest can: look at what pends in "
+        "that workspace, decide it, then `agentdiff purge` it; and check the disk",
+    )
 
 
 def _watch_checks() -> Iterator[Check]:

@@ -16,6 +16,7 @@ import pytest
 from agentdiff.cli import main as command_line
 from agentdiff.daemon import launch, lifecycle
 from agentdiff.locations import Locations
+from agentdiff.workspace.blobs import BlobStore
 from tests.unit.daemon import fixtures
 
 BEFORE = b"one\ntwo\nthree\n"
@@ -360,6 +361,22 @@ def test_doctor_without_a_daemon(shell: Shell) -> None:
     assert (checks["daemon"], shell.code) == ("warn", 0)
     assert shell.run("doctor", "--need-daemon") == 4
     assert not shell.locations.state.exists()
+
+
+def test_doctor_finds_damage_in_what_was_kept(shell: Shell) -> None:
+    """Every content is compared with its name, also when no daemon runs."""
+    folder = shell.locations.workspaces / "w"
+    folder.mkdir(parents=True)
+    store = BlobStore(folder / "blobs.pack")
+    store.put(b"content" * 99)
+    store.close()
+    checks = {check["id"]: check for check in shell.json("doctor", "--json")["checks"]}
+    assert (checks["store"]["level"], checks["store"]["detail"][:12]) == ("ok", "1 workspaces")
+    data = bytearray((folder / "blobs.pack").read_bytes())
+    data[-3] ^= 1
+    (folder / "blobs.pack").write_bytes(data)
+    checks = {check["id"]: check for check in shell.json("doctor", "--json")["checks"]}
+    assert (checks["store"]["level"], "is damaged" in checks["store"]["detail"]) == ("error", True)
 
 
 def test_doctor_shows_settings_and_payloads(shell: Shell) -> None:
