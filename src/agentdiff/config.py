@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
 
 External: TypeAlias = Literal["external", "user", "agent"]
 TraceAction: TypeAlias = Literal["deny", "dry-run"]
@@ -33,10 +34,14 @@ class OtlpConfig:
     Attributes:
         enabled: whether it listens at all.
         port: on 127.0.0.1; 0 takes a free one (tests).
+        forward: address of a collector that gets everything as well, empty for none.
+        forward_headers: what that collector wants besides, such as an authorisation.
     """
 
     enabled: bool = True
     port: int = field(default_factory=default_otlp_port)
+    forward: str = ""
+    forward_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +141,26 @@ def _integer(low: int, high: int) -> Callable[[object], int]:
     return check
 
 
+def _address(value: object) -> str:
+    """Without the path of a signal: that is added, as exporters do with their endpoint."""
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise TypeError('expected an address such as "http://127.0.0.1:4318"')
+    return str(value)
+
+
+def _headers(value: object) -> Mapping[str, str]:
+    if not isinstance(value, dict) or not all(
+        isinstance(text, str) and "\n" not in text and "\r" not in text for text in value.values()
+    ):
+        raise TypeError("expected a table of strings")
+    return value
+
+
 def _minutes(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
         raise TypeError("expected a number of minutes, 0 or more")
@@ -176,7 +201,12 @@ def _rules(value: object) -> tuple[tuple[str, str], ...]:
 
 
 SCHEMA: Mapping[str, Mapping[str, Callable[[object], object]]] = {
-    "otlp": {"enabled": _boolean, "port": _integer(0, 65535)},
+    "otlp": {
+        "enabled": _boolean,
+        "port": _integer(0, 65535),
+        "forward": _address,
+        "forward_headers": _headers,
+    },
     "daemon": {"idle_minutes": _minutes},
     "workspace": {
         "max_file_bytes": _integer(1, 1 << 30),

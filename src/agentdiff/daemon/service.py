@@ -28,6 +28,7 @@ from agentdiff.daemon.lifecycle import Lock
 from agentdiff.daemon.ports import Backend
 from agentdiff.daemon.server import RpcServer
 from agentdiff.locations import Locations
+from agentdiff.sources.forward import Forwarder
 from agentdiff.sources.hooks import HookCounters, HookServer
 from agentdiff.sources.otlp import OtlpListener
 from agentdiff.sources.spool import Spool
@@ -124,7 +125,19 @@ class Daemon:
         )
         counters: Counter[str] = Counter()
         self._telemetry = Telemetry(self._backend, counters, self._logger)
-        self._otlp = OtlpListener(self._token, self._telemetry.take, self._logger, counters)
+        otlp = self._config.otlp
+        self._forwarder = (
+            Forwarder(otlp.forward, otlp.forward_headers, counters, self._logger)
+            if otlp.forward
+            else None
+        )
+        self._otlp = OtlpListener(
+            self._token,
+            self._telemetry.take,
+            self._logger,
+            counters,
+            None if self._forwarder is None else self._forwarder.put,
+        )
         await self._start_otlp()
         await asyncio.to_thread(self._spool.drain)  # before anything is answered
         self._hooks.start()
@@ -184,6 +197,8 @@ class Daemon:
         """Stops accepting, finishes hooks and requests in progress, closes the engine."""
         await self._otlp.close()
         await asyncio.to_thread(self._telemetry.close)
+        if self._forwarder is not None:
+            await asyncio.to_thread(self._forwarder.close)
         hooks_finished, _ = await asyncio.gather(
             asyncio.to_thread(self._hooks.close, HOOKS_FINISH_WITHIN_S),
             self._rpc.close(REQUESTS_FINISH_WITHIN_S),

@@ -38,6 +38,7 @@ JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
 
 OnLogs = Callable[[bytes, str], "Refusal | asyncio.Future[Refusal | None] | None"]
+OnTaken = Callable[[str, bytes, str], None]
 
 
 _ACCEPTED = {
@@ -263,6 +264,7 @@ class OtlpListener:
             it is refused, None when it is taken, or a future of that.  Must not block.
         logger: the daemon's.
         counters: what it counts into, None for a counter of its own.
+        on_taken: gets path, body and content type of each request that was not refused at once.
 
     Attributes:
         port: the bound port, None while it does not listen.
@@ -275,6 +277,7 @@ class OtlpListener:
         on_logs: OnLogs,
         logger: logging.Logger,
         counters: Counter[str] | None = None,
+        on_taken: OnTaken | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.port: int | None = None
@@ -282,6 +285,7 @@ class OtlpListener:
         self.last_request = self.loop.time()
         self._token = token.encode("ascii")
         self._on_logs = on_logs
+        self._on_taken = on_taken
         self._logger = logger
         self._connections: set[OtlpConnection] = set()
         self._server: asyncio.Server | None = None
@@ -356,7 +360,11 @@ class OtlpListener:
         signal = SIGNALS[request.path]
         self.counters[signal] += 1
         self.last_request = self.loop.time()
-        return self._on_logs(body, content_type(request.headers)) if signal == "logs" else None
+        kind = content_type(request.headers)
+        outcome = self._on_logs(body, kind) if signal == "logs" else None
+        if self._on_taken is not None and not isinstance(outcome, Refusal):
+            self._on_taken(request.path.decode("ascii"), body, kind)
+        return outcome
 
     def note_refused(self, refusal: Refusal) -> None:
         """Counts and logs a refusal; never the headers, which hold tokens."""
