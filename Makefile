@@ -11,7 +11,7 @@ RUN    := .venv/install.stamp
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test setup check check-types check-lint check-format check-lua check-layers unit
-.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep bench screenshots fmt install lock hooks fresh-clone clean
+.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep replay bench screenshots fmt install lock hooks fresh-clone clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -64,6 +64,10 @@ e2e: $(DEV) ## every agent against its scripted model server
 
 deep: $(DEV) ## property tests with many more examples (an hour)
 	HYPOTHESIS_PROFILE=deep $(PYTEST) -n 2 --timeout=0 tests/properties
+
+replay: $(DEV) ## replay 500 commits of a real repository as an agent's work: make replay REPO=path
+	@test -n "$(REPO)" || { echo "make replay REPO=path-of-a-repository" >&2; exit 2; }
+	@$(PY) -m tests.replay "$(REPO)"
 
 bench: $(DEV) ## measure against the references; table on screen, JSON in .cache/bench.json
 	@$(PY) -m tests.bench --json .cache/bench.json

@@ -1,0 +1,1 @@
+"""Commits replayed as an agent's work: what we show and restore, against what git says."""
