@@ -75,6 +75,7 @@ class Bench:
     locations: Locations
     workspace: Path
     port: int
+    client: Client
 
     def hook(self, event: str, **more: object) -> None:
         """Sends a hook without a client process."""
@@ -89,8 +90,7 @@ class Bench:
 
     def merged(self) -> int:
         """Returns how many reports the daemon has digested."""
-        with Client(self.locations, start=False) as client:
-            answer = client.call("daemon.status")
+        answer = self.client.call("daemon.status")
         return int(answer["counters"]["reports"])
 
     def wait_merged(self, count: int) -> None:
@@ -98,7 +98,7 @@ class Bench:
         deadline = time.monotonic() + 60
         while (seen := self.merged()) < count:
             assert time.monotonic() < deadline, f"{seen} of {count} reports were digested"
-            time.sleep(0.005)
+            time.sleep(0.002)
 
     def request(self, body: bytes, headers: dict[str, str] | None = None) -> bytes:
         """Returns a whole request as bytes."""
@@ -154,8 +154,10 @@ def _bench() -> Iterator[Bench]:
     places.config_file.write_text(f"[otlp]\nport = {port}\n")
     (workspace / "a.txt").write_text("one\n")
     launch.ensure_running(places, 20.0)
+    opened = contextlib.ExitStack()
     try:
-        bench = Bench(locations=places, workspace=workspace, port=port)
+        client = opened.enter_context(Client(places, start=False))
+        bench = Bench(locations=places, workspace=workspace, port=port, client=client)
         bench.hook("SessionStart", source="startup")
         bench.hook("UserPromptSubmit", prompt="go", prompt_id="p")
         for number in range(10):
@@ -164,6 +166,7 @@ def _bench() -> Iterator[Bench]:
             bench.hook("PostToolUse", tool_input={"command": "true"}, tool_response={}, **call)
         yield bench
     finally:
+        opened.close()
         holder = lifecycle.holder(places.lock_file)
         if holder is not None:
             with contextlib.suppress(ProcessLookupError):
