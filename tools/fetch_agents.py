@@ -29,10 +29,15 @@ VERSIONS = CHECKOUT / "tools" / "versions.toml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """How one agent is installed: its npm package and the program that the package brings."""
+    """How one agent is installed: its npm package and the program that the package brings.
+
+    Attributes:
+        tells_version: whether the program knows ``--version``; else it must only start.
+    """
 
     package: str
     program: str
+    tells_version: bool = True
 
 
 AGENTS = {
@@ -42,6 +47,14 @@ AGENTS = {
     "gemini-cli": Agent(package="@google/gemini-cli", program="gemini"),
     "opencode": Agent(package="opencode-ai", program="opencode"),
     "qwen-code": Agent(package="@qwen-code/qwen-code", program="qwen"),
+    "claude-agent-acp": Agent(
+        package="@agentclientprotocol/claude-agent-acp",
+        program="claude-agent-acp",
+        tells_version=False,
+    ),
+    "codex-acp": Agent(
+        package="@zed-industries/codex-acp", program="codex-acp", tells_version=False
+    ),
 }
 
 
@@ -103,25 +116,35 @@ def _install(name: str) -> None:
         # An own package.json: without it npm walks up and installs into the checkout's parent.
         (partial / "package.json").write_text('{"private": true}\n')
         _run([npm, "install", "--no-audit", "--no-fund", "--loglevel=error", wanted], cwd=partial)
-        _check(partial / "node_modules" / ".bin" / AGENTS[name].program, pinned_version(name))
+        _check(partial / "node_modules" / ".bin" / AGENTS[name].program, name)
         shutil.rmtree(prefix_of(name), ignore_errors=True)
         partial.rename(prefix_of(name))
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _check(program: Path, version: str) -> None:
+def _check(program: Path, name: str) -> None:
     """Asks the program for its version in an empty HOME: proof that it runs on this machine."""
+    version = pinned_version(name)
+    question = "--version" if AGENTS[name].tells_version else "--help"
     with tempfile.TemporaryDirectory(prefix="agentdiff-fetch-") as home:
         environment = {"HOME": home, "PATH": os.environ.get("PATH", os.defpath)}
-        said = _run([str(program), "--version"], cwd=Path(home), env=environment)
-    if version not in said:
+        said = _run([str(program), question], cwd=Path(home), env=environment)
+    if AGENTS[name].tells_version and version not in said:
         raise FetchError(f"{program.name} --version says {said.strip()!r}, not {version}")
 
 
 def _run(argv: Sequence[str], *, cwd: Path, env: dict[str, str] | None = None) -> str:
     try:
-        done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     except OSError as error:
         raise FetchError(f"{argv[0]}: {error}") from error
     if done.returncode != 0:

@@ -136,7 +136,11 @@ def _careful(argv: Sequence[str]) -> Sequence[str]:
     """Lets an interactive bash forget the place of a launcher that is gone."""
     if os.path.basename(argv[0]) != "bash":
         return argv
-    return [argv[0], "-O", "checkhash", *argv[1:]]
+    # Long options come first, or bash does not know them.
+    at = 1
+    while at < len(argv) and argv[at].startswith("--") and argv[at] != "--":
+        at += 2 if argv[at] in ("--rcfile", "--init-file") else 1
+    return [*argv[:at], "-O", "checkhash", *argv[at:]]
 
 
 def deliverer(locations: Locations, within: str) -> Callable[[str, bytes], object]:

@@ -13,6 +13,7 @@ import itertools
 import os
 import platform
 import re
+import select
 import socket
 import sys
 import threading
@@ -30,6 +31,7 @@ from agentdiff.sources.trace.redact import redacted
 from agentdiff.sources.trace.rules import Rule, first_match
 
 _FIELDS = 9
+FINISH_WITHIN_S = 5.0
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 
 
@@ -139,6 +141,7 @@ class TraceServer:
             "session_id": session.id,
         }
         self._complained = False
+        self._open: dict[threading.Thread, socket.socket] = {}
 
     def __enter__(self) -> TraceServer:
         """Binds the socket: launchers that come early wait in its backlog."""
@@ -153,6 +156,11 @@ class TraceServer:
         threading.Thread(target=self._accept, name="trace", daemon=True).start()
 
     def __exit__(self, *_: object) -> None:
+        for thread, connection in list(self._open.items()):
+            # What has ended is written down; what goes on in the background is not waited for.
+            with contextlib.suppress(OSError, ValueError):
+                if select.select([connection], [], [], 0)[0]:
+                    thread.join(FINISH_WITHIN_S)
         self._path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -164,9 +172,17 @@ class TraceServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return  # closed
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            self._open[thread] = connection
+            thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
+        try:
+            self._answer(connection)
+        finally:
+            del self._open[threading.current_thread()]
+
+    def _answer(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError, ValueError):
             stream = connection.makefile("rb")
             size = int(stream.readline(16))
@@ -243,13 +259,13 @@ class _Command:
             self._tell("command_started")
         self._send(f"go {self._id} {'wait' if writes else 'run'}")
         status, errors = self._end()
+        code = None if status is None else os.waitstatus_to_exitcode(status)
+        code = code if code is None or code >= 0 else 128 - code  # as a shell has it in $?
+        self._write("run", code, {"stderr_bytes": errors} if policy.stderr_bytes else {})
         if writes:
             self._tell("command_finished", outcome="unknown" if status is None else outcome(status))
             with contextlib.suppress(OSError):
                 self._send("ok")
-        code = None if status is None else os.waitstatus_to_exitcode(status)
-        code = code if code is None or code >= 0 else 128 - code  # as a shell has it in $?
-        self._write("run", code, {"stderr_bytes": errors} if policy.stderr_bytes else {})
 
     def _refuse(self, rule: Rule) -> None:
         what = "denied by the rule" if rule.action == "deny" else "dry run, rule"
