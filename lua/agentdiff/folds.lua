@@ -60,6 +60,9 @@ function M.apply(win, view)
       return
     end
     local list = ranges(view)
+    if #view.kinds ~= vim.fn.line('$') then
+      return -- The buffer is being edited.
+    end
     vim.cmd('silent! normal! zE')
     for _, range in ipairs(list) do
       vim.cmd(('%d,%dfold'):format(range.first, range.last))

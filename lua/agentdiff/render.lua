@@ -178,6 +178,13 @@ function M.draw(buf, view)
   return not changed or #changed > 0
 end
 
+--- Whether rows of a long review are still in their file.
+---@param buf integer
+---@return boolean
+function M.partial(buf)
+  return drawn[buf] ~= nil and drawn[buf].rest ~= nil
+end
+
 --- Returns the view that is drawn.
 ---@param buf integer
 ---@return agentdiff.ReviewView?

@@ -198,7 +198,9 @@ function M.dress(review)
     if not vim.w[win].agentdiff_dressed or vim.w[win].agentdiff_dressed ~= review.buf then
       vim.w[win].agentdiff_dressed = review.buf
       set_window_options(win)
-      folds.apply(win, review.view)
+      if not require('agentdiff.render').partial(review.buf) then
+        folds.apply(win, review.view)
+      end
     end
     -- A window of one row has no room for it.
     local room = vim.wo[win].winbar ~= '' or api.nvim_win_get_height(win) > 2

@@ -422,6 +422,7 @@ def test_a_long_review_comes_in_two_parts(reviewer: Editor, agent: Agent, worksp
     reviewer.wait("vim.fn.search('+five', 'nw') > 0")
     reviewer.command("/^modified a.txt")
     reviewer.keys("X")
+    assert reviewer.lua("return vim.fn.foldlevel(4000)") == 2
     assert lines[3:] == [f"+text {n}" for n in range(5000)] == reviewer.lines()[3:]
     assert (workspace / "a.txt").read_text() == BEFORE
 
