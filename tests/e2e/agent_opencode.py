@@ -67,6 +67,9 @@ class OpenCode(Driver):
             "OPENCODE_DISABLE_MODELS_FETCH": "1",
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
             "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+            # It fetches the types of its plugins at every first start, and goes on without them.
+            "npm_config_registry": "http://127.0.0.1:9/",
+            "npm_config_fetch_retries": "0",
         }
 
     def command(self, launch: Launch) -> list[str]:

@@ -32,7 +32,7 @@ WorkspaceKind: TypeAlias = Literal["git", "dirty", "autocrlf", "plain"]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 AGENTDIFF = Path(sys.executable).parent / "agentdiff"
-AGENT_TIMEOUT_S = 90.0
+AGENT_TIMEOUT_S = 300.0
 CLI_TIMEOUT_S = 30.0
 PROMPT = "please do the scripted work"
 _GIT = (
