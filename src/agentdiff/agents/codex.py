@@ -84,7 +84,9 @@ def _call(hook: Fields, base: Base) -> Call:
 
 
 def _tool_started(hook: Fields, base: Base) -> tuple[AgentEvent, ...]:
-    return (events.ToolStarted(**base, **_call(hook, base)),)
+    """A patch runs alone, from before its hook on: recorded with calls beside it in one message."""
+    call = _call(hook, base)
+    return (events.ToolStarted(**base, **call, alone=call["tool"] == "apply_patch"),)
 
 
 def _tool_finished(hook: Fields, base: Base) -> tuple[AgentEvent, ...]:
@@ -109,9 +111,13 @@ def _prompt_submitted(hook: Fields, base: Base) -> tuple[AgentEvent, ...]:
 
 
 def _turn_ended(hook: Fields, base: Base) -> tuple[AgentEvent, ...]:
-    """stop; interrupt.tui: Esc, also on the question for permission, and no ``Stop`` follows."""
+    """stop; interrupt.tui: Esc, also on the question for permission, and no ``Stop`` follows.
+
+    A command that has not returned goes on in its terminal, after Esc as well (seen in the terminal
+    interface, which counts them); its finish may come in a later turn, or never.
+    """
     del hook
-    return (events.TurnEnded(**base),)
+    return (events.TurnEnded(**base, leaves_running=True),)
 
 
 _EVENTS: Final[Mapping[str, Callable[[Fields, Base], tuple[AgentEvent, ...]]]] = {

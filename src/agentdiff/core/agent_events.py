@@ -141,10 +141,12 @@ class TurnEnded(AgentEvent):
     Attributes:
         background: ids of jobs that still run.
         error: why it stopped when it did not want to (the model could not be reached), else empty.
+        leaves_running: the agent leaves its commands alone: one that has not returned goes on.
     """
 
     background: tuple[str, ...] = ()
     error: str = ""
+    leaves_running: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +166,8 @@ class ToolStarted(AgentEvent):
         covers: a window that holds while nothing more precise is known: a whole program under
             `agentdiff run`, a whole turn behind the ACP proxy.
         waits: False when the agent only told us and may have written already.
+        alone: no other call of the same main agent or subagent runs meanwhile, so that the start of
+            the next one says that this one is over.
     """
 
     tool_call: str
@@ -172,6 +176,7 @@ class ToolStarted(AgentEvent):
     targets: tuple[Target, ...] = ()
     command: str | None = None
     reach: Reach | None = None
+    alone: bool = False
     unnamed: bool = False
     parent: str | None = None
     covers: bool = False

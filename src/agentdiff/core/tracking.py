@@ -42,12 +42,14 @@ class Tracking:
     Attributes:
         reports: what telemetry and agents' own accounts add to known calls.
         announced: (agent, session, call) → path → target, for open calls; sharpens labels only.
+        alone: the open calls beside which their agent runs no other.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.reports = Reports(ledger, self)
         self.announced: dict[tuple[str, str, str], dict[bytes, ev.Target]] = {}
+        self.alone: set[tuple[str, str, str]] = set()
 
     def handle(self, event: ev.AgentEvent) -> list[Command]:
         """Returns the commands for an event of an agent."""
@@ -70,12 +72,13 @@ class Tracking:
             case ev.PromptSubmitted():
                 return self._prompt(session, event)
             case ev.TurnEnded():
-                closed = self._close_all(session, now, keep_jobs=True)
                 # One that broke off does not say which jobs go on.
                 ended = [] if event.error else self._end_jobs(session, event)
-                return [*closed, *ended, *self._finish_turn(session, event)]
+                left = self._leave_running(session, now) if event.leaves_running else []
+                closed = self._close_all(session, now, keep_jobs=True)
+                return [*ended, *left, *closed, *self._finish_turn(session, event)]
             case ev.ToolStarted():
-                return self._open(session, event)
+                return [*self._overtake(session, event), *self._open(session, event)]
             case ev.ToolFinished():
                 return self._finish(session, event)
             case ev.ToolBatchFinished():
@@ -253,17 +256,37 @@ class Tracking:
     def _finish(self, session: Session, event: ev.ToolFinished) -> list[Command]:
         name = _name(session, event)
         commands = self._open(session, event)
-        call = session.open.get(name)
+        call = session.open.get(name) or session.jobs.get(name)
         if call is None:
             return commands
         closed = self.close(call, event.outcome, event.received_ns, event.background_task)
         return [*commands, *closed, *self.reports.confirm(call, event)]
+
+    def _overtake(self, session: Session, event: ev.ToolStarted) -> list[Command]:
+        """Closes the call that ran alone and was never finished: a failed or declined patch."""
+        key = (session.agent, session.id, event.tool_call)
+        commands: list[Command] = []
+        for call in list(session.open.values()):
+            opened = call.opened
+            place = (*call.key, opened.tool_call)
+            if place in self.alone and place != key and opened.subagent == event.subagent:
+                commands += self.close(call, "unknown", event.received_ns)
+        if event.alone and event.tool_call not in session.calls:
+            self.alone.add(key)
+        return commands
+
+    def _leave_running(self, session: Session, now_ns: int) -> list[Command]:
+        """Makes a job of each command that has not returned."""
+        trees = [call for call in session.open.values() if call.opened.scope == "tree"]
+        closed = [self.close(call, "unknown", now_ns, call.opened.tool_call) for call in trees]
+        return [one for commands in closed for one in commands]
 
     def close(
         self, call: Call, outcome: ev.Outcome, now_ns: int, background: str | None = None
     ) -> list[Command]:
         """Closes a call's window; `background` is the job that goes on."""
         self.announced.pop((*call.key, call.opened.tool_call), None)
+        self.alone.discard((*call.key, call.opened.tool_call))
         closed = CallClosed(
             agent=call.opened.agent,
             session=call.opened.session,

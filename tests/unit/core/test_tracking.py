@@ -187,6 +187,48 @@ def test_a_window_without_finish_is_closed_by_what_proves_it_over(
     assert open_calls(play) == []
 
 
+def _patch(play: Play, name: str, *, subagent: str | None = None, alone: bool = True) -> None:
+    play.handle(
+        ToolStarted(
+            **WHO,
+            subagent=subagent,
+            tool_call=name,
+            tool="apply_patch",
+            scope="paths",
+            targets=(Target(path=b"/ws/f", action="edit"),),
+            alone=alone,
+            received_ns=play.tick(),
+        )
+    )
+
+
+def test_a_call_that_runs_alone_is_over_when_the_next_one_starts(play: Play) -> None:
+    """A patch that does not match has no finish, and must not own what later calls do."""
+    _patch(play, "a")
+    _patch(play, "b", alone=False)
+    assert (open_calls(play), outcome(play, "a")) == (["b"], "unknown")
+
+
+def test_a_call_that_runs_alone_is_so_among_its_own(play: Play) -> None:
+    """A subagent's calls run beside those of its parent; the same start may come twice."""
+    _patch(play, "a")
+    _patch(play, "a")
+    _patch(play, "b", subagent="x")
+    assert open_calls(play) == ["a", "b"]
+
+
+def test_a_command_that_its_agent_leaves_running_is_a_job(play: Play) -> None:
+    """What it writes after the turn, also long after, is its own; its late finish ends that."""
+    play.prompt("codex", "r", turn="u1")
+    started = play.start("codex", "r")
+    end = TurnEnded(agent="codex", session="r", leaves_running=True, received_ns=play.tick())
+    play.handle(end)
+    jobs = [call.opened.tool_call for call in play.ledger.sessions.jobs()]
+    assert (open_calls(play), jobs) == ([], [started.tool_call])
+    play.finish(started)
+    assert play.ledger.sessions.jobs() == []
+
+
 def test_other_sessions_windows_stay_open(play: Play) -> None:
     """What one session says proves nothing about another."""
     play.prompt("codex", "r")
