@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from e2e.driver import Driver, Launch
+from e2e.driver import Driver, Launch, path_of
 from e2e.model_server import Call, Step, Track
 from e2e.terminal import Terminal
 
@@ -23,6 +23,7 @@ DIRECT = "gpt-5.5"
 CODE = "gpt-6.1-sol"
 """A model in code mode: its one tool runs JavaScript, which calls the others."""
 
+_UUID_CHARS = 36
 _CONFIG = """\
 # What a user of a scripted model would have.
 model_provider = "scripted"
@@ -107,18 +108,28 @@ class Codex(Driver):
         return str(session)
 
     def ids(self, turn: Turn, logged: list[dict[str, Any]]) -> Mapping[str, str]:
-        """In code mode a call is known by its tool and by what it was told to do."""
-        found: dict[tuple[str, str], list[str]] = {}
-        for entry in logged:
-            if entry["session"] == turn.session:
-                found.setdefault(_what(entry["tool"], entry["command"]), []).append(
-                    entry["tool_call"]
-                )
-        return {
-            one.id: found[_what(one.call.reported, _told(one.call))].pop(0)
-            for one in turn.scenario.calls()
-            if "/" in one.id and found.get(_what(one.call.reported, _told(one.call)))
-        }
+        """In code mode a call is known by its tool, its command and its paths."""
+        entries = [entry for entry in logged if entry["session"] == turn.session]
+        entries.sort(key=lambda entry: str(entry["started"]))
+        found: dict[str, str] = {}
+        for scripted in turn.scenario.calls():
+            call = scripted.call
+            for entry in entries if "/" in scripted.id and call.touches else ():
+                same = (entry["tool"], entry["command"]) == (call.reported, _command(call))
+                if same and set(call.touches) <= {path_of(path) for path in entry["paths"]}:
+                    found[scripted.id] = entry["tool_call"]
+                    entries.remove(entry)
+                    break
+        return found
+
+    def session_in(self, rig: Rig) -> str:
+        """Returns the id of the one session that was held in the terminal interface."""
+        (record,) = (rig.home / ".codex" / "sessions").rglob("rollout-*.jsonl")
+        return record.stem[-_UUID_CHARS:]
+
+    def can_name(self, path: bytes) -> bool:
+        """See `Driver.can_name`: a patch names a file on one line."""
+        return b"\n" not in path
 
     def edit(self, root: Path, path: bytes, old: str, new: str, *, survives: bool = True) -> Call:
         """See `Driver.edit`."""
@@ -137,7 +148,10 @@ class Codex(Driver):
     def patch(self, *lines: str, touches: tuple[bytes, ...] = ()) -> Call:
         """Applies a patch, given without its first and last marker."""
         text = "\n".join(("*** Begin Patch", *lines, "*** End Patch", ""))
-        call = Call(tool="apply_patch", input=text, touches=touches, evidence=("exact",))
+        # Where a moved file arrives nothing was announced that could be compared.
+        moves = any(line.startswith("*** Move to:") for line in lines)
+        evidence = ("exact", "likely") if moves else ("exact",)
+        call = Call(tool="apply_patch", input=text, touches=touches, evidence=evidence)
         if self.model == DIRECT:
             return call
         return Call(tool="exec", input=f"text(await {_script(call)});", inner=(call,))
@@ -152,7 +166,8 @@ class Codex(Driver):
             shown="Bash",
             input=arguments,
             touches=touches,
-            evidence=("likely",),
+            # It goes on after the turn.
+            evidence=("likely", "late") if background else ("likely",),
         )
         if self.model == DIRECT:
             return call
@@ -176,10 +191,5 @@ def _script(call: Call) -> str:
     return f"tools.{call.tool}({json.dumps(call.input)})"
 
 
-def _told(call: Call) -> str:
-    """Returns the command of a call, or its patch."""
-    return call.input if isinstance(call.input, str) else str(call.input.get("cmd", ""))
-
-
-def _what(tool: str, command: str | None) -> tuple[str, str]:
-    return tool, (command or "").strip()
+def _command(call: Call) -> str | None:
+    return None if isinstance(call.input, str) else str(call.input["cmd"])

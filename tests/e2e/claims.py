@@ -8,7 +8,6 @@ any order.
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import subprocess
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from e2e import tree
+from e2e.driver import path_of
 from e2e.model_server import ScriptedCall
 from e2e.rig import Rig, Turn
 
@@ -51,12 +51,6 @@ class Review:
                 for path in scripted.call.touches:
                     found.setdefault(path, {})[scripted.id] = (scripted, turn)
         return found
-
-
-def path_of(item: dict[str, Any], key: str = "path") -> bytes:
-    """Returns the exact path that an answer names under `key`."""
-    exact = item.get(f"{key}_b64")
-    return item[key].encode() if exact is None else base64.b64decode(exact)
 
 
 def pending_is_what_changed(review: Review) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from e2e.agent_claude import ClaudeCode
+from e2e.agent_codex import CODE, Codex
 from e2e.agent_copilot import CopilotCli
 from e2e.agent_gemini import GeminiCli
 from e2e.agent_opencode import OpenCode
@@ -37,9 +38,15 @@ def claude() -> ClaudeCode:
 
 
 @pytest.fixture(scope="session")
-def codex() -> Path:
-    """The pinned Codex, from the checkout's cache or from npm."""
-    return _fetched("fetch_agents.py", "codex")
+def codex() -> Codex:
+    """The pinned Codex, from the checkout's cache or from npm, with a model that has the tools."""
+    return Codex(_fetched("fetch_agents.py", "codex"))
+
+
+@pytest.fixture(scope="session")
+def codex_in_code_mode(codex: Codex) -> Codex:
+    """The same with a model that writes programs which call the tools."""
+    return Codex(codex.program, CODE)
 
 
 @pytest.fixture(scope="session")

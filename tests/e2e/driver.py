@@ -159,12 +159,15 @@ def ids_by_content(
 
 def _is_alike(entry: dict[str, Any], call: Call) -> bool:
     command = call.input.get("command") if isinstance(call.input, Mapping) else None
-    paths = {
-        base64.b64decode(path["path_b64"]) if path.get("path_b64") else path["path"].encode()
-        for path in entry["paths"]
-    }
+    paths = {path_of(path) for path in entry["paths"]}
     same = (entry["tool"], entry["command"]) == (call.reported, command)
     return same and set(call.touches) <= paths
+
+
+def path_of(item: dict[str, Any], key: str = "path") -> bytes:
+    """Returns the exact path that an answer of agentdiff names under `key`."""
+    exact = item.get(f"{key}_b64")
+    return item[key].encode() if exact is None else base64.b64decode(exact)
 
 
 def step(*calls: Call | None, gate: str = "") -> Step:

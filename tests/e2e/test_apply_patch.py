@@ -13,6 +13,7 @@ from agentdiff.core.entries import ABSENT, Absent, Directory, Entry, File, Link
 from agentdiff.errors import MalformedPayload
 from agentdiff.targets.apply_patch import parse
 from agentdiff.targets.patch_preview import preview
+from e2e.agent_codex import Codex
 from e2e.patches import Case, generate
 
 CASES = 400
@@ -78,12 +79,12 @@ def _codex(program: Path, root: Path, patch: str) -> tuple[bool, dict[bytes, byt
 
 
 @pytest.fixture(scope="module")
-def apply_patch(codex: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def apply_patch(codex: Codex, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Codex' own binary under the name that makes it apply a patch and do nothing else.
 
     The program that npm puts on the path is a script, which starts the binary of the machine.
     """
-    packages = codex.parent.parent / "@openai"
+    packages = codex.program.parent.parent / "@openai"
     [binary] = packages.glob("codex-*/vendor/*/bin/codex")
     link = tmp_path_factory.mktemp("bin") / "apply_patch"
     link.symlink_to(binary)
