@@ -18,7 +18,9 @@ from tests.bench import (
     rows_baseline,
     rows_diff,
     rows_hook,
+    rows_live,
     rows_otlp,
+    rows_render,
     rows_review,
     rows_watch,
 )
@@ -26,6 +28,7 @@ from tests.bench import (
 SOURCES = (
     *(rows_hook.rows, rows_baseline.rows, rows_watch.rows),
     *(rows_diff.rows, rows_review.rows, rows_otlp.rows),
+    *(rows_render.rows, rows_live.rows),
 )
 
 

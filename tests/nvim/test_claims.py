@@ -34,7 +34,7 @@ def test_a_save_during_a_shell_command_does_not_pend(
     reviewer: Editor, agent: Agent, workspace: Path
 ) -> None:
     """While a Bash call is open, a claimed write is still the user's."""
-    with agent.tool("Bash", command="sleep"):
+    with agent.tool("Bash", command="make"):
         save(reviewer, 1, "mine")
         (workspace / "b.txt").write_text("one\nzwei\nthree\n")
     hunks = pending(reviewer)
