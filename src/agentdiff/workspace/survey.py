@@ -111,7 +111,10 @@ class Survey:
         if self.trusts_feed and not sweep:
             walked = self._index.directories
             self._outlying = {path for path in self._outlying if _parent(path) not in walked}
-            count = self.read_news(self._outlying, proceed)
+            count = self.read_paths(
+                sorted(self._outlying), proceed, follow=False, unless_unchanged=True
+            )
+            count += self.read_news((), proceed)
             if self.trusts_feed:
                 self._index.fresh.clear()
                 return count
@@ -141,7 +144,12 @@ class Survey:
         return count
 
     def read_paths(
-        self, paths: Iterable[bytes], proceed: Callable[[], bool], *, follow: bool
+        self,
+        paths: Iterable[bytes],
+        proceed: Callable[[], bool],
+        *,
+        follow: bool,
+        unless_unchanged: bool = False,
     ) -> int:
         """Reads these paths, and what is below those that are, or were, directories.
 
@@ -149,6 +157,9 @@ class Survey:
             paths: relative to the root, sorted for speed.
             proceed: called before each directory that is walked; False stops that walk.
             follow: whether they are followed from now on though ignored.
+            unless_unchanged: whether a signature that still holds is enough.  Not for what the
+                feed names: a store through a mapping changes no time stamp when its page was
+                touched before, and only the event of the closed file tells of it.
 
         Returns:
             How many paths were looked at.
@@ -174,7 +185,7 @@ class Survey:
                 if above not in index.directories:
                     self._outlying.add(path)
                 held = fd if fd >= 0 else None
-                after = index.read(path, held, unless_unchanged=not follow)
+                after = index.read(path, held, unless_unchanged=unless_unchanged)
                 count += 1
                 if isinstance(after, Directory):
                     entered.add(path)
