@@ -159,6 +159,22 @@ function M.comment(what)
   end)
 end
 
+--- Yanks what waits to be told to the agents, and counts it as told: the user passes it on.
+function M.feedback()
+  local result = require('agentdiff.report').ask('feedback', { take = true })
+  if not result then
+    return
+  end
+  if #result.notes == 0 then
+    notify('nothing waits to be told')
+    return
+  end
+  local register = vim.v.register
+  vim.fn.setreg(register, result.text, 'l')
+  local notes = #result.notes == 1 and '1 note' or #result.notes .. ' notes'
+  notify(('%s yanked into register %s'):format(notes, register))
+end
+
 ---@type integer? window of the list of keys
 local help_win
 

@@ -189,6 +189,11 @@ local diff_commands = {
   filter = { run = review, complete = review_completion },
   explain = { run = action('explain') },
   comment = { run = comment },
+  feedback = {
+    run = function()
+      require('agentdiff.about').feedback()
+    end,
+  },
   inline = {
     run = inline,
     complete = function()

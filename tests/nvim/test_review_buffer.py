@@ -236,6 +236,12 @@ def test_a_comment_is_kept_for_the_agent(reviewer: Editor, turns: str) -> None:
         ("b.txt", "and again", None),
         ("a.txt", "and again", [10, 11]),
     ]
+    reviewer.command("AgentDiff feedback")
+    assert "please use English" in reviewer.lua("return vim.fn.getreg('\"')")
+    reviewer.command("AgentDiff feedback")
+    told = reviewer.lua("return vim.g.told")[3:]
+    assert told[0].startswith("agentdiff: 3 notes yanked into register")
+    assert told[1] == "agentdiff: nothing waits to be told"
 
 
 def test_what_was_rejected_can_be_read_again(reviewer: Editor, turns: str) -> None:
@@ -298,6 +304,36 @@ def test_the_agent_moves_no_window_and_no_cursor(
     agent.stop()
     reviewer.wait("vim.g.agentdiff_status:find('3 files')")
     assert before == reviewer.lua(state)
+
+
+def test_a_selection_is_not_moved(
+    reviewer: Editor, agent: Agent, turns: str, workspace: Path
+) -> None:
+    """While lines are selected nothing is refreshed; the decision is about what was seen."""
+    open_review(reviewer)
+    on_line(reviewer, "+fifteen")
+    reviewer.nvim.api.input("V")
+    agent.edit("a.txt", "line 2\n", "two\nand\nmore\n")
+    reviewer.wait("vim.wo.winbar:find('not refreshed')")
+    reviewer.nvim.api.input("x")
+    reviewer.wait("vim.fn.search('+more', 'nw') > 0")
+    expected = turns.replace("fifteen\n", "").replace("line 2\n", "two\nand\nmore\n")
+    assert expected == (workspace / "a.txt").read_text()
+
+
+def test_a_refresh_while_the_command_line_window_is_open(
+    reviewer: Editor, agent: Agent, turns: str
+) -> None:
+    """Nothing is said, and the text is there afterwards."""
+    open_review(reviewer)
+    reviewer.nvim.api.input("q:")
+    reviewer.wait("vim.fn.getcmdwintype() == ':'")
+    agent.edit("b.txt", "one\n", "eins\n")
+    text = "table.concat(vim.api.nvim_buf_get_lines(vim.fn.bufnr('agentdiff://*'), 0, -1, false))"
+    reviewer.wait(f"({text}):find('eins') ~= nil")
+    reviewer.nvim.api.input("<C-c><C-c>")
+    reviewer.wait("vim.fn.getcmdwintype() == ''")
+    assert ("E11" in reviewer.messages(), "Error" in reviewer.messages()) == (False, False)
 
 
 def test_only_what_changed_is_drawn_again(reviewer: Editor, agent: Agent, turns: str) -> None:
