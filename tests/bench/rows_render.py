@@ -32,7 +32,7 @@ MINI_AT_MOST = 1.15
 
 _OPEN = "vim.cmd('silent edit f.txt | set nofoldenable'); vim.cmd.redraw()"
 _DRAW = """
-local view = ...
+local view = require('agentdiff.update').view(...)
 local buf = vim.api.nvim_get_current_buf()
 require('agentdiff.inline').set(buf, view)
 vim.cmd.redraw()
@@ -188,7 +188,8 @@ def _ours(folder: Path) -> float:
     ids = itertools.count(1)
     with Neovim(folder, config="let g:agentdiff = #{auto_attach: v:false}") as nvim:
         nvim.lua(_OPEN)
-        nvim.lua("require('agentdiff.highlight').setup(); require('agentdiff.inline')")
+        nvim.lua("require('agentdiff.highlight').setup()")
+        nvim.lua("require('agentdiff.inline'); require('agentdiff.update')")
         state = observe(None, b"f.txt", old, new, EXTERNAL, lambda: next(ids))
         assert state is not None
         started_ns = time.perf_counter_ns()

@@ -213,26 +213,27 @@ class InlineView:
     data: Json
 
     def payload(self, name: str) -> Json:
-        """Returns the form that Lua draws; `name` is the buffer's name."""
+        """Returns the form that Lua draws; `name` is the buffer's name.
+
+        ``hunks`` holds parallel lists: thousands of small objects take much longer to pack.
+        """
+        hunks = self.data.get("hunks") or []
         return {
             "token": self.token,
             "seq": self.seq,
             "path": name,
             "status": self.data.get("status") or "",
             "coverage": self.data.get("coverage") or "",
-            "hunks": [
-                {
-                    "id": hunk["id"],
-                    "kind": hunk.get("kind") or "text",
-                    "start": hunk["start"],
-                    "added": hunk["added"],
-                    "removed": hunk["removed"],
-                    "deleted": hunk.get("deleted") or [],
-                    "mixed": bool(hunk.get("mixed")),
-                    "owner": hunk.get("owner") or "",
-                }
-                for hunk in self.data.get("hunks") or []
-            ],
+            "hunks": {
+                "id": [hunk["id"] for hunk in hunks],
+                "kind": [hunk.get("kind") or "text" for hunk in hunks],
+                "start": [hunk["start"] for hunk in hunks],
+                "added": [hunk["added"] for hunk in hunks],
+                "removed": [hunk["removed"] for hunk in hunks],
+                "deleted": [hunk.get("deleted") or [] for hunk in hunks],
+                "mixed": [bool(hunk.get("mixed")) for hunk in hunks],
+                "owner": [hunk.get("owner") or "" for hunk in hunks],
+            },
         }
 
     def select(self, scope: Scope, first: int, last: int) -> Json | None:
