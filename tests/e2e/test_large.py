@@ -63,6 +63,7 @@ def rig(claude: ClaudeCode) -> Iterator[Rig]:
         yield made
 
 
+@pytest.mark.timeout(1500)
 @pytest.mark.skipif(sys.platform != "linux", reason="the feed is Linux's")
 def test_exactly_what_the_command_changed_is_pending_and_comes_back(rig: Rig) -> None:
     """Twenty of 50,000 files; the daemon stays small, and so does what it keeps."""

@@ -115,6 +115,7 @@ class Desk:
         settings = TrackerSettings(
             max_file_bytes=config.workspace.max_file_bytes,
             max_files=config.workspace.max_files,
+            include=config.workspace.include,
             whole_tree=self._whole,
             reason=reason,
         )

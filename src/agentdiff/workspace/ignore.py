@@ -46,7 +46,7 @@ class Scope:
         self.source = source
         self._spec = _compile(source) if source else None
         # No pattern anywhere above: nothing to ask.
-        self._silent = self._spec is None and (parent is None or parent._silent)
+        self._silent: bool = self._spec is None and (parent is None or parent._silent)
         self._prefix_chars = len(path) + 1 if path else 0
         self._verdicts: dict[bytes, bool] = {}
 

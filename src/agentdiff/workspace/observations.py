@@ -109,6 +109,8 @@ class TrackerSettings:
         reason: why `whole_tree` is False, for the coverage report.
         sweep_s: how long a busy workspace is followed by the feed's word alone, at least, before
             everything is looked at again.
+        include: globs, from the root, of ignored files that are followed all the same; ``**``
+            stands for any number of folders.
     """
 
     max_file_bytes: int = 16 << 20
@@ -117,3 +119,4 @@ class TrackerSettings:
     whole_tree: bool = True
     reason: str = ""
     sweep_s: float = 60.0
+    include: tuple[str, ...] = ()

@@ -22,13 +22,13 @@ from agentdiff.workspace.gitpacks import GitPacks
 from agentdiff.workspace.ignore import METADATA
 from agentdiff.workspace.index import Index
 from agentdiff.workspace.observations import Skipped, TrackerSettings
+from agentdiff.workspace.paths import below, included, parent_of
 from agentdiff.workspace.scan import Scanner, Walk
 from agentdiff.workspace.temp import is_own_temp
 from agentdiff.workspace.tree import Root
 
 # A change of these changes what is followed in the directory where they are.
 _STEERING = frozenset({b".gitignore", b".git"})
-_MANY = 16
 
 
 class Survey:
@@ -110,7 +110,7 @@ class Survey:
         """
         if self.trusts_feed and not sweep:
             walked = self._index.directories
-            self._outlying = {path for path in self._outlying if _parent(path) not in walked}
+            self._outlying = {path for path in self._outlying if parent_of(path) not in walked}
             count = self.read_paths(
                 sorted(self._outlying), proceed, follow=False, unless_unchanged=True
             )
@@ -138,7 +138,7 @@ class Survey:
             self._index.rules.forget_places()
         count = self.read_paths(sorted(news), proceed, follow=False)
         if self.trusts_feed:
-            parents = {_parent(path) for path in steered}
+            parents = {parent_of(path) for path in steered}
             for parent in sorted(parents):
                 count += self._read_below({parent}, proceed)
         return count
@@ -271,6 +271,10 @@ class Survey:
                 walk = Walk(unfollowed={b""})
         elsewhere = index.known.keys() - walk.followed
         if whole:
+            wanted = included(self._root.path, self._settings.include) - walk.followed
+            index.named |= wanted
+            index.unsifted -= wanted
+            elsewhere |= wanted
             index.rules.await_tracked()
             elsewhere |= index.rules.tracked - walk.followed
         paths = (*self._ordered(walk), *sorted(elsewhere))
@@ -281,7 +285,7 @@ class Survey:
         index.fresh = index.fresh | (found - before) if sweep else set()
         index.unfollowed, index.directories = walk.unfollowed, found
         self._outlying = {
-            path for path in elsewhere if path in index.known and _parent(path) not in found
+            path for path in elsewhere if path in index.known and parent_of(path) not in found
         }
         self._covered = whole and not self._overflow
         if self._git is not None:
@@ -352,7 +356,7 @@ class Survey:
         newest: dict[bytes, int] = {}
         groups: dict[bytes, list[bytes]] = {}
         for path, age in zip(walk.dirty, walk.times, strict=True):
-            parent = _parent(path)
+            parent = parent_of(path)
             newest[parent] = max(age, newest.get(parent, age))
             groups.setdefault(parent, []).append(path)
         ranked = sorted(groups, key=lambda parent: -newest[parent])
@@ -372,24 +376,3 @@ class Survey:
             return proceed()
 
         return step
-
-
-def below(paths: Iterable[bytes], directories: set[bytes]) -> set[bytes]:
-    """Returns those of `paths` that lie below one of `directories`, at any depth."""
-    if b"" in directories:
-        return set(paths)
-    if len(directories) <= _MANY:
-        prefixes = tuple(one + b"/" for one in directories)
-        return {path for path in paths if path.startswith(prefixes)}
-    return {path for path in paths if any(above in directories for above in _above(path))}
-
-
-def _parent(path: bytes) -> bytes:
-    return path.rpartition(b"/")[0]
-
-
-def _above(path: bytes) -> Iterable[bytes]:
-    at = path.rfind(b"/")
-    while at > 0:
-        yield path[:at]
-        at = path.rfind(b"/", 0, at)

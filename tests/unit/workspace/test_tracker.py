@@ -370,6 +370,24 @@ def test_directories_that_are_ignored_by_their_content_are_not_followed(
     assert b"venv/lib/module.py" not in follower.paths()
 
 
+def test_what_the_settings_include_is_followed_though_ignored(tree: Path, follow) -> None:
+    """By name, also before it is there, or by a glob; never outside, never git's own."""
+    put(tree / ".gitignore", b"build/\n")
+    put(tree / "build" / "deep" / "a.env")
+    put(tree / "build" / "else")
+    put(tree.parent / "outside.env")
+    globs = ("build/**/*.env", "build/later", "../*.env", "/etc/*", ".git/*")
+    follower = follow(settings=TrackerSettings(include=globs))
+    follower.cut()
+    assert follower.paths() == [b".gitignore", b"build/deep/a.env"]
+    put(tree / "build" / "deep" / "a.env", b"new\n")
+    put(tree / "build" / "later", b"new\n")
+    assert follower.cut() == {
+        b"build/deep/a.env": (ref(b"old\n"), ref(b"new\n")),
+        b"build/later": (ABSENT_REF, ref(b"new\n")),
+    }
+
+
 def test_a_tracked_file_is_followed_though_ignored(tree: Path, follow) -> None:
     """What git tracks is covered in ignored directories, and not new when git learns of it."""
     put(tree / ".gitignore", b"build/\n")
