@@ -133,7 +133,17 @@ function M.log()
     end, call.paths or {})
     local what = type(call.command) == 'string' and call.command:gsub('\n.*', ' …')
       or table.concat(paths, ', ')
-    lines[#lines + 1] = ('  %-10s %-8s %s'):format(call.tool, call.outcome or '', what)
+    if not call.covers or #paths > 0 then
+      local took = ''
+      if type(call.finished) == 'number' and type(call.started) == 'number' then
+        took = ('%.1f s'):format(call.finished - call.started)
+      end
+      local tool = ('  '):rep(call.depth or 0) .. (call.covers and '(itself)' or call.tool)
+      lines[#lines + 1] = ('  %-14s %-8s %7s  %s'):format(tool, call.outcome or '', took, what)
+    end
+    if #paths > 0 and type(call.command) == 'string' then
+      lines[#lines + 1] = ('  '):rep(2 + (call.depth or 0)) .. table.concat(paths, ', ')
+    end
   end
   if #lines == 0 then
     notify('the log is empty')

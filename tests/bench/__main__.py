@@ -22,6 +22,7 @@ from tests.bench import (
     rows_otlp,
     rows_render,
     rows_review,
+    rows_run,
     rows_watch,
 )
 
@@ -29,6 +30,7 @@ SOURCES = (
     *(rows_hook.rows, rows_baseline.rows, rows_watch.rows),
     *(rows_diff.rows, rows_review.rows, rows_otlp.rows),
     *(rows_render.rows, rows_live.rows),
+    rows_run.rows,
 )
 
 

@@ -21,7 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "reject": ("review:reject", "take pending changes back on disk"),
     "undo": ("review:undo", "take back the last decision"),
     "redo": ("review:redo", "repeat the last decision that was undone"),
-    "log": ("review:log", "sessions, turns, tool calls and files"),
+    "log": ("log:log", "prompts, their tool calls, the commands those ran, and files"),
     "comment": ("feedback:comment", "say something about a change, for the agent to read"),
     "feedback": ("feedback:feedback", "what waits to be told to the agents"),
     "baseline": ("review:baseline", "look at the baseline, move it, or go back to it"),
@@ -107,6 +107,9 @@ def parser() -> argparse.ArgumentParser:
     _add_baseline_arguments(subs["baseline"])
     _add_manage_arguments(subs)
     _add_daemon_arguments(subs["daemon"])
+    subs["log"].add_argument(
+        "--follow", action="store_true", help="show what happens as it happens, until Ctrl-C"
+    )
     _add_run_arguments(subs["run"])
     _add_program(subs["acp"])
     _add_trace_arguments(subs["trace"])

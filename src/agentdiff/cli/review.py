@@ -1,4 +1,4 @@
-"""``status diff accept reject undo redo log baseline``: what pends, and deciding it.
+"""``status diff accept reject undo redo baseline``: what pends, and deciding it.
 
 Owns the wording.  Must not compute anything about changes: the daemon did.
 """
@@ -180,40 +180,6 @@ def _report(context: Context, answer: dict[str, Any]) -> int:
     if refused or moved_on:
         return REFUSED
     return DONE if done or written else NOTHING
-
-
-def log(context: Context) -> int:
-    """``agentdiff log``: sessions, turns, tool calls, files."""
-    calls = context.call("log")["calls"]
-    if context.args.json:
-        output.say_json(calls)
-        return DONE
-    if not calls:
-        output.say("no tool calls yet")
-    session = turn = None
-    for call in calls:
-        if (call["agent"], call["session"]) != session:
-            session, turn = (call["agent"], call["session"]), None
-            output.say(f"{output.escaped(call['agent'])} {output.escaped(call['session'])}")
-        if call["turn"] != turn:
-            turn = call["turn"]
-            prompt = output.escaped(str(call.get("prompt") or ""), _PROMPT_WIDTH)
-            number = call["n"] if call["n"] is not None else output.escaped(str(turn))
-            output.say(f"  turn {number}: {prompt}")
-        for line in _call_lines(call):
-            output.say(f"    {line}")
-    return DONE
-
-
-def _call_lines(call: dict[str, Any]) -> list[str]:
-    """Returns the lines about one tool call."""
-    head = output.escaped(str(call["tool"]))
-    if call.get("command"):
-        head += f"  {output.escaped(call['command'], _PROMPT_WIDTH)}"
-    outcome = call.get("outcome")
-    if outcome not in (None, "ok"):
-        head += f"  [{output.escaped(str(outcome))}]"
-    return [head, *(f"  {output.path_name(path)}" for path in call.get("paths", []))]
 
 
 def baseline(context: Context) -> int:

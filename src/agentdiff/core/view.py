@@ -211,6 +211,8 @@ def call_json(ledger: Ledger, call: Call) -> Json:
         "prompt": turn.prompt if turn is not None else "",
         "tool_call": opened.tool_call,
         "parent": opened.parent,
+        "covers": opened.covers,
+        "depth": 0,
         "tool": opened.tool,
         "command": opened.command,
         "cwd": path_fields(opened.cwd, "cwd")["cwd"],
@@ -224,9 +226,21 @@ def call_json(ledger: Ledger, call: Call) -> Json:
 
 
 def log(ledger: Ledger) -> list[Json]:
-    """Returns every call, oldest first."""
+    """Returns every call, oldest first.
+
+    `depth` counts the calls around one: 1 for a command that a shell call ran.  A window over a
+    whole turn or program (`covers`) is none of them.
+    """
     calls = sorted(ledger.sessions.calls(), key=lambda call: call.opened.at_ns)
-    return [call_json(ledger, call) for call in calls]
+    depths: dict[str | None, int] = {}
+    out = []
+    for call in calls:
+        body = call_json(ledger, call)
+        # A window is opened before those inside it; it does not count when it only covers.
+        body["depth"] = depths.get(call.opened.parent, 0)
+        depths[call.opened.tool_call] = body["depth"] + (not call.opened.covers)
+        out.append(body)
+    return out
 
 
 def selected(ledger: Ledger, selection: Selection, *, external: bool) -> list[PathState]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -214,7 +215,8 @@ def test_log_lists_the_call(pending: Shell) -> None:
     assert (call["agent"], call["tool"], call["tool_call"]) == ("claude", "Edit", "toolu_1")
     pending.run("log")
     assert "\x1b" not in pending.out.decode()
-    assert "    Edit\n      a.txt\n" in pending.out.decode()
+    shown = pending.out.decode()
+    assert re.search(r"(?m)^    Edit  [\d.]+ (?:ms|s)\n      a\.txt$", shown), shown
 
 
 def test_baseline_show_is_exact(pending: Shell) -> None:
