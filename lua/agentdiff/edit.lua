@@ -4,15 +4,15 @@ local M = {}
 
 local api = vim.api
 
---- Whether the user is editing: then nothing is refreshed, and keys are those of Neovim.
+--- Whether the user is editing, about to, or selecting lines: then nothing is refreshed.
 ---@param buf integer
 ---@return boolean
 function M.active(buf)
   if vim.bo[buf].modified then
     return true
   end
-  local inserting = api.nvim_get_mode().mode:match('^[iR]') ~= nil
-  return inserting and api.nvim_get_current_buf() == buf
+  local busy = api.nvim_get_mode().mode:match('^[iRvVsS\22\19]') ~= nil
+  return busy and api.nvim_get_current_buf() == buf
 end
 
 --- Says that decisions have to wait, when they have to.
@@ -70,13 +70,20 @@ function M.attach(buf)
     end,
   })
   -- What was typed may have been undone, or nothing was typed at all.
-  api.nvim_create_autocmd({ 'InsertLeave', 'TextChanged' }, {
-    buffer = buf,
+  local function go_on()
+    local review = require('agentdiff.review').get(buf)
+    if review and review.held and not M.active(buf) then
+      require('agentdiff.review').ask_again()
+    end
+  end
+  api.nvim_create_autocmd('TextChanged', { buffer = buf, callback = go_on })
+  api.nvim_create_autocmd('ModeChanged', {
+    pattern = '*:n',
     callback = function()
-      local review = require('agentdiff.review').get(buf)
-      if review and review.held and not M.active(buf) then
-        require('agentdiff.review').ask_again()
+      if not api.nvim_buf_is_valid(buf) then
+        return true -- The buffer is gone, and so is this autocommand.
       end
+      go_on()
     end,
   })
 end

@@ -185,7 +185,7 @@ local function winbar(review)
   if require('agentdiff.status').is_stale() then
     text = text .. '  %#AgentDiffStale#stale: the daemon is away%*'
   elseif review.held then
-    text = text .. '  %#AgentDiffStale#edited: not refreshed%*'
+    text = text .. '  %#AgentDiffStale#in use: not refreshed%*'
   end
   return '%<' .. text .. '%=g? help'
 end

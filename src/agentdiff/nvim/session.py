@@ -122,8 +122,9 @@ class EditorSession:
                         workspace.drawn = None
                     self._mark(workspace)
             case "review.close":
-                for workspace in self._workspaces.values():
-                    workspace.review = workspace.drawn = None
+                closed = self._workspaces.get(to_bytes(payload["workspace"]))
+                if closed is not None:
+                    closed.review = closed.drawn = None
             case _:
                 self._spawn(self._answer(kind, payload))
 
