@@ -68,12 +68,37 @@ local function check_daemon()
   end
 end
 
+local function check_buffers()
+  health.start('agentdiff: buffers')
+  local watched, conflicts = 0, 0
+  for _, buf in ipairs(vim.api.nvim_list_bufs()) do
+    if vim.api.nvim_buf_is_loaded(buf) and vim.b[buf].agentdiff_workspace then
+      watched = watched + 1
+      local left = require('agentdiff.merge').conflicts(buf)
+      conflicts = conflicts + left
+      if left > 0 then
+        local name = vim.fn.fnamemodify(vim.api.nvim_buf_get_name(buf), ':~:.')
+        health.warn(('%s: %d unresolved conflicts'):format(name, left), {
+          'Choose between the markers, then :write. See :help agentdiff-merge.',
+        })
+      end
+    end
+  end
+  health.ok(('%d watched'):format(watched))
+  if require('agentdiff.status').is_stale() then
+    health.warn('what is shown may be stale: the daemon or the host went away', {
+      'The next command starts it again.',
+    })
+  end
+end
+
 --- Called by |:checkhealth|.
 function M.check()
   check_editor()
   if check_python() then
     check_daemon()
   end
+  check_buffers()
 end
 
 return M

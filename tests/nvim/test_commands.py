@@ -226,6 +226,16 @@ def test_health_reports_the_road(shown: Editor) -> None:
     )
 
 
+def test_health_names_conflicts(shown: Editor, agent: Agent) -> None:
+    """What waits for the user is in the report."""
+    shown.keys("3Gccmine<Esc>")
+    agent.edit("a.txt", "line 3\n", "agents\n")
+    shown.wait("vim.fn.search('^>>>>>>> on disk', 'nw') > 0")
+    shown.command("checkhealth agentdiff")
+    text = "\n".join(shown.lines())
+    assert ("a.txt: 1 unresolved conflicts" in text, "1 watched" in text) == (True, True)
+
+
 def test_health_starts_no_daemon(editor: Editor, home: Path) -> None:
     """Looking is not using."""
     editor.command("checkhealth agentdiff")
