@@ -112,18 +112,21 @@ class Play:
         else:
             self.disk[path] = entry
 
+    def observation(self, path: bytes) -> FileObserved:
+        """Returns what is seen of a path now, as news."""
+        before, after = self.seen.get(path, ABSENT), self.disk.get(path, ABSENT)
+        self.seen[path] = after
+        self.keep(before)
+        self.keep(after)
+        return FileObserved(path=path, before=before, after=after, received_ns=self.tick())
+
     def cut(self) -> None:
         """Observes every path that differs from what was last seen, in path order."""
         for path in sorted({*self.disk, *self.seen}):
             before, after = self.seen.get(path, ABSENT), self.disk.get(path, ABSENT)
             # What we wrote ourselves is read again, as the engine's tracker does.
             if before != after or path in self.ledger.observer.own_writes:
-                self.seen[path] = after
-                self.keep(before)
-                self.keep(after)
-                self.handle(
-                    FileObserved(path=path, before=before, after=after, received_ns=self.tick())
-                )
+                self.handle(self.observation(path))
         self.handle(ReadingEnded(received_ns=self.tick()))
 
     def reload(self) -> Ledger:

@@ -44,14 +44,14 @@ class Row:
         what: ours, against what, on what.
         at_most: the largest accepted ratio of ours to the reference.
         measure: takes the number of rounds; raises `Skipped` where it cannot run.
-        unit: of what is measured: seconds, shown as milliseconds, or MiB.
+        unit: of what is measured: seconds, shown as milliseconds, MiB, or a mere number.
     """
 
     name: str
     what: str
     at_most: float
     measure: Callable[[int], Pair]
-    unit: Literal["s", "MiB"] = "s"
+    unit: Literal["s", "MiB", "n"] = "s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +195,8 @@ def _cells(result: Result) -> tuple[str, ...]:
 
 
 def _shown(value: float, unit: str) -> str:
+    if unit == "n":
+        return f"{value:.6g}"
     return _duration(value) if unit == "s" else f"{value:.3g} {unit}"
 
 

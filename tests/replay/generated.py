@@ -23,11 +23,12 @@ def commits(number: int, seed: int) -> Iterator[Commit]:
         after = _changes(tree, chosen)
         before = {path: tree.get(path, ABSENT) for path in after}
         changed = [path for path in after if after[path] != before[path]]
-        yield Commit(
-            name=f"seed {seed}, commit {n}",
-            before={path: before[path] for path in changed},
-            after={path: after[path] for path in changed},
-        )
+        if changed:  # what was there may be what is there now
+            yield Commit(
+                name=f"seed {seed}, commit {n}",
+                before={path: before[path] for path in changed},
+                after={path: after[path] for path in changed},
+            )
         for path, entry in after.items():
             if entry == ABSENT:
                 tree.pop(path, None)

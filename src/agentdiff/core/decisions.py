@@ -220,9 +220,9 @@ def _picked(
     paths: Mapping[bytes, PathState], picks: Sequence[HunkPick], result: Plan
 ) -> dict[bytes, dict[int, Part | None]]:
     where = {
-        change: (path, known.gen)
+        change: (path, gen)
         for path, state in paths.items()
-        for change, known in state.changes().items()
+        for change, gen in state.generations().items()
     }
     out: dict[bytes, dict[int, Part | None]] = {}
     for pick in picks:
@@ -252,9 +252,8 @@ def _filtered(
     by_owner = not (selection.agent is selection.session is selection.turn is None)
     bulk = not selection.picks and not selection.paths
     kept: dict[int, Part | None] = {}
-    changes = state.changes()
     for change, part in picks.items():
-        owners = [owner for owner in changes[change].owners if not owner.proved]
+        owners = [owner for owner in state.owners_of(change) if not owner.proved]
         if by_owner:
             matching = [
                 owner.matches(agent=selection.agent, session=selection.session, turn=selection.turn)

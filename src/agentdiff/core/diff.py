@@ -22,6 +22,7 @@ from agentdiff.core.linediff import Block, LineView, ListView, blocks, slide
 _GALLOP_BYTES = 1 << 16
 # Smaller regions are split into lines at once: searching for a cut would cost more.
 _SMALL_BYTES = 1 << 14
+_MANY_REGIONS = 16
 _PROBES = (8, 4, 12, 6, 10, 2, 14)  # sixteenths of a region at which a cut is tried
 _PROBE_LINES = 3
 
@@ -110,12 +111,15 @@ def _found(old: bytes, new: bytes) -> Iterator[tuple[Block, LineView, LineView]]
 def _regions(old: bytes, new: bytes) -> Iterator[_Region]:
     """Yields the regions that are worth comparing line by line, in order."""
     todo = [_Region(0, len(old), 0, len(new), 0, 0)]
+    found = 0
     while todo:
         region = _trimmed(old, new, todo.pop())
         if region.a0 == region.a1 and region.b0 == region.b1:
             continue
-        halves = _cut(old, new, region)
+        # Where changes are everywhere, cutting saves nothing: what is left is compared by lines.
+        halves = _cut(old, new, region) if found < _MANY_REGIONS else None
         if halves is None:
+            found += 1
             yield region
         else:
             todo += reversed(halves)

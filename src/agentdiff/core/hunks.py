@@ -21,7 +21,7 @@ glued together) is joined or refused instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
@@ -69,8 +69,16 @@ class Hunk:
         """Returns the same hunk further down (or up) on each side."""
         if not (by_a or by_b):
             return self
-        return replace(
-            self, a0=self.a0 + by_a, a1=self.a1 + by_a, b0=self.b0 + by_b, b1=self.b1 + by_b
+        # Not `replace`: a decision shifts every hunk below it, and this is thrice as fast.
+        return Hunk(
+            id=self.id,
+            gen=self.gen,
+            a0=self.a0 + by_a,
+            a1=self.a1 + by_a,
+            b0=self.b0 + by_b,
+            b1=self.b1 + by_b,
+            old_owners=self.old_owners,
+            new_owners=self.new_owners,
         )
 
 

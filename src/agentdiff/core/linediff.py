@@ -20,6 +20,8 @@ from typing import NamedTuple, Protocol, TypeAlias
 MAX_DISTANCE = 256
 MAX_SLIDE = 200
 _FAR = 1 << 60
+_MANY_LINES = 256
+_MOSTLY = 8  # of so many lines at most one differs
 
 
 class Block(NamedTuple):
@@ -95,11 +97,41 @@ def _match_region(
         runs.append((a1, b1, size))
     if a0 == a1 or b0 == b1 or (a1 - a0 == 1 and b1 - b0 == 1):
         return
+    if a1 - a0 == b1 - b0 > _MANY_LINES and _match_in_place(a, b, (a0, a1, b0, b1), runs, todo):
+        return
     anchors = _anchors(a, b, a0, a1, b0, b1)
     if not anchors:
         _myers(a, b, (a0, a1, b0, b1), runs, todo)
         return
     _join(anchors, (a0, a1, b0, b1), runs, todo)
+
+
+def _match_in_place(
+    a: Sequence[bytes], b: Sequence[bytes], region: _Region, runs: list[_Run], todo: list[_Region]
+) -> bool:
+    """Matches a long region line by line where it stands, if nearly all of it is equal so.
+
+    Lines that were replaced one for one are by far the cheapest case, and the most frequent one
+    in long texts with many changes; no chain of anchors could match more.
+    """
+    a0, a1, b0, b1 = region
+    differ = [n for n, (x, y) in enumerate(zip(a[a0:a1], b[b0:b1], strict=True)) if x != y]
+    if len(differ) * _MOSTLY > a1 - a0:
+        return False
+    at = 0
+    n = 0
+    while n < len(differ):
+        first = end = differ[n]
+        while n < len(differ) and differ[n] == end:
+            n, end = n + 1, end + 1
+        if first > at:
+            runs.append((a0 + at, b0 + at, first - at))
+        if end - first > 1:
+            todo.append((a0 + first, a0 + end, b0 + first, b0 + end))
+        at = end
+    if a1 - a0 > at:
+        runs.append((a0 + at, b0 + at, a1 - a0 - at))
+    return True
 
 
 def _join(

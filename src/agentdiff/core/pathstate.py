@@ -12,6 +12,8 @@ renamed from, which itself pends as deleted.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, assert_never
 
@@ -29,6 +31,7 @@ Status: TypeAlias = Literal["modified", "created", "deleted", "renamed", "type"]
 
 # git's own rule: a NUL among the first 8000 bytes makes a file binary.
 BINARY_PROBE_BYTES = 8000
+_REMEMBERED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +105,15 @@ class PathState:
         """Both sides as lines (only for the text shape)."""
         return Text(lines_of(self.base), lines_of(self.cur), self.hunks)
 
+    def generations(self) -> dict[int, int]:
+        """Returns the generation of everything that can be decided; cheaper than `changes`."""
+        return {m.id: m.gen for m in self.meta} | {hunk.id: hunk.gen for hunk in self.hunks}
+
+    def owners_of(self, change: int) -> tuple[Owner, ...]:
+        """Returns the distinct owners of what one id stands for."""
+        owners = [o for hunk in self.hunks if hunk.id == change for o in hunk.owners]
+        return unique([*owners, *(o for m in self.meta if m.id == change for o in m.owners)])
+
     def changes(self) -> dict[int, Change]:
         """Returns everything that can be decided, whole changes first."""
         out = {m.id: Change(gen=m.gen, owners=m.owners) for m in self.meta}
@@ -122,9 +134,19 @@ def is_line_text(entry: Entry) -> bool:
     return isinstance(entry, Absent) or (isinstance(entry, File) and not is_binary(entry.data))
 
 
-def lines_of(entry: Entry) -> list[bytes]:
-    """Returns the lines of a file; whatever is none has none."""
-    return split_lines(entry.data) if isinstance(entry, File) else []
+def lines_of(entry: Entry) -> Sequence[bytes]:
+    """Returns the lines of a file; whatever is none has none.  Not to be changed."""
+    if not isinstance(entry, File):
+        return ()
+    # The two sides of a state are asked for several times in one step.
+    if len(entry.data) <= _REMEMBERED_BYTES:
+        return _remembered_lines(entry.data)
+    return split_lines(entry.data)
+
+
+@functools.lru_cache(maxsize=8)
+def _remembered_lines(data: bytes) -> Sequence[bytes]:
+    return split_lines(data)
 
 
 def meta_kinds(
