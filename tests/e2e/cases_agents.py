@@ -114,18 +114,18 @@ PATCH = Case(
 
 
 def _dialogues(rig: Rig) -> tuple[Turn, ...]:
-    """In the terminal interface: one edit refused, the next allowed, then Esc in a command.
+    """In the terminal interface: an edit refused, then allowed, then Esc in a command.
 
-    Gemini CLI tells of none of the refusal, the Esc and the ends of these turns.
+    Gemini CLI tells of none of the refusal, the Esc and the ends of these turns; and it forgets
+    what the model said before the refusal, so that the model says it again.
     """
     ws, agent, barrier = rig.workspace, rig.agent, rig.barrier("running")
     assert isinstance(agent, GeminiCli)
     session = agent.new_session()
     command = f"echo partial >> b.txt; {barrier.bash}; echo never > never.txt"
-    first = step(agent.edit(ws, b"a.txt", "line 2\n", "line two\n", survives=False))
-    second = step(agent.edit(ws, b"a.txt", "line 3\n", "line three\n"))
-    third = step(agent.bash(command, b"b.txt"))
-    messages = (first, second, Step(text="edited"), third, Step(text="carries on"))
+    edit = step(agent.edit(ws, b"a.txt", "line 2\n", "line two\n"))
+    runs = step(agent.bash(command, b"b.txt"))
+    messages = (edit, Step(text="edited"), runs, Step(text="carries on"))
     with (
         ModelServer(Scenario(steps=messages)) as model,
         Terminal(
@@ -136,15 +136,18 @@ def _dialogues(rig: Rig) -> tuple[Turn, ...]:
     ):
         terminal.expect("Type your message")
         _submit(terminal, "please do it")
-        terminal.expect("Apply this change?")
+        terminal.expect("No, suggest changes")
+        terminal.rest()
         terminal.type("\x1b")
         terminal.expect("Request cancelled")
         _submit(terminal, "do it all the same")
         terminal.expect("No, suggest changes")
+        terminal.rest()
         terminal.type("\r")
         terminal.expect("edited")
         _submit(terminal, PROMPT)
         terminal.expect("No, suggest changes")
+        terminal.rest()
         terminal.type("\r")
         barrier.wait_reached()
         terminal.type("\x1b")
@@ -156,17 +159,14 @@ def _dialogues(rig: Rig) -> tuple[Turn, ...]:
         scenario = Scenario(steps=played, start=start)
         return Turn(agent=agent, session=session, prompt=prompt, scenario=scenario)
 
-    return (
-        turn("please do it", first, start=0),
-        turn("do it all the same", second, start=1),
-        turn(PROMPT, third, start=3),
-    )
+    return turn("do it all the same", edit, start=0), turn(PROMPT, runs, start=2)
 
 
 def _submit(terminal: Terminal, text: str) -> None:
     """Types a prompt and sends it once it is on the screen: keys sent at once count as a paste."""
     terminal.type(text)
     terminal.expect(text)
+    terminal.rest()
     terminal.type("\r")
 
 

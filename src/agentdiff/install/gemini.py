@@ -49,7 +49,9 @@ def hook(site: Site) -> dict[str, object]:
         MalformedPayload: a location is not UTF-8, so that JSON cannot name it.
     """
     line = commands.guarded_line(NAME, site)
-    return {"type": "command", "command": line, "timeout": commands.TIMEOUT_S * 1000}
+    # Gemini CLI shows the name while the hook runs, and without one the whole command.
+    limit = commands.TIMEOUT_S * 1000
+    return {"name": "agentdiff", "type": "command", "command": line, "timeout": limit}
 
 
 HOOKS: Final = HooksJson(
