@@ -32,6 +32,24 @@ def _again(rig: Rig) -> tuple[Turn, ...]:
 AGAIN = Case(name="the same again", baseline={b"log.txt": TEN}, play=_again)
 
 
+def _apart(rig: Rig) -> tuple[Turn, ...]:
+    """Calls of one message, by an agent that really lets them run at once.
+
+    Not two to one path: whatever is seen after both is neither's alone.
+    """
+    ws, agent = rig.workspace, rig.agent
+    calls = (
+        agent.edit(ws, b"a.txt", "line 2\n", "line two\n"),
+        agent.edit(ws, b"b.txt", "line 5\n", "line five\n"),
+        agent.write(ws, b"c.txt", "c\n"),
+        agent.bash("echo d > d.txt", b"d.txt"),
+    )
+    return played(rig, step(agent.read(ws, b"a.txt"), agent.read(ws, b"b.txt")), step(*calls))
+
+
+APART = Case(name="at once", baseline={b"a.txt": TEN, b"b.txt": TEN}, play=_apart)
+
+
 def _folder(rig: Rig) -> tuple[Turn, ...]:
     """Started below the top of the repository, by an agent that confines itself to that folder."""
     ws, agent = rig.workspace, rig.agent

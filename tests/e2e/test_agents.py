@@ -34,7 +34,7 @@ AGENTS = ("gemini", "opencode", "qwen", "copilot")
 COMMON = (
     cases_tools.MIX,
     cases_tools.EDIT_TOOLS,
-    cases_tools.PARALLEL,
+    cases_agents.APART,
     cases_tools.SUBAGENTS,
     cases_tools.SHELL,
     cases_tools.FAILING,
@@ -50,6 +50,9 @@ COMMON = (
 RUNS: list[tuple[str, Case, WorkspaceKind]] = [
     *((agent, case, "git") for agent in AGENTS for case in COMMON),
     *((agent, case, "plain") for agent in AGENTS for case in (cases_tools.MIX, cases_tools.SHELL)),
+    # These two play the calls of one message one after the other.
+    ("gemini", cases_tools.PARALLEL, "git"),
+    ("qwen", cases_tools.PARALLEL, "git"),
     ("gemini", cases_agents.DIALOGUES, "git"),
     ("opencode", cases_agents.REFUSED_BY_OPENCODE, "git"),
     ("opencode_patching", cases_agents.PATCH, "git"),
