@@ -36,7 +36,7 @@ __all__ = [
     "call_id",
 ]
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 
 
 class Gate:
