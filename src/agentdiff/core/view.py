@@ -7,12 +7,14 @@ ranges to 1-based lines.  Must not change anything.  Hop 6.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from agentdiff.core.codec import path_fields
 from agentdiff.core.decisions import below
+from agentdiff.core.entries import File
 from agentdiff.core.events import Selection
-from agentdiff.core.hunks import Hunk
+from agentdiff.core.hunks import Hunk, Verdict, decide
 from agentdiff.core.ledger import Ledger
 from agentdiff.core.owners import Owner
 from agentdiff.core.patch import git_mode
@@ -248,7 +250,7 @@ def selected(ledger: Ledger, selection: Selection, *, external: bool) -> list[Pa
 
     Args:
         ledger: the state.
-        selection: paths and owners; a path is shown whole when one of its changes matches.
+        selection: paths and owners; a path is selected when one of its changes matches.
         external: whether paths that only nobody or git changed are shown.
     """
     by_owner = not (selection.agent is selection.session is selection.turn is None)
@@ -258,15 +260,44 @@ def selected(ledger: Ledger, selection: Selection, *, external: bool) -> list[Pa
         if selection.paths and not any(below(path, selection.paths) for path in both):
             continue
         owners = [owner for change in state.changes().values() for owner in change.owners]
-        if by_owner and not any(
-            owner.matches(agent=selection.agent, session=selection.session, turn=selection.turn)
-            for owner in owners
-        ):
+        if by_owner and not _matched(owners, selection):
             continue
         if not external and not selection.paths and _nobody(owners):
             continue
         out.append(state)
     return out
+
+
+def scoped(state: PathState, selection: Selection, *, external: bool) -> PathState:
+    """Returns a selected path with only those of its changes that the filter shows.
+
+    What differs only by other changes is as in the base, so that the rest is a patch of its own.
+    Created, deleted and whole changes are one thing, and are shown if they are selected at all.
+    """
+    base, cur = state.base, state.cur
+    if not (isinstance(base, File) and isinstance(cur, File)):
+        return state
+
+    def wanted(owners: Collection[Owner]) -> bool:
+        named = bool(selection.paths) or external
+        return _matched(owners, selection) and (named or not _nobody(owners))
+
+    others: dict[int, Verdict] = {h.id: "reject" for h in state.hunks if not wanted(h.owners)}
+    kept = tuple(m for m in state.meta if m.kind != "mode" or wanted(m.owners))
+    if others:
+        left = decide(state.text, others, keep_user=False, discard=lambda _: True)
+        cur = replace(cur, data=b"".join(left.cur), oid="")
+        state = replace(state, cur=cur, hunks=left.hunks)
+    if kept != state.meta:
+        state = replace(state, cur=replace(cur, mode=base.mode), meta=kept)
+    return state
+
+
+def _matched(owners: Iterable[Owner], selection: Selection) -> bool:
+    return any(
+        owner.matches(agent=selection.agent, session=selection.session, turn=selection.turn)
+        for owner in owners
+    )
 
 
 def _nobody(owners: Collection[Owner]) -> bool:

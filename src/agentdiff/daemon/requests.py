@@ -124,7 +124,9 @@ def status(request: Request) -> None:
 def diff(request: Request) -> None:
     """Answers ``diff``."""
     external = editor.flag(request.params, "external")
-    states = view.selected(request.desk.ledger, request.filter(), external=external)
+    chosen = request.filter()
+    selected = view.selected(request.desk.ledger, chosen, external=external)
+    states = [view.scoped(state, chosen, external=external) for state in selected]
     skipped = [
         {**path_fields(state.path), "reason": reason}
         for state in states
