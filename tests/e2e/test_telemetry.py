@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import pytest
 
 from e2e import telemetry
 from e2e.agent_claude import ClaudeCode
+from e2e.agent_codex import Codex
 from e2e.case import TEN
 from e2e.driver import step
 from e2e.model_server import ModelServer, Scenario
@@ -85,6 +87,27 @@ def _submit(terminal: Terminal, text: str) -> None:
     terminal.type(text)
     terminal.expect(text)
     terminal.type("\r")
+
+
+@pytest.mark.parametrize("protocol", ["json", "binary"])
+def test_codex_patch_that_does_not_apply(codex: Codex, protocol: str) -> None:
+    """No hook tells how it ended; telemetry does, and who let the command after it run."""
+    with Rig(agent=codex, kind="git") as rig:
+        telemetry.listen(rig)
+        rig.prepare({b"a.txt": TEN})
+        codex.install(rig)
+        settings = rig.home / ".codex" / "config.toml"
+        before = settings.read_text()
+        assert before.count('protocol = "json"') + before.count('protocol = "binary"') == 1
+        settings.write_text(re.sub(r'protocol = "\w+"', f'protocol = "{protocol}"', before))
+        ws = rig.workspace
+        wrong = codex.edit(ws, b"a.txt", "no such line\n", "x\n", survives=False)
+        command = codex.bash("echo new > new.txt", b"new.txt")
+        with rig.run(Scenario(steps=(step(wrong), step(command)))):
+            pass
+        telemetry.wait_for_call(rig, lambda call: call["outcome"] == "error")
+        telemetry.wait_for_call(rig, lambda call: call["decided_by"] == "config")
+        assert [file["path"] for file in rig.status()["files"]] == ["new.txt"]
 
 
 SECRET = "hunter2-never-stored"
