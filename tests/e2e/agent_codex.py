@@ -78,6 +78,13 @@ class Codex(Driver):
         """Returns the command line of the terminal interface."""
         return [str(self.program), *self.options(url)]
 
+    @staticmethod
+    def answer(terminal: Terminal, key: str) -> None:
+        """Presses a key when a question is on the screen as a whole."""
+        terminal.expect("or esc to cancel")
+        terminal.rest(at_most_s=3.0)  # the clock beside the question never rests
+        terminal.type(key)
+
     def options(self, url: str) -> list[str]:
         """Returns the options that choose the scripted model."""
         place = f"model_providers.scripted.base_url={json.dumps(f'{url}/v1')}"

@@ -156,15 +156,12 @@ SUBAGENTS = Case(
 def _dialogs(rig: Rig) -> tuple[Turn, ...]:
     """In the terminal interface, with hooks that the user trusted there.
 
-    A patch is declined, the next allowed; a command is interrupted, and goes on in its terminal.
+    A patch is declined, the next one allowed.
     """
-    ws, agent, barrier = rig.workspace, _codex(rig), rig.barrier("running")
-    command = f"echo partial >> b.txt; {barrier.bash}; echo still > still.txt; {barrier.bash}"
+    ws, agent = rig.workspace, _codex(rig)
     first = step(agent.edit(ws, b"a.txt", "line 2\n", "line two\n", survives=False))
     second = step(agent.edit(ws, b"a.txt", "line 3\n", "line three\n"))
-    third = step(agent.bash(command, b"b.txt", b"still.txt", background=True))
-    messages = (first, second, Step(text="edited"), third, Step(text="carries on"))
-    with ModelServer(Scenario(steps=messages)) as model:
+    with ModelServer(Scenario(steps=(first, second, Step(text="edited")))) as model:
         asking = [*agent.terminal_command(model.url), "-a", "on-request", "-s", "read-only"]
         env = rig.environment(agent.environment(model.url))
         with Terminal(asking, env=env, cwd=ws) as terminal:
@@ -174,14 +171,29 @@ def _dialogs(rig: Rig) -> tuple[Turn, ...]:
                 ("allow", "y", "edited"),
             ):
                 agent.submit(terminal, prompt)
-                agent.answer(terminal, "make the following edits", key)
+                agent.answer(terminal, key)
                 terminal.expect(then)
             agent.submit(terminal, "/quit")
             terminal.expect("To continue this session")
-        session = agent.session_in(rig)
-        free = [*agent.terminal_command(model.url), "resume", session]
-        with Terminal(free, env=env, cwd=ws) as terminal:
-            terminal.expect("? for shortcuts")
+    session = agent.session_in(rig)
+    return (
+        _turn(agent, session, "decline", first, start=0),
+        _turn(agent, session, "allow", second, start=1),
+    )
+
+
+DIALOGS = Case(name="dialogs", baseline={b"a.txt": TEN}, play=_dialogs)
+
+
+def _interrupt(rig: Rig) -> tuple[Turn, ...]:
+    """Esc while a command runs: the turn ends, and the command goes on in its terminal."""
+    ws, agent, barrier = rig.workspace, _codex(rig), rig.barrier("running")
+    command = f"echo partial >> b.txt; {barrier.bash}; echo still > still.txt; {barrier.bash}"
+    call = step(agent.bash(command, b"b.txt", b"still.txt", background=True))
+    with ModelServer(Scenario(steps=(call, Step(text="carries on")))) as model:
+        env = rig.environment(agent.environment(model.url))
+        with Terminal(agent.terminal_command(model.url), env=env, cwd=ws) as terminal:
+            agent.trust_hooks(terminal)
             agent.submit(terminal, PROMPT)
             barrier.wait_reached()
             terminal.type("\x1b")
@@ -193,16 +205,12 @@ def _dialogs(rig: Rig) -> tuple[Turn, ...]:
             barrier.release()
             agent.submit(terminal, "/quit")
             terminal.expect("To continue this session")
-
-    def turn(prompt: str, *said: Step, start: int) -> Turn:
-        scenario = Scenario(steps=said, start=start)
-        return Turn(agent=agent, session=session, prompt=prompt, scenario=scenario)
-
-    return (
-        turn("decline", first, start=0),
-        turn("allow", second, start=1),
-        turn(PROMPT, third, start=3),
-    )
+    return (_turn(agent, agent.session_in(rig), PROMPT, call, start=0),)
 
 
-DIALOGS = Case(name="dialogs", baseline={b"a.txt": TEN, b"b.txt": TEN}, play=_dialogs)
+INTERRUPT = Case(name="interrupt", baseline={b"b.txt": TEN}, play=_interrupt)
+
+
+def _turn(agent: Codex, session: str, prompt: str, *said: Step, start: int) -> Turn:
+    scenario = Scenario(steps=said, start=start)
+    return Turn(agent=agent, session=session, prompt=prompt, scenario=scenario)

@@ -77,12 +77,12 @@ class Terminal:
                 raise TimeoutError(f"no {text!r} in {self._fresh()[-2000:]!r}")
         self._seen = len(self._printed)
 
-    def rest(self, quiet_s: float = 1.5) -> None:
-        """Reads until the program has printed nothing for `quiet_s`, or `DEADLINE_S` are over.
+    def rest(self, quiet_s: float = 1.5, at_most_s: float = DEADLINE_S) -> None:
+        """Reads until the program has printed nothing for `quiet_s`, or `at_most_s` are over.
 
         For programs that throw away what is typed before they are ready, and do not say when.
         """
-        deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + at_most_s
         while time.monotonic() < deadline and self._read(quiet_s):
             pass
 
