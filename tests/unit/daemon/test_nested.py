@@ -13,13 +13,6 @@ from tests.unit.daemon.bench import Bench
 def git(root: Path, *arguments: str) -> None:
     """Runs git in a folder."""
     safe = ("-c", "user.name=t", "-c", "user.email=t@e.org", "-c", "protocol.file.allow=always")
-        "-c",
-        "user.name=t",
-        "-c",
-        "user.email=t@example.org",
-        "-c",
-        "protocol.file.allow=always",
-    )
     subprocess.run(["git", *safe, *arguments], cwd=root, check=True, capture_output=True)
 
 
