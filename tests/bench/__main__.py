@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.bench import (
     harness,
+    rows_agent,
     rows_baseline,
     rows_diff,
     rows_hook,
@@ -27,7 +28,7 @@ from tests.bench import (
 )
 
 SOURCES = (
-    *(rows_hook.rows, rows_baseline.rows, rows_watch.rows),
+    *(rows_hook.rows, rows_agent.rows, rows_baseline.rows, rows_watch.rows),
     *(rows_diff.rows, rows_review.rows, rows_otlp.rows),
     *(rows_render.rows, rows_live.rows),
     rows_run.rows,

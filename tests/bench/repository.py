@@ -49,9 +49,9 @@ def repository(scratch: Path, files: int, ignored: int = 0) -> Path:
     (tree / ".gitignore").write_text("node_modules/\n*.log\nbuild/\n")
     git(tree, "init", "-q")
     git(tree, "config", "gc.auto", "0")
-    git(tree, "add", "-A")
+    # A threshold of nothing makes git write straight into a pack: no minute for loose objects.
+    git(tree, "-c", "core.bigFileThreshold=1", "add", "-A")
     git(tree, "commit", "-qm", "all of it")
-    git(tree, "repack", "-adq")
     _fill(tree / "node_modules", ignored, "js")
     # As in a checkout that is older than a moment: the index is newer than every file.
     git(tree, "update-index", "-q", "--refresh")
