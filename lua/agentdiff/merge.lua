@@ -84,7 +84,7 @@ local function show_conflicts(buf, places)
     })
   end
   local count = #places == 1 and '1 conflict' or #places .. ' conflicts'
-  tell(buf, count .. ' with a write to the file: both sides are in the buffer, choose')
+  tell(buf, count .. ' with the disk: both sides kept, choose')
   require('agentdiff.status').fire('AgentDiffConflict', {
     buf = buf,
     path = api.nvim_buf_get_name(buf),

@@ -46,7 +46,7 @@ require('gitsigns').setup({
 })
 require('gitsigns').attach(buf)
 local cache = require('gitsigns.cache').cache
-vim.wait(120000, function()
+vim.wait(600000, function()
   return cache[buf] and cache[buf].hunks and #cache[buf].hunks > 0
 end, 1)
 vim.cmd.redraw()
@@ -65,7 +65,7 @@ require('mini.diff').setup({
 MiniDiff.enable(0)
 local start = vim.uv.hrtime()
 MiniDiff.set_ref_text(0, old)
-vim.wait(120000, function()
+vim.wait(600000, function()
   local data = MiniDiff.get_buf_data(0)
   return data and data.hunks and #data.hunks > 0
 end, 0)
