@@ -185,30 +185,38 @@ def _dialogs(rig: Rig) -> tuple[Turn, ...]:
 DIALOGS = Case(name="dialogs", baseline={b"a.txt": TEN}, play=_dialogs)
 
 
-def _interrupt(rig: Rig) -> tuple[Turn, ...]:
-    """Esc while a command runs: the turn ends, and the command goes on in its terminal."""
-    ws, agent, barrier = rig.workspace, _codex(rig), rig.barrier("running")
-    command = f"echo partial >> b.txt; {barrier.bash}; echo still > still.txt; {barrier.bash}"
-    call = step(agent.bash(command, b"b.txt", b"still.txt", background=True))
-    with ModelServer(Scenario(steps=(call, Step(text="carries on")))) as model:
+def _terminals(rig: Rig) -> tuple[Turn, ...]:
+    """Esc while a command runs; then a command that is still running when the turn ends."""
+    ws, agent = rig.workspace, _codex(rig)
+    running, job, written = (rig.barrier(name) for name in ("running", "job", "written"))
+    first = step(agent.bash(f"echo partial >> a.txt; {running.bash}; echo x > never", b"a.txt"))
+    command = f"echo partial >> b.txt; {job.bash}; echo late > late.txt; {written.bash}"
+    second = step(agent.bash(command, b"b.txt", b"late.txt", background=True))
+    messages = (first, second, Step(text="carries on"))
+    with ModelServer(Scenario(steps=messages)) as model:
         env = rig.environment(agent.environment(model.url))
         with Terminal(agent.terminal_command(model.url), env=env, cwd=ws) as terminal:
             agent.trust_hooks(terminal)
-            agent.submit(terminal, PROMPT)
-            barrier.wait_reached()
+            agent.submit(terminal, "be interrupted")
+            running.wait_reached()
             terminal.type("\x1b")
             terminal.expect("Conversation interrupted")
-            barrier.release()
-            barrier.wait_reached()
-            agent.submit(terminal, "go on")
+            agent.submit(terminal, PROMPT)
+            job.wait_reached()
             terminal.expect("carries on")
-            barrier.release()
+            job.release()
+            written.wait_reached()
+            written.release()
             agent.submit(terminal, "/quit")
             terminal.expect("To continue this session")
-    return (_turn(agent, agent.session_in(rig), PROMPT, call, start=0),)
+    session = agent.session_in(rig)
+    return (
+        _turn(agent, session, "be interrupted", first, start=0),
+        _turn(agent, session, PROMPT, second, start=1),
+    )
 
 
-INTERRUPT = Case(name="interrupt", baseline={b"b.txt": TEN}, play=_interrupt)
+TERMINALS = Case(name="terminals", baseline={b"a.txt": TEN, b"b.txt": TEN}, play=_terminals)
 
 
 def _turn(agent: Codex, session: str, prompt: str, *said: Step, start: int) -> Turn:

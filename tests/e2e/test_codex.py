@@ -47,7 +47,7 @@ RUNS: list[tuple[str, Case, WorkspaceKind]] = [
     (CODE, cases_codex.PROGRAM, "git"),
     (CODE, cases_codex.SUBAGENTS, "git"),
     (CODE, cases_codex.DIALOGS, "git"),
-    (CODE, cases_codex.INTERRUPT, "git"),
+    (CODE, cases_codex.TERMINALS, "git"),
 ]
 SMOKE = (DIRECT, cases_tools.MIX, "git")
 
