@@ -90,7 +90,10 @@ def _head(call: Json) -> str:
 
 def _outcome(call: Json) -> str:
     outcome = call.get("outcome")
-    return "" if outcome in (None, "ok") else f"  [{output.escaped(str(outcome))}]"
+    if outcome in (None, "ok"):
+        return ""
+    by = f" by {call['decided_by']}" if outcome == "denied" and call.get("decided_by") else ""
+    return f"  [{output.escaped(f'{outcome}{by}')}]"
 
 
 def _took(call: Json) -> str:

@@ -19,11 +19,13 @@ from agentdiff.core.pathstate import is_binary
 MAX_CHARS: Final = 8000
 """Claude Code moves longer additional context into a file (seen in 2.1.197: 10,000)."""
 MAX_DIFF_LINES: Final = 40
-_HEAD = (
-    "The user reviewed changes in this workspace with agentdiff. What follows is already done on "
-    "disk: do not repair it, and do not make a rejected change again unless the user asks for it. "
-    "Heed the reasons and comments, and read these files again before you edit them."
+_HEAD = "The user reviewed changes in this workspace with agentdiff."
+_DECIDED = (
+    " Rejected changes are undone on disk already: do not repair that, and do not make them again "
+    "unless the user asks for it."
 )
+_COMMENTED = " Comments are requests of the user: act on them."
+_TAIL = " Read these files again before you edit them."
 
 Load = Callable[[Ref], Entry]
 
@@ -37,7 +39,11 @@ def compose(notes: Sequence[Note], load: Load) -> str:
     """
     if not notes:
         return ""
-    parts, size, left = [_HEAD], len(_HEAD), 0
+    head = _HEAD
+    head += _DECIDED if any(note.kind == "rejected" for note in notes) else ""
+    head += _COMMENTED if any(note.kind == "comment" for note in notes) else ""
+    head += _TAIL
+    parts, size, left = [head], len(head), 0
     for number, note in enumerate(notes, start=1):
         part = f"{number}. " + "\n".join(_lines(note, load))
         if size + len(part) > MAX_CHARS:
