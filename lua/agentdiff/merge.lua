@@ -223,10 +223,7 @@ function M.guard(buf)
   end
   local left = M.conflicts(buf)
   if left > 0 then
-    return ('%d unresolved conflict%s (:w! saves all the same)'):format(
-      left,
-      left > 1 and 's' or ''
-    )
+    return ('%d unresolved conflict%s (or :w!)'):format(left, left > 1 and 's' or '')
   end
   return nil
 end
