@@ -260,6 +260,8 @@ class Observer:
     # --- proofs ----------------------------------------------------------------------------------
 
     def _claimed(self, event: ev.EditorClaimed) -> list[Command]:
+        if self._ledger.tracking.handed(event.path, event.data):
+            return []  # the editor saves what the agent gave it: not the user's words
         if not event.written:
             self.proofs.claim(event.path, event.client, event.data, event.received_ns)
             return []

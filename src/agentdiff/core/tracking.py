@@ -49,6 +49,7 @@ class Tracking:
         self._ledger = ledger
         self.reports = Reports(ledger, self)
         self.announced: dict[tuple[str, str, str], dict[bytes, ev.Target]] = {}
+        self._proxied: set[tuple[str, str, str]] = set()
         self.alone: set[tuple[str, str, str]] = set()
 
     def handle(self, event: ev.AgentEvent) -> list[Command]:
@@ -92,6 +93,11 @@ class Tracking:
                 return [one for call in own for one in self.close(call, "unknown", now)]
             case _:
                 return []
+
+    def handed(self, path: bytes, data: bytes) -> bool:
+        """Whether an editor writes these bytes for an agent (ACP ``fs/write_text_file``)."""
+        targets = (self.announced[key].get(path) for key in self._proxied)
+        return any(one is not None and one.new_text == data for one in targets)
 
     def expire(self, now_ns: int) -> list[Command]:
         """Ends sessions that fell silent, so that a killed agent does not stay open for ever."""
@@ -251,6 +257,8 @@ class Tracking:
         )
         key = (session.agent, session.id, event.tool_call)
         self.announced[key] = announced
+        if event.proxied:
+            self._proxied.add(key)
         return [*commands, *self._commit(opened)]
 
     def _finish(self, session: Session, event: ev.ToolFinished) -> list[Command]:
@@ -285,7 +293,9 @@ class Tracking:
         self, call: Call, outcome: ev.Outcome, now_ns: int, background: str | None = None
     ) -> list[Command]:
         """Closes a call's window; `background` is the job that goes on."""
-        self.announced.pop((*call.key, call.opened.tool_call), None)
+        key = (*call.key, call.opened.tool_call)
+        self.announced.pop(key, None)
+        self._proxied.discard(key)
         self.alone.discard((*call.key, call.opened.tool_call))
         closed = CallClosed(
             agent=call.opened.agent,

@@ -181,6 +181,28 @@ def test_without_hooks_a_turn_covers_what_no_call_explains(play: Play) -> None:
     assert play.ledger.sessions.open_calls() == []
 
 
+def test_what_an_editor_writes_for_the_agent_is_the_agents(play: Play) -> None:
+    """The claim of a Neovim that saves what the agent gave it is not the user's."""
+    proxied(play, '"event":"session"')
+    proxied(play, '"event":"prompt","prompt":"do it"')
+    diff = '{"type":"diff","path":"/ws/f","oldText":null,"newText":"agent\\n"}'
+    call = f'"call":{{"toolCallId":"w","kind":"edit","content":[{diff}]}}'
+    started = acp.parse(
+        f'{{"event":"call","agent":"claude","session":"X","cwd":"/ws","turn":"acp-1",{call}}}'.encode(),
+        play.tick(),
+    )[0]
+    assert isinstance(started, ToolStarted)
+    play.handle(replace(started, targets=(replace(started.targets[0], path=b"f"),)))
+    play.save(b"f", b"agent\n", File(data=b"agent\n"))
+    found = owner(play, b"f")
+    assert (found.kind, found.tool_call, found.evidence) == ("agent", "w", "exact")
+    proxied(play, f'"event":"call_end",{call}')
+    play.save(b"f", b"agent\nuser\n", File(data=b"agent\nuser\n"))
+    base = play.ledger.paths[b"f"].base
+    assert isinstance(base, File)
+    assert base.data == b"1\n2\n3\nuser\n"  # what the user adds later is the user's
+
+
 def test_a_record_of_an_older_version_is_read(play: Play) -> None:
     """Fields that came later have their defaults."""
     from agentdiff.core.records import CallOpened, decode_record, encode_record
