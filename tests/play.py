@@ -46,6 +46,7 @@ class Play:
     disk: dict[bytes, Entry] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     log: list[tuple[int, bytes]] = field(default_factory=list)
+    read: list[tuple[int, Record]] = field(default_factory=list)
     contents: dict[Ref, Entry] = field(default_factory=dict)
     answers: list[dict[str, Any]] = field(default_factory=list)
     published: list[Publish] = field(default_factory=list)
@@ -144,7 +145,10 @@ class Play:
 
     def records(self) -> list[tuple[int, Record]]:
         """Returns the log, read back from its stored form."""
-        return [(seq, decode_record(orjson.loads(body))) for seq, body in self.log]
+        # What was read once is not read again: records are frozen, and logs only grow.
+        for seq, body in self.log[len(self.read) :]:
+            self.read.append((seq, decode_record(orjson.loads(body))))
+        return list(self.read)
 
     # --- people and agents -----------------------------------------------------------------------
 
@@ -168,7 +172,14 @@ class Play:
         """Ends a session."""
         self.handle(SessionEnded(agent=agent, session=session, received_ns=self.tick()))
 
-    def start(self, agent: str, session: str, *targets: Target, tool: str = "Bash") -> ToolStarted:
+    def start(
+        self,
+        agent: str,
+        session: str,
+        *targets: Target,
+        tool: str = "Bash",
+        subagent: str | None = None,
+    ) -> ToolStarted:
         """Opens a window: over the targets, or over everything when there are none."""
         self.cut()
         self.calls += 1
@@ -179,6 +190,7 @@ class Play:
             tool="Edit" if targets else tool,
             scope="paths" if targets else "tree",
             targets=targets,
+            subagent=subagent,
             received_ns=self.tick(),
         )
         self.handle(event)

@@ -166,3 +166,27 @@ def test_a_workspace_that_cannot_be_opened_keeps_nothing_open(bench: Bench) -> N
         gc.collect()
         counts.append(len(os.listdir("/dev/fd")))
     assert len(set(counts)) == 1
+
+
+def test_undo_and_redo_walk_every_decision_across_restarts(bench: Bench) -> None:
+    """Back to the first one and forth to the last one, twice, a new daemon at each turn."""
+    names = [f"f{n}" for n in range(6)]
+    for name in names:
+        (bench.root / name).write_bytes(b"one\ntwo\n")
+    bench.prompt()
+    for n, name in enumerate(names):
+        bench.write(name, b"one\nchanged\n", call=f"toolu_{n}")
+    trees = [bench.tree()]
+    pending = [set(bench.status())]
+    for n, name in enumerate(names):
+        bench.decide("reject" if n % 2 else "accept", paths=[name])
+        trees.append(bench.tree())
+        pending.append(set(bench.status()))
+    for _ in range(2):
+        for step, verb in ((-1, "undo"), (1, "redo")):
+            bench.restart()
+            walk = range(len(names) - 1, -1, -1) if step < 0 else range(1, len(names) + 1)
+            for n in walk:
+                assert not bench.call(verb)["refused"]
+                assert (bench.tree(), set(bench.status())) == (trees[n], pending[n])
+            assert bench.call(verb)["done"] == []
