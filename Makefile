@@ -24,7 +24,7 @@ test: check unit test-nvim e2e-smoke ## everything that must be green: check, un
 setup: $(DEV) ## fetch everything that the other targets need: Python packages, Neovims, Lua tools, agents
 	@for series in $(SERIES); do $(PY) tools/fetch_nvim.py $$series || exit 1; done
 	@$(PY) tools/lua_tools.py fetch
-	@$(PY) tools/fetch_agents.py claude-code
+	@$(PY) tools/fetch_agents.py
 
 check: check-types check-lint check-format check-lua check-layers ## types, lint, format and layers; changes nothing
 
@@ -54,16 +54,16 @@ test-nvim-own: $(DEV)
 test-nvim-%: $(DEV)
 	nvim=$$($(PY) tools/fetch_nvim.py $*) && NVIM_BIN=$$nvim $(PYTEST) -n 4 tests/nvim
 
-e2e-smoke: $(DEV) ## the pinned Claude Code through the whole road, the shortest way
-	@$(PY) tools/fetch_agents.py claude-code
+e2e-smoke: $(DEV) ## the pinned Claude Code and Codex through the whole road, the shortest way
+	@$(PY) tools/fetch_agents.py claude-code codex
 	nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PYTEST) -m smoke tests/e2e
 
 e2e: $(DEV) ## every agent against its scripted model server
 	@$(PY) tools/fetch_agents.py
 	nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PYTEST) tests/e2e
 
-deep: $(DEV) ## property tests with many more examples (an hour)
-	HYPOTHESIS_PROFILE=deep $(PYTEST) -n 2 --timeout=0 tests/properties
+deep: $(DEV) ## property tests on every core for $DEEP_MINUTES (60); goes on where it stopped (.cache/deep.json)
+	@$(PY) tools/deep.py
 
 replay: $(DEV) ## replay 500 commits of a real repository as an agent's work: make replay REPO=path
 	@test -n "$(REPO)" || { echo "make replay REPO=path-of-a-repository" >&2; exit 2; }

@@ -16,5 +16,12 @@ settings.register_profile("fast", parent=_COMMON, max_examples=60, derandomize=T
 settings.register_profile(
     "quick", parent=_COMMON, max_examples=300, phases=[Phase.generate], print_blob=True
 )
-settings.register_profile("deep", parent=_COMMON, max_examples=5000, print_blob=True)
+# Without a database, so that commit, seed and number of examples say everything (tools/deep.py).
+settings.register_profile(
+    "deep",
+    parent=_COMMON,
+    max_examples=int(os.environ.get("DEEP_EXAMPLES", "400")),
+    database=None,
+    print_blob=True,
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))

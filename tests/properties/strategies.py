@@ -15,10 +15,14 @@ AGENT_A = Owner(kind="agent", evidence="likely", agent="claude", session="A", to
 AGENT_B = Owner(kind="agent", evidence="likely", agent="codex", session="B", tool_call="b1")
 AUTHORS = st.sampled_from([AGENT_A, AGENT_B, USER, EXTERNAL])
 
-LINE = st.sampled_from(
-    [b"a\n", b"b\n", b"\n", b"}\n", b"x\r\n", b"\xff\xfe\n", b"  return\n", b"\tend\n"]
-)
+ALPHABET = [b"a\n", b"b\n", b"\n", b"}\n", b"x\r\n", b"\xff\xfe\n", b"  return\n", b"\tend\n"]
 TAIL = st.sampled_from([b"", b"", b"", b"tail", b"\xef\xbb\xbfq"])
+
+
+def lines(min_size: int = 0, max_size: int = 60) -> st.SearchStrategy[list[bytes]]:
+    """Returns a strategy of lines: one draw for all of them, which is ten times as fast."""
+    codes = st.binary(min_size=min_size, max_size=max_size)
+    return codes.map(lambda drawn: [ALPHABET[code % len(ALPHABET)] for code in drawn])
 
 
 def terminated(lines: list[bytes]) -> list[bytes]:
@@ -38,27 +42,28 @@ def restyled(data: bytes) -> bytes:
 @st.composite
 def texts(draw: st.DrawFn, max_lines: int = 60) -> bytes:
     """Draws a text of repetitive lines, maybe without a final newline."""
-    lines = draw(st.lists(LINE, max_size=max_lines))
-    return b"".join(lines) + draw(TAIL)
+    # Left to itself, Hypothesis makes collections of five: too short for what goes wrong here.
+    size = draw(st.integers(0, max_lines))
+    return b"".join(draw(lines(size, size))) + draw(TAIL)
 
 
 @st.composite
 def edits(draw: st.DrawFn, data: bytes) -> bytes:
     """Draws a text that comes from `data` by a few local edits."""
-    lines = split_lines(data)
+    now = split_lines(data)
     for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(lines)))
+        at = draw(st.integers(0, len(now)))
         kind = draw(st.sampled_from(["insert", "delete", "replace", "copy"]))
         if kind == "insert":
-            lines[at:at] = draw(st.lists(LINE, min_size=1, max_size=3))
+            now[at:at] = draw(lines(1, 3))
         elif kind == "delete":
-            del lines[at : at + draw(st.integers(1, 4))]
+            del now[at : at + draw(st.integers(1, 4))]
         elif kind == "replace":
-            lines[at : at + draw(st.integers(1, 3))] = draw(st.lists(LINE, max_size=3))
+            now[at : at + draw(st.integers(1, 3))] = draw(lines(0, 3))
         else:
-            start = draw(st.integers(0, len(lines)))
-            lines[at:at] = lines[start : start + draw(st.integers(1, 8))]
-    data = b"".join(terminated(lines))
+            start = draw(st.integers(0, len(now)))
+            now[at:at] = now[start : start + draw(st.integers(1, 8))]
+    data = b"".join(terminated(now))
     ending = draw(st.sampled_from(["keep", "keep", "keep", "strip", "tail"]))
     if ending == "strip":
         return data.rstrip(b"\n")
