@@ -151,6 +151,11 @@ def _work_together(rig: Rig, claude: ClaudeCode, codex: Codex) -> None:
 
 def test_claude_and_codex_are_told_apart(both: Rig) -> None:
     """Each line belongs to who wrote it."""
+    checks = {
+        check["id"]: check["detail"]
+        for check in json.loads(both.agentdiff("doctor", "--json"))["checks"]
+    }
+    assert all("; last event 20" in checks[f"agent.{name}"] for name in ("claude", "codex"))
     owners = {
         (file["path"], owner["agent"])
         for file in both.status()["files"]

@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ def run(
         *_disk_checks(locations),
         *_store_checks(locations),
         *_watch_checks(),
-        *_agent_checks(locations, environ, cwd),
+        *_agent_checks(locations, environ, cwd, daemon),
     )
 
 
@@ -252,15 +253,30 @@ def _watch_checks() -> Iterator[Check]:
 
 
 def _agent_checks(
-    locations: Locations, environ: Mapping[str, str], cwd: str | None
+    locations: Locations,
+    environ: Mapping[str, str],
+    cwd: str | None,
+    daemon: Mapping[str, object] | None,
 ) -> Iterator[Check]:
-    """The hooks of each agent."""
+    """The hooks of each agent, and when it was last heard of."""
     workspace = None if cwd is None else Path(os.fsdecode(find_root(os.fsencode(cwd), ())))
     for state in status.status(workspace, locations, environ):
         yield Check(
             id=f"agent.{state.agent}",
             level=state.level,
             title=f"Hooks of {state.agent}",
-            detail=state.detail,
+            detail=state.detail + (_last_heard(state.agent, daemon) if state.scopes else ""),
             remedy=state.remedy,
         )
+
+
+def _last_heard(agent: str, daemon: Mapping[str, object] | None) -> str:
+    """Returns when the newest hook of an agent came, empty without a daemon that would know."""
+    counters = {} if daemon is None else daemon.get("counters")
+    hooks = counters.get("hooks") if isinstance(counters, dict) else None
+    if not isinstance(hooks, dict):
+        return ""
+    newest = hooks.get("agents", {}).get(agent)
+    if newest is None:
+        return "; not heard of since the daemon started"
+    return f"; last event {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(newest // 10**9))}"

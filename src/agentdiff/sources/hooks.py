@@ -59,6 +59,7 @@ class HookCounters:
         malformed: payloads or headers that made no sense.
         refused: connections of other users.
         reasons: the newest malformed ones, ``(received_ns, agent, reason)``.
+        agents: when the newest hook of each agent that made sense came, wall clock.
         last_active: monotonic clock of the newest hook, 0.0 before the first.
     """
 
@@ -69,6 +70,7 @@ class HookCounters:
     reasons: deque[tuple[int, str, str]] = field(
         default_factory=lambda: deque(maxlen=_KEPT_REASONS)
     )
+    agents: dict[str, int] = field(default_factory=dict)
     last_active: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -85,6 +87,11 @@ class HookCounters:
             self.replayed += replayed
             self.last_active = time.monotonic()
 
+    def note_understood(self, agent: str, received_ns: int) -> None:
+        """Remembers that an agent was heard of; any thread."""
+        with self.lock:
+            self.agents[agent] = received_ns
+
     def snapshot(self) -> dict[str, object]:
         """Returns the counters as JSON; any thread."""
         with self.lock:
@@ -93,6 +100,7 @@ class HookCounters:
                 "replayed": self.replayed,
                 "malformed": self.malformed,
                 "refused": self.refused,
+                "agents": dict(self.agents),
                 "reasons": [
                     {"received_ns": ns, "agent": agent, "reason": reason}
                     for ns, agent, reason in self.reasons
@@ -318,6 +326,7 @@ class HookServer:
         except (OSError, sqlite3.Error) as error:
             self._logger.error("hook not taken", exc_info=error, extra={"agent": agent})
             return {"ok": False, "error": f"workspace cannot be used: {error}"}
+        self._counters.note_understood(agent, received_ns)
         return {"ok": True, "certain": taken.certain, "print": taken.text}
 
     def _refuse(
