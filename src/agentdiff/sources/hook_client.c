@@ -58,22 +58,32 @@ static ssize_t read_some(int from, struct buffer *into) {
   return got;
 }
 
+enum { NAME_BYTES = 201 };
+
+/* Copies what may stand in a header; anything else becomes an underscore. */
+static void name_safely(char *to, const char *from) {
+  size_t at;
+  for (at = 0; from && from[at] && at < NAME_BYTES - 1; at++)
+    to[at] = strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", from[at]) ? from[at] : '_';
+  to[at] = 0;
+}
+
 /* Sends header and payload and reads the line of the answer; 0 when there is no daemon to give one. */
 static int ask(const struct buffer *payload, struct buffer *answer) {
   struct sockaddr_un address;
-  char header[512];
+  char header[640], name[NAME_BYTES], run[NAME_BYTES];
   int length, daemon_fd;
-  size_t at;
   memset(&address, 0, sizeof address);
   address.sun_family = AF_UNIX;
   if (strlen(socket_path) >= sizeof address.sun_path) return 0;
   strcpy(address.sun_path, socket_path);
   daemon_fd = socket(AF_UNIX, SOCK_STREAM, 0);
   if (daemon_fd < 0 || connect(daemon_fd, (struct sockaddr *)&address, sizeof address) != 0) return 0;
-  length = snprintf(header, sizeof header, "{\"proto\":1,\"min_proto\":1,\"agent\":\"%.200s\",\"len\":%lu}\n",
-                    agent, (unsigned long)payload->used);
-  for (at = 34; header[at] != '"'; at++)
-    if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", header[at])) header[at] = '_';
+  name_safely(name, agent);
+  name_safely(run, getenv("AGENTDIFF_SESSION")); /* set by `agentdiff run` for everything inside it */
+  length = snprintf(header, sizeof header,
+                    "{\"proto\":1,\"min_proto\":1,\"agent\":\"%s\",\"len\":%lu,\"within\":\"%s\"}\n", name,
+                    (unsigned long)payload->used, run);
   write_all(daemon_fd, header, (size_t)length);
   write_all(daemon_fd, payload->data, payload->used); /* when it stops half-way, the answer says why */
   while (answer->used == 0 || memchr(answer->data, '\n', answer->used) == NULL)

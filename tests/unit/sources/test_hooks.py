@@ -353,3 +353,28 @@ def test_spool_does_not_grow_without_bound(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(spool, "MAX_FILES", 2)
     kept = [spool.write(tmp_path, "claude", b"", number, []) for number in (1, 2, 3)]
     assert [path is None for path in kept] == [False, False, True]
+
+
+@pytest.mark.parametrize(("given", "told"), [("run-1.a_b", "run-1.a_b"), ('x"\n', "x__"), ("", "")])
+def test_client_names_the_run_around_it(
+    locations: Locations,
+    hook_client: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: str,
+    told: str,
+) -> None:
+    """Every client sends ``AGENTDIFF_SESSION``, so that commands of a trace find their call."""
+    monkeypatch.setenv("AGENTDIFF_SESSION", given)
+    locations.prepare()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(locations.hook_socket))
+        listener.listen()
+        client = threading.Thread(target=fixtures.run_hook, args=(hook_client, b"{}", "claude"))
+        client.start()
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as incoming:
+            header = json.loads(incoming.readline())
+            assert incoming.read(2) == b"{}"
+            connection.sendall(b'{"proto":1,"ok":true,"certain":true,"print":""}\n')
+        client.join()
+    assert (header["agent"], header["within"]) == ("claude", told)
