@@ -203,7 +203,8 @@ local diff_commands = {
   install = {
     run = install,
     complete = function()
-      return { 'claude', '--scope', 'user', 'project', 'local', '--dry-run' }
+      local agents = { 'claude', 'codex', 'copilot', 'gemini', 'opencode', 'qwen' }
+      return vim.list_extend(agents, { '--detect', '--scope', 'user', 'project', 'local', '--dry-run' })
     end,
   },
   status = { run = report('status') },
