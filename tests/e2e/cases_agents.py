@@ -126,7 +126,7 @@ def _patch(rig: Rig) -> tuple[Turn, ...]:
 
 PATCH = Case(
     name="patch",
-    baseline={b"a.txt": TEN, b"old.txt": TEN[::-1], b"gone.txt": b"gone\n"},
+    baseline={b"a.txt": TEN, b"old.txt": b"line 1\nline 2\nold\n", b"gone.txt": b"gone\n"},
     play=_patch,
 )
 
