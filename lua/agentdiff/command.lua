@@ -203,8 +203,8 @@ local diff_commands = {
   install = {
     run = install,
     complete = function()
-      local agents = { 'claude', 'codex', 'copilot', 'gemini', 'opencode', 'qwen' }
-      return vim.list_extend(agents, { '--detect', '--scope', 'user', 'project', 'local', '--dry-run' })
+      local words = { 'claude', 'codex', 'copilot', 'gemini', 'opencode', 'qwen', '--detect' }
+      return vim.list_extend(words, { '--scope', 'user', 'project', 'local', '--dry-run' })
     end,
   },
   status = { run = report('status') },
