@@ -93,7 +93,7 @@ class BlobStore:
         if before is not None and before is not elsewhere:
             before.close()
 
-    def put(self, data: bytes, *, lazily: bool = False) -> str:
+    def put(self, data: bytes, *, lazily: bool = False, oid: str = "") -> str:
         """Stores `data` unless it is there, and returns its git blob id (40 hexadecimal digits).
 
         Durable only after `sync`.
@@ -102,11 +102,12 @@ class BlobStore:
             data: the content.
             lazily: whether the death of the process may take it until `flush`, and whether it is
                 enough that it is held elsewhere.
+            oid: the content's blob id, when the caller has computed it.
 
         Raises:
             OSError: it cannot be written; the store is as it was before.
         """
-        oid = git_blob_oid(data)
+        oid = oid or git_blob_oid(data)
         key = bytes.fromhex(oid)
         if key in self._index or (lazily and self._held_elsewhere(key)):
             return oid

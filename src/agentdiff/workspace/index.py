@@ -268,12 +268,12 @@ class Index:
 
     def _keep(self, entry: Entry) -> tuple[Ref, bool]:
         """Stores the content of an entry; False when that failed and must be tried again."""
-        data = entry.data if isinstance(entry, File) else None
+        data, oid = (entry.data, entry.oid) if isinstance(entry, File) else (None, "")
         if isinstance(entry, Link):
             data = entry.target
         if data is not None:
             try:
-                self._blobs.put(data, lazily=True)
+                self._blobs.put(data, lazily=True, oid=oid)
             except OSError as error:  # the state folder's disk is full, say
                 self._refused = error
                 return _not_kept(error), False

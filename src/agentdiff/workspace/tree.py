@@ -358,11 +358,14 @@ def read_all(fd: int, first_bytes: int, max_bytes: int) -> bytes:
     offset = 0
     want = first_bytes
     while offset <= max_bytes:
-        chunk = os.pread(fd, min(want, max_bytes + 1 - offset), offset)
-        if not chunk:
-            break
-        chunks.append(chunk)
+        wanted = min(want, max_bytes + 1 - offset)
+        chunk = os.pread(fd, wanted, offset)
         offset += len(chunk)
+        chunks.append(chunk)
+        # A short read is the end, as regular files have it; before the size that was announced it
+        # may be a file system in user space that takes its time.
+        if not chunk or (len(chunk) < wanted and offset >= first_bytes - 1):
+            break
         want = max(want, 1 << 16)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

@@ -33,12 +33,12 @@ class HeldBlobs(BlobStore):
         """Makes the next put wait."""
         self.go_on.clear()
 
-    def put(self, data: bytes, *, lazily: bool = False) -> str:
+    def put(self, data: bytes, *, lazily: bool = False, oid: str = "") -> str:
         """Stores, when it may."""
         self.reached.set()
         assert self.go_on.wait(10)
         self.order.append(data)
-        return super().put(data, lazily=lazily)
+        return super().put(data, lazily=lazily, oid=oid)
 
 
 class Follower:
