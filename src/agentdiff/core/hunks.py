@@ -65,6 +65,11 @@ class Hunk:
         proved = {owner.proved for owner in self.owners}
         return proved == {True, False}
 
+    @property
+    def spares(self) -> bool:
+        """Whether the user has lines in it, that a reject keeps: also when nobody else has any."""
+        return any(owner.proved for owner in self.owners)
+
     def shifted(self, by_a: int, by_b: int) -> Hunk:
         """Returns the same hunk further down (or up) on each side."""
         if not (by_a or by_b):
@@ -344,7 +349,7 @@ def decide(
             continue
         if verdict == "accept":
             kept: Lines = new
-        elif keep_user and hunk.mixed and not discard(hunk):
+        elif keep_user and hunk.spares and not discard(hunk):
             kept = without_agents(hunk, old, new)
         else:
             kept = old
@@ -356,7 +361,7 @@ def decide(
 
 
 def without_agents(hunk: Hunk, old: Lines, new: Lines) -> list[bytes]:
-    """Returns what a mixed hunk is without its agents: old lines back, the user's lines kept.
+    """Returns what a hunk is without its agents: old lines back, the user's lines kept.
 
     Old lines that the user deleted stay deleted.  The user's lines above the first line of an agent
     stay above the old lines, all others follow them.

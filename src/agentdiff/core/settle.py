@@ -54,7 +54,7 @@ def settle_entries(
             cur = _with_mode(cur, base)
     picked_hunks = [h for h in hunks if h.id in picks]
     content = kinds - {"mode", "renamed"}
-    keeps_lines = op == "reject" and not discard_user and any(h.mixed for h in picked_hunks)
+    keeps_lines = op == "reject" and not discard_user and any(h.spares for h in picked_hunks)
     if content and not keeps_lines:
         base, cur = _settle_whole(base, cur, op)
         hunks = ()

@@ -233,3 +233,15 @@ def test_the_users_lines_in_a_mixed_hunk_are_kept_unless_discarded(
     assert play.ledger.paths[D].hunks[0].mixed
     play.decide("reject", Selection(paths=(D,)), discard_user=discard)
     assert disk(play, D) == left
+
+
+@pytest.mark.parametrize("created", [False, True])
+def test_a_hunk_that_became_the_users_altogether_keeps_its_lines(play: Play, created: bool) -> None:
+    """They typed over every line of the agent's: what is theirs is theirs, hunk or not."""
+    path = b"new" if created else D
+    play.run("claude", "s", {path: File(data=b"agent\n" if created else lines(l2="a"))})
+    typed = b"user\n" if created else lines(l2="user")
+    play.save(path, typed, File(data=typed))
+    play.decide("reject", Selection(everything=True, include_external=True))
+    assert disk(play, path) == (typed if created else lines(l2="user\n2"))
+    assert play.pending() == {}

@@ -1,0 +1,304 @@
+"""P8, P14: every line has one owner, and one owner's reject takes nothing from the others.
+
+The model knows nothing of diffs.  Every line is unique, so that its text is its identity: a file is
+a row of cells, each of which is in both sides, or only in the base (somebody deleted it), or only
+on disk (somebody wrote it).  What DESIGN says about authors is said here again, cell by cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentdiff.core.entries import File
+from agentdiff.core.events import HunkPick, Selection, TurnEnded
+from agentdiff.core.hunks import Hunk
+from agentdiff.core.owners import Owner
+from agentdiff.core.sessions import SECOND_NS, TAIL_NS
+from tests.play import Play
+
+F = b"f"
+SESSIONS = {"claude": "s", "codex": "r"}
+AUTHORS = ["claude", "claude", "codex", "codex", "user", "user", "external", "shared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A line: in both sides (no author), deleted (`gone`) or written by an author."""
+
+    text: bytes
+    author: str = ""
+    gone: bool = False
+
+
+@dataclass
+class Model:
+    """The cells of one file; a run is a longest row of cells that have an author."""
+
+    cells: list[Cell] = field(default_factory=list)
+
+    @property
+    def base(self) -> list[bytes]:
+        """The lines of the base."""
+        return [cell.text for cell in self.cells if cell.gone or not cell.author]
+
+    @property
+    def disk(self) -> list[bytes]:
+        """The lines on disk."""
+        return [cell.text for cell in self.cells if not cell.gone]
+
+    def runs(self) -> list[tuple[int, int]]:
+        """Returns where each run begins and ends."""
+        at, out = 0, []
+        for pending, group in groupby(self.cells, key=lambda cell: bool(cell.author)):
+            size = len(list(group))
+            if pending:
+                out.append((at, at + size))
+            at += size
+        return out
+
+    def _spot(self, start: int, end: int) -> tuple[int, int]:
+        """Returns the cells from the first to the last of some lines on disk."""
+        seen = [n for n, cell in enumerate(self.cells) if not cell.gone]
+        if start < end:
+            return seen[start], seen[end - 1] + 1
+        # Where nothing is replaced: after the line above, and after what was deleted there.
+        at = seen[start] if start < len(seen) else len(self.cells)
+        return at, at
+
+    def edit(self, author: str, start: int, end: int, new: list[bytes]) -> bool:
+        """Replaces lines `start` to `end` on disk; returns False when the model does not say.
+
+        The user's edit that touches no run changes both sides.  It touches a run when it replaces
+        or splits lines that were written there, or when the run has none and is next to it.
+        """
+        low, high = self._spot(start, end)
+        joins = author != "user"
+        if not joins:
+            touched = [run for run in self.runs() if self._touches(run, low, high)]
+            joins = bool(touched)
+            first = min([low, *(run[0] for run in touched)])
+            last = max([high, *(run[1] for run in touched)])
+            if low < high and (joins or not new) and self._joins_runs(first, last, joins):
+                return False  # two runs without a line between them are still two
+            if not joins and low == high:
+                low = high = self._before_run(low)
+        kept = [replace(c, author=author, gone=True) if not c.author else c for c in
+                self.cells[low:high] if c.gone or not c.author]  # fmt: skip
+        written = [Cell(text, author if joins else "") for text in new]
+        self.cells[low:high] = [*kept, *written] if joins else written
+        return True
+
+    def _touches(self, run: tuple[int, int], low: int, high: int) -> bool:
+        written = [n for n in range(*run) if not self.cells[n].gone]
+        if not written:
+            return low <= run[1] and run[0] <= high
+        if low == high:
+            return written[0] < low <= written[-1]
+        return low <= written[-1] and written[0] < high
+
+    def _joins_runs(self, first: int, last: int, joins: bool) -> bool:
+        """Whether without some cells a run would have another one for its neighbour."""
+        around = self.cells[max(0, first - 1) : first] + self.cells[last : last + 1]
+        return sum(bool(cell.author) for cell in around) + joins > 1
+
+    def _before_run(self, at: int) -> int:
+        """Returns the place above a run whose first written line is at `at`, else `at`."""
+        for first, end in self.runs():
+            written = [n for n in range(first, end) if not self.cells[n].gone]
+            if written and first <= at <= written[0]:
+                return first
+        return at
+
+    def settle(self, op: str, chosen: Callable[[list[Cell]], bool]) -> None:
+        """Accepts or rejects the runs that are chosen; the user's lines stay."""
+        for first, end in reversed(self.runs()):
+            run = self.cells[first:end]
+            if chosen(run):
+                self.cells[first:end] = accepted(run) if op == "accept" else rejected(run)
+
+
+def accepted(run: list[Cell]) -> list[Cell]:
+    """Returns what an accepted run becomes."""
+    return [Cell(cell.text) for cell in run if not cell.gone]
+
+
+def rejected(run: list[Cell]) -> list[Cell]:
+    """Returns what a rejected run becomes: the user's lines stay, above or below what returns."""
+    written = [cell for cell in run if not cell.gone]
+    agents = [n for n, cell in enumerate(written) if cell.author != "user"]
+    top = agents[0] if agents else len(written)
+    above = [cell for cell in written[:top] if cell.author == "user"]
+    below = [cell for cell in written[top:] if cell.author == "user"]
+    back = [cell for cell in run if cell.gone and cell.author != "user"]
+    return [Cell(cell.text) for cell in (*above, *back, *below)]
+
+
+def name_of(owner: Owner) -> str:
+    """Returns what the model calls an owner."""
+    return owner.agent or owner.kind
+
+
+class History:
+    """A workspace and its model, changed together."""
+
+    def __init__(self, size: int) -> None:
+        first = [b"line %d\n" % n for n in range(size)]
+        self.model = Model([Cell(text) for text in first])
+        self.play = Play(disk={F: File(data=b"".join(first))})
+        self.fresh = size
+        self.play.attach()
+        for agent, session in SESSIONS.items():
+            self.play.prompt(agent, session)
+
+    def lines(self, count: int, author: str) -> list[bytes]:
+        """Returns lines that were never there."""
+        self.fresh += count
+        return [b"%s %d\n" % (author.encode(), self.fresh - n) for n in range(count)]
+
+    def edit(self, author: str, start: int, end: int, count: int, late: bool) -> None:
+        """Lets somebody replace some lines."""
+        before = self.model.disk
+        new = self.lines(count, author)
+        if not (new or start < end) or not self.model.edit(author, start, end, new):
+            return
+        entry = File(data=b"".join([*before[:start], *new, *before[end:]]))
+        self.write(author, entry, late)
+        self.check()
+
+    def write(self, author: str, entry: File, late: bool) -> None:
+        """Writes the file as somebody; `late` is the less usual way of it."""
+        play = self.play
+        play.now += SECOND_NS
+        match author:
+            case "user" if late:
+                play.put(F, entry)
+                play.cut()
+                play.claim(F, entry.data, written=True)
+            case "user":
+                play.save(F, entry.data, entry)
+            case "external":
+                for agent, session in SESSIONS.items():
+                    play.handle(TurnEnded(agent=agent, session=session, received_ns=play.tick()))
+                play.now += TAIL_NS + SECOND_NS
+                play.put(F, entry)
+                play.cut()
+            case "shared":
+                calls = [play.start(agent, session) for agent, session in SESSIONS.items()]
+                play.put(F, entry)
+                for call in calls:
+                    play.finish(call)
+            case _ if late:
+                play.write(author, SESSIONS[author], F, entry.data)
+            case _:
+                play.run(author, SESSIONS[author], {F: entry})
+
+    @property
+    def hunks(self) -> tuple[Hunk, ...]:
+        """What pends."""
+        state = self.play.ledger.paths.get(F)
+        return () if state is None else state.hunks
+
+    def decide(self, op: str, hunk: Hunk, undo: bool) -> None:
+        """Decides one hunk, and maybe takes it back."""
+        before = list(self.model.cells)
+        texts = self.texts(hunk)
+        self.play.decide(op, Selection(picks=(HunkPick(hunk=hunk.id),)))
+        self.model.settle(op, lambda run: texts == {cell.text for cell in run})
+        self.check()
+        if undo:
+            assert self.play.undo()["refused"] == []
+            self.model.cells = before
+            self.check()
+
+    def texts(self, hunk: Hunk) -> set[bytes]:
+        """Returns the lines of a hunk, old and new."""
+        text = self.play.ledger.paths[F].text
+        return {*text.base[hunk.a0 : hunk.a1], *text.cur[hunk.b0 : hunk.b1]}
+
+    def reject_agent(self, agent: str) -> None:
+        """P8: the runs of one agent go; what others have a part in is refused, and all else stays.
+
+        A run in which only the user has lines besides the agent gives the agent's up.
+        """
+
+        def only_theirs(run: Iterable[Cell]) -> bool:
+            return {cell.author for cell in run} - {"user"} == {agent}
+
+        entangled = [
+            run for run in (self.model.cells[a:b] for a, b in self.model.runs())
+            if agent in {cell.author for cell in run} and not only_theirs(run)
+        ]  # fmt: skip
+        answer = self.play.decide("reject", Selection(everything=True, agent=agent))
+        assert len(answer["refused"]) == len(entangled)
+        self.model.settle("reject", only_theirs)
+        self.check()
+
+    def check(self) -> None:
+        """P14: both sides are the model's, and so is the owner of every line that pends."""
+        disk, base = self.play.disk[F], self.play.base(F)
+        assert disk == File(data=b"".join(self.model.disk))
+        assert base == File(data=b"".join(self.model.base))
+        found: list[tuple[bytes, bool, str]] = []
+        for hunk in self.hunks:
+            text = self.play.ledger.paths[F].text
+            old, new = text.base[hunk.a0 : hunk.a1], text.cur[hunk.b0 : hunk.b1]
+            found += [
+                (line, True, name_of(one)) for line, one in zip(old, hunk.old_owners, strict=True)
+            ]
+            found += [
+                (line, False, name_of(one)) for line, one in zip(new, hunk.new_owners, strict=True)
+            ]
+        wanted = [(cell.text, cell.gone, cell.author) for cell in self.model.cells if cell.author]
+        assert sorted(found) == sorted(wanted)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    """Draws a history; the model is compared after every step of it."""
+    history = History(draw(st.integers(0, 40)))
+    for _ in range(draw(st.integers(1, 12))):
+        if history.hunks and draw(st.integers(0, 4)) == 0:
+            hunk = draw(st.sampled_from(history.hunks))
+            history.decide(draw(st.sampled_from(["accept", "reject"])), hunk, draw(st.booleans()))
+            continue
+        size = len(history.model.disk)
+        start = draw(st.integers(0, size))
+        end = min(size, start + draw(st.integers(0, 4)))
+        author = draw(st.sampled_from(AUTHORS))
+        history.edit(author, start, end, draw(st.integers(0, 3)), draw(st.booleans()))
+    return history
+
+
+@given(histories())
+def test_every_line_has_the_owner_that_the_model_gives_it(history: History) -> None:
+    """P14: after every step (`History.check`), and after a restart."""
+    history.play.restart(history.play.reload())
+    history.check()
+
+
+@given(histories(), st.sampled_from(sorted(SESSIONS)))
+def test_one_agent_s_reject_keeps_the_others_lines(history: History, agent: str) -> None:
+    """P8: whoever has lines of their own, in runs of their own, has them still, byte for byte."""
+    others = {
+        cell.text
+        for cell in history.model.cells
+        if not cell.gone and cell.author not in ("", agent)
+    }
+    history.reject_agent(agent)
+    disk = history.play.disk[F]
+    assert isinstance(disk, File)
+    assert others <= set(disk.data.splitlines(keepends=True))
+
+
+@given(histories())
+def test_everything_rejected_is_the_base_and_the_user_s_lines(history: History) -> None:
+    """P3, P6: what the user typed into hunks stays, everything else is as the base was."""
+    history.play.decide("reject", Selection(everything=True, include_external=True))
+    history.model.settle("reject", lambda run: True)
+    history.check()
+    assert history.hunks == ()
