@@ -32,7 +32,7 @@ ECHO = "import os\nwhile data := os.read(0, 65536):\n    os.write(1, data)\n"
 
 def rows(scratch: Path) -> Iterator[Row]:
     """Yields the rows of launcher and proxy."""
-    for name, words in (("read", ["--version"]), ("write", ["init", "-q", "."])):
+    for name, words in (("read", ["--version"]), ("write", ["update-index", "--refresh"])):
         yield Row(
             name=f"T1-{name}",
             what=f"git {words[0]} through its launcher vs sh -c of the same",
@@ -87,11 +87,16 @@ def _spawner(argv: list[str], environ: Mapping[str, str]) -> Callable[[], None]:
 
 def _launched(scratch: Path, words: list[str], rounds: int) -> Pair:
     with _traced(scratch) as (folder, environ), tempfile.TemporaryDirectory(dir=scratch) as work:
-        line = " ".join(["cd", work, "&&", "git", *words])
-        bare = {**os.environ, "GIT_DIR": f"{work}/.git"}
-        ours = {**environ, "GIT_DIR": f"{work}/.git"}
+        line = " ".join(["git", *words])
+        bare, ours = {**os.environ, **_repository(work)}, {**environ, **_repository(work)}
         launcher = _spawner([str(folder / "git"), *words], ours)
         return interleaved(launcher, _spawner(["/bin/sh", "-c", line], bare), rounds)
+
+
+def _repository(folder: str) -> dict[str, str]:
+    """Makes an empty repository; returns the variables that lead git to it."""
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    return {"GIT_DIR": f"{folder}/.git", "GIT_WORK_TREE": folder}
 
 
 def _overhead(scratch: Path, words: list[str], rounds: int) -> Pair:
@@ -99,7 +104,7 @@ def _overhead(scratch: Path, words: list[str], rounds: int) -> Pair:
     git = shutil.which("git")
     assert git is not None
     with _traced(scratch) as (folder, environ), tempfile.TemporaryDirectory(dir=scratch) as work:
-        where = {"GIT_DIR": f"{work}/.git"}
+        where = _repository(work)
         pair = interleaved(
             _spawner([str(folder / "git"), *words], {**environ, **where}),
             _spawner([git, *words], {**os.environ, **where}),
