@@ -1,7 +1,7 @@
 """Owns what git says about a workspace: where its files are, and what it tracks though ignored.
 
 Must not change anything, and must not run anything that the repository configures (fsmonitor,
-hooks, filters): whoever wrote the tree may have written its ``.git/config``.  Hop 5.
+hooks, filters, a remote's transport): whoever wrote the tree may have written its ``.git/config``.  Hop 5.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ def run_git(root: bytes, *arguments: bytes) -> bytes | None:
     environment: Mapping[bytes, bytes] = {
         **{name: value for name, value in os.environb.items() if not name.startswith(b"GIT_")},
         b"GIT_OPTIONAL_LOCKS": b"0",
+        # In a partial clone git fetches what is missing, by commands that the repository names.
+        b"GIT_ALLOW_PROTOCOL": b"none",
+        b"GIT_NO_LAZY_FETCH": b"1",  # git 2.45; it does not even start to fetch
         b"LC_ALL": b"C",
     }
     try:

@@ -11,13 +11,16 @@ itself is read, and a new HEAD whose parent is the old one is taken for a commit
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from agentdiff.core.entries import ABSENT, Entry, File, Link
 from agentdiff.workspace.git import run_git
 
 _NOTHING = b"0" * 40
+# Whoever can write to the tree can write to the reflogs: what is no id might be an option to git.
+_ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # Some hundred paths fit on a command line; for more the whole tree is listed.
 _NAMED_PATHS = 500
 _MAX_LOG_BYTES = 1 << 20
@@ -73,8 +76,11 @@ class _Log:
         return before != self._stamp
 
     def added(self) -> list[bytes]:
-        """Returns the complete lines that came since the last call; none if it was rewritten."""
-        if self._size() < self._done:
+        """Returns the complete lines that came since the last call; none if it was rewritten.
+
+        One that was moved away and back goes on where it was: its lines are no news.
+        """
+        if self.exists and self._size() < self._done:
             self._done = self._size()
             return []
         lines, length = self._read(self._done)
@@ -116,7 +122,7 @@ class Head:
         """Returns what happened since the last call, oldest first."""
         moved: list[Move] = []
         if self._log.changed():
-            moved += map(_parsed, self._log.added())
+            moved += _joined(filter(None, map(_parsed, self._log.added())))
         elif not self._log.exists:
             moved += self._unlogged()
         if self._stash.changed():
@@ -132,11 +138,14 @@ class Head:
 
     def _read_head(self) -> bytes:
         head = _read(os.path.join(self._folder, b"HEAD"))
-        # A packed ref moves by becoming a loose one; until then it stands still.
-        return _read(os.path.join(self._common, head[5:])) if head.startswith(b"ref: ") else head
+        if head.startswith(b"ref: "):
+            # A packed ref moves by becoming a loose one; until then it stands still.
+            head = _read(os.path.join(self._common, head[5:]))
+        return head if _ID.fullmatch(head) else b""
 
     def _stashes(self) -> list[bytes]:
-        return [line.split(b" ", 2)[1] for line in self._stash.lines() if line.count(b" ") > 1]
+        moves = filter(None, map(_parsed, self._stash.lines()))
+        return [move.new for move in moves]
 
     def _restashed(self) -> list[Move]:
         before, self._stashed = self._stashed, self._stashes()
@@ -175,26 +184,30 @@ class Head:
     def committed(
         self, move: Move, paths: Collection[bytes], known: Collection[tuple[bytes, Entry]]
     ) -> tuple[tuple[bytes, Entry], ...]:
-        """Returns what a commit has at those of some paths that it changed.
+        """Returns what a commit has at those of some paths that it changed, as far as git tells.
 
         Args:
             move: the commit.
             paths: what is asked for.
             known: contents by path that need not be read again where the commit has the same.
         """
-        changed = [path for path in self._between(move.old, move.new) if path in paths]
+        between = self._between(move.old, move.new)
+        changed = {path: oid for path, oid in between.items() if path in paths}
         held = {(path, entry.ref().oid): entry for path, entry in known}
         out: list[tuple[bytes, Entry]] = []
-        for path, (mode, oid) in self._listed(move.new, changed).items():
+        for path, (mode, oid) in (self._listed(move.new, changed) or {}).items():
             entry = held.get((path, oid))
             if isinstance(entry, File):
                 entry = File(data=entry.data, mode=_mode(mode), oid=entry.oid)
-            out.append((path, entry or self._read_blob(mode, oid)))
-        there = {path for path, _ in out}
-        return (*out, *((path, ABSENT) for path in changed if path not in there))
+            entry = entry or self._read_blob(mode, oid)
+            if entry is not None:
+                out.append((path, entry))
+        return (*out, *((path, ABSENT) for path, oid in changed.items() if oid is None))
 
-    def _read_blob(self, mode: bytes, oid: str) -> Entry:
-        data = run_git(self._root, b"cat-file", b"blob", oid.encode()) or b""
+    def _read_blob(self, mode: bytes, oid: str) -> Entry | None:
+        data = run_git(self._root, b"cat-file", b"blob", oid.encode())
+        if data is None:
+            return None
         return Link(target=data) if mode == b"120000" else File(data=data, mode=_mode(mode))
 
     def _between(self, old: bytes, new: bytes) -> dict[bytes, str | None]:
@@ -214,19 +227,23 @@ class Head:
     def _tree(self, commit: bytes, paths: Collection[bytes] | None) -> dict[bytes, str | None]:
         """Returns what a commit has at some paths (None: at all), None where it has nothing."""
         listed = self._listed(commit, paths)
+        if listed is None:
+            return {}  # not: it has none of them
         wanted = listed if paths is None else paths
         return {path: listed[path][1] if path in listed else None for path in wanted}
 
     def _listed(
         self, commit: bytes, paths: Collection[bytes] | None
-    ) -> dict[bytes, tuple[bytes, str]]:
-        """Returns path → (mode, blob id) of files and links."""
+    ) -> dict[bytes, tuple[bytes, str]] | None:
+        """Returns path → (mode, blob id) of files and links, None when git fails."""
         if paths is not None and not paths:
             return {}
         named = () if paths is None or len(paths) > _NAMED_PATHS else (b"--", *paths)
         output = run_git(self._root, b"ls-tree", b"-r", b"-z", b"--full-tree", commit, *named)
+        if output is None:
+            return None
         out: dict[bytes, tuple[bytes, str]] = {}
-        for row in (output or b"").split(b"\0"):
+        for row in output.split(b"\0"):
             meta, _, path = row.partition(b"\t")
             if path and (paths is None or path in paths):
                 mode, _, oid = meta.split(b" ")
@@ -234,12 +251,29 @@ class Head:
         return out
 
 
-def _parsed(line: bytes) -> Move:
+def _parsed(line: bytes) -> Move | None:
     """Returns the move that a line of a reflog tells: ``old new who when zone<tab>word: …``."""
     ids, _, message = line.partition(b"\t")
     word = message.partition(b":")[0].partition(b" ")[0].decode(errors="replace")
     old, new, *_ = [*ids.split(b" "), b"", b""]
+    if not (_ID.fullmatch(old) and _ID.fullmatch(new)):
+        return None
     return Move(label=word or "update", old=old, new=new)
+
+
+def _joined(moves: Iterable[Move]) -> list[Move]:
+    """Returns moves with those that follow each other as one: a rebase moves HEAD at each commit.
+
+    A commit stays by itself, it says what was accepted.
+    """
+    out: list[Move] = []
+    for move in moves:
+        last = out[-1] if out else None
+        if last is not None and not last.commits and not move.commits and last.new == move.old:
+            out[-1] = Move(label=move.label, old=last.old, new=move.new)
+        else:
+            out.append(move)
+    return out
 
 
 def _mode(git_mode: bytes) -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from agentdiff.core.entries import ABSENT, File, git_blob_oid
-from agentdiff.workspace.head import Head
+from agentdiff.workspace.git import run_git
+from agentdiff.workspace.head import Head, Move
 
 Git = Callable[..., None]
 
@@ -153,3 +154,71 @@ def test_no_repository(tmp_path: Path) -> None:
     git(tmp_path)("commit", "-qm", "one")
     (move,) = head.moves()
     assert dict(head.committed(move, [b"a"], [])) == {b"a": File(data=b"a\n")}
+
+
+def test_what_is_no_id_never_reaches_git(repo: Path, tmp_path: Path) -> None:
+    """A reflog may be anybody's writing: ``--output=…`` in the place of a commit is no option."""
+    head = Head(os.fsencode(repo))
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    for name in ("HEAD", "refs/stash"):
+        log = repo / ".git/logs" / name
+        log.parent.mkdir(exist_ok=True)
+        with log.open("a") as file:
+            file.write(f"--output={victim} HEAD t <t@example.org> 1 +0000\tcheckout: moving\n")
+            file.write(f"HEAD --output={victim} t <t@example.org> 1 +0000\tcheckout: moving\n")
+    assert head.moves() == []
+    assert victim.read_text() == "precious"
+
+
+def test_a_repository_moved_away_and_back_has_no_news(repo: Path) -> None:
+    """Its old commits were no decisions of now."""
+    (repo / "a").write_text("a2\n")
+    git(repo)("commit", "-qam", "two")
+    head = Head(os.fsencode(repo))
+    (repo / ".git").rename(repo / "git")
+    assert head.moves() == []
+    (repo / "git").rename(repo / ".git")
+    assert head.moves() == []
+    (repo / "a").write_text("a3\n")
+    git(repo)("commit", "-qam", "three")
+    assert [move.commits for move in head.moves()] == [True]
+
+
+def test_many_checkouts_at_once_are_one_move(repo: Path) -> None:
+    """A rebase moves HEAD at each commit; what counts is where it ends."""
+    git(repo)("checkout", "-qb", "side")
+    (repo / "a").write_text("side\n")
+    git(repo)("commit", "-qam", "side")
+    head = Head(os.fsencode(repo))
+    for name in ("main", "side", "main", "side", "main"):
+        git(repo)("checkout", "-q", name)
+    (move,) = head.moves()
+    assert head.contents(move, ()) == {b"a": oid("a\n")}
+
+
+def test_git_that_fails_says_nothing(repo: Path) -> None:
+    """A tree that cannot be read is not an empty one, nor a blob an empty file."""
+    head = Head(os.fsencode(repo))
+    (repo / "b").write_text("b2\n")
+    git(repo)("commit", "-qam", "two")
+    (move,) = head.moves()
+    lost = repo / ".git/objects" / oid("b2\n")[:2] / oid("b2\n")[2:]
+    data = lost.read_bytes()
+    lost.unlink()
+    assert head.committed(move, [b"b"], ()) == ()
+    lost.write_bytes(data)
+    assert [path for path, _ in head.committed(move, [b"b"], ())] == [b"b"]
+    for folder in (repo / ".git/objects").iterdir():
+        folder.rename(repo / folder.name)
+    assert head.contents(Move(label="reset", old=move.old, new=move.new), [b"a", b"b"]) == {}
+
+
+def test_nothing_is_fetched(tmp_path: Path, repo: Path) -> None:
+    """In a partial clone git would run what the repository's configuration says."""
+    git(repo)("config", "uploadpack.allowFilter", "true")
+    git(tmp_path)("clone", "-q", "--no-checkout", "--filter=blob:none", repo.as_uri(), "part")
+    part, ran = tmp_path / "part", tmp_path / "ran"
+    git(part)("config", "remote.origin.uploadpack", f"sh -c 'touch {ran}; exit 1' #")
+    assert run_git(os.fsencode(part), b"cat-file", b"blob", oid("a\n").encode()) is None
+    assert not ran.exists()
