@@ -1,12 +1,33 @@
-"""P1–P7, P9, P10 (and P11–P13 for text): one state machine over whole histories.
+"""P1–P14: one state machine over whole histories.
 
-Every rule is something that happens to a workspace; the invariants hold after each of them.
+Every rule is something that happens to a workspace: here what agents, strangers and the user do,
+and decisions; in `tests.properties.surroundings` git, formatters and events that go astray.  After
+each of them the machine is sound (`ReviewMachine.states_are_sound`); what a rule itself must not do
+is asserted in it.
+
+Where each property is checked:
+
+* P1, P9, P10, P14: `ReviewMachine.states_are_sound`, after every step; P1 also by ``git apply`` in
+  `tests.properties.test_patch`, P14 against a model in `tests.properties.test_owners`.
+* P2, P3: `ReviewMachine.decide_everything`, `Surroundings.somebody_commits`.
+* P4: `tests.properties.test_order`.
+* P5: `ReviewMachine.decide_some`, `ReviewMachine.decide_lines`.
+* P6: `ReviewMachine.user_saves`, `Surroundings.user_saves_and_formats`,
+  `tests.properties.test_user_text`.
+* P7: `ReviewMachine.agent_undoes_itself`.
+* P8: `tests.properties.test_owners`, `tests.properties.test_user_text`.
+* P11: `ReviewMachine.undo_and_redo`, `ReviewMachine.crash`, `tests.properties.test_replay`.
+* P12: `ReviewMachine.reject_races_with_a_write`.
+* P13: every rule in which nothing proves a write; `Surroundings.agent_is_half_heard`,
+  `Surroundings.late_events_arrive`.
+* P15: ``tests/unit/daemon/test_no_traces.py``, ``tests/unit/workspace/test_upkeep.py``, on a real
+  disk.
 """
 
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from agentdiff.core.entries import ABSENT, Absent, Entry, File
 from agentdiff.core.events import HunkPick, Selection, Target
@@ -16,14 +37,12 @@ from agentdiff.core.records import PathChanged
 from agentdiff.core.view import shown
 from tests.play import Play, image
 from tests.properties.strategies import edits, entries, texts
+from tests.properties.surroundings import AGENTS, PATH, PATHS, SESSIONS, Surroundings
 
-PATHS = [b"a.py", b"d/b.txt", b"c \xff\n.c"]
-PATH = st.sampled_from(PATHS)
-AGENTS = st.sampled_from([("claude", "A"), ("codex", "B")])
 EVERYTHING = Selection(everything=True, include_external=True)
 
 
-class ReviewMachine(RuleBasedStateMachine):
+class ReviewMachine(Surroundings):
     """Two agents, a user and strangers in one workspace of three paths."""
 
     @initialize(first=st.tuples(entries(), entries(), entries()))
@@ -31,11 +50,8 @@ class ReviewMachine(RuleBasedStateMachine):
         """Starts with whatever is there; both agents are alive."""
         disk = {p: e for p, e in zip(PATHS, first, strict=True) if not isinstance(e, Absent)}
         self.play = Play(disk=disk)
-        for agent, session in [("claude", "A"), ("codex", "B")]:
+        for agent, session in SESSIONS:
             self.play.prompt(agent, session)
-
-    def _bases(self) -> dict[bytes, Entry]:
-        return {path: self.play.base(path) for path in PATHS}
 
     # --- what happens ----------------------------------------------------------------------------
 
@@ -92,8 +108,7 @@ class ReviewMachine(RuleBasedStateMachine):
         if new == there:
             return  # Neovim makes no claim for a buffer without edits
         if late:
-            self.play.claim(path, new.data)
-            self.play.put(path, new)
+            self.play.put(path, new)  # seen, and given to somebody else, before anything is told
             self.play.cut()
             self.play.claim(path, new.data, written=True)
         else:
@@ -219,7 +234,7 @@ class ReviewMachine(RuleBasedStateMachine):
 
     @invariant()
     def states_are_sound(self) -> None:
-        """P1, P9, P10: sides add up, existence is right, no line is glued to another."""
+        """P1, P9, P10, P14: sides add up, existence is right, no line is glued to another."""
         if not hasattr(self, "play"):
             return
         for path, state in self.play.ledger.paths.items():
