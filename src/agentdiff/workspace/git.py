@@ -1,7 +1,8 @@
 """Owns what git says about a workspace: where its files are, and what it tracks though ignored.
 
 Must not change anything, and must not run anything that the repository configures (fsmonitor,
-hooks, filters, a remote's transport): whoever wrote the tree may have written its ``.git/config``.  Hop 5.
+hooks, filters, a remote's transport): whoever wrote the tree may have written its
+``.git/config``.  Hop 5.
 """
 
 from __future__ import annotations

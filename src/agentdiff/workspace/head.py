@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from agentdiff.core.entries import ABSENT, Entry, File, Link
@@ -122,7 +122,7 @@ class Head:
         """Returns what happened since the last call, oldest first."""
         moved: list[Move] = []
         if self._log.changed():
-            moved += _joined(filter(None, map(_parsed, self._log.added())))
+            moved += filter(None, map(_parsed, self._log.added()))
         elif not self._log.exists:
             moved += self._unlogged()
         if self._stash.changed():
@@ -259,21 +259,6 @@ def _parsed(line: bytes) -> Move | None:
     if not (_ID.fullmatch(old) and _ID.fullmatch(new)):
         return None
     return Move(label=word or "update", old=old, new=new)
-
-
-def _joined(moves: Iterable[Move]) -> list[Move]:
-    """Returns moves with those that follow each other as one: a rebase moves HEAD at each commit.
-
-    A commit stays by itself, it says what was accepted.
-    """
-    out: list[Move] = []
-    for move in moves:
-        last = out[-1] if out else None
-        if last is not None and not last.commits and not move.commits and last.new == move.old:
-            out[-1] = Move(label=move.label, old=last.old, new=move.new)
-        else:
-            out.append(move)
-    return out
 
 
 def _mode(git_mode: bytes) -> int:

@@ -185,18 +185,6 @@ def test_a_repository_moved_away_and_back_has_no_news(repo: Path) -> None:
     assert [move.commits for move in head.moves()] == [True]
 
 
-def test_many_checkouts_at_once_are_one_move(repo: Path) -> None:
-    """A rebase moves HEAD at each commit; what counts is where it ends."""
-    git(repo)("checkout", "-qb", "side")
-    (repo / "a").write_text("side\n")
-    git(repo)("commit", "-qam", "side")
-    head = Head(os.fsencode(repo))
-    for name in ("main", "side", "main", "side", "main"):
-        git(repo)("checkout", "-q", name)
-    (move,) = head.moves()
-    assert head.contents(move, ()) == {b"a": oid("a\n")}
-
-
 def test_git_that_fails_says_nothing(repo: Path) -> None:
     """A tree that cannot be read is not an empty one, nor a blob an empty file."""
     head = Head(os.fsencode(repo))
