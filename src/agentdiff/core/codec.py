@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, TypeAlias
 
-from agentdiff.core.entries import Entry, Ref
+from agentdiff.core.entries import Entry, Other, Ref
 from agentdiff.core.hunks import Hunk
 from agentdiff.core.owners import Owner
-from agentdiff.core.pathstate import MetaChange, PathState
+from agentdiff.core.pathstate import MetaChange, PathState, without_lines
 
 SCHEMA = 1
 
@@ -136,7 +136,8 @@ def decode_state(obj: Json | None, load: Callable[[Ref], Entry]) -> PathState | 
 
     Args:
         obj: the stored shape.
-        load: brings the entry that a ref names.
+        load: brings the entry that a ref names; an `Other` where a content is lost, and then the
+            state is whole, and says so.
     """
     if obj is None:
         return None
@@ -145,10 +146,11 @@ def decode_state(obj: Json | None, load: Callable[[Ref], Entry]) -> PathState | 
     def spread(runs: Sequence[Sequence[int]]) -> tuple[Owner, ...]:
         return tuple(table[index] for index, count in runs for _ in range(count))
 
-    return PathState(
+    refs = state_refs(obj)
+    state = PathState(
         path=path_of(obj),
-        base=load(decode_ref(obj["base"])),
-        cur=load(decode_ref(obj["cur"])),
+        base=load(refs[0]),
+        cur=load(refs[1]),
         hunks=tuple(
             Hunk(
                 id=change,
@@ -170,6 +172,11 @@ def decode_state(obj: Json | None, load: Callable[[Ref], Entry]) -> PathState | 
         coverage=obj["coverage"],
         origin=path_of(obj, "origin") if "origin" in obj else None,
     )
+    base_lost, cur_lost = (
+        ref.kind in ("file", "link") and isinstance(entry, Other)
+        for ref, entry in zip(refs, (state.base, state.cur), strict=True)
+    )
+    return without_lines(state, base_lost=base_lost) if base_lost or cur_lost else state
 
 
 def state_refs(obj: Json | None) -> tuple[Ref, ...]:

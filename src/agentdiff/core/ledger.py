@@ -24,6 +24,7 @@ from agentdiff.core.entries import Entry, Ref
 from agentdiff.core.execution import Executor
 from agentdiff.core.feedback import Feedback
 from agentdiff.core.observer import Observer
+from agentdiff.core.parking import ids_of
 from agentdiff.core.pathstate import PathState
 from agentdiff.core.records import (
     DecisionIntended,
@@ -93,6 +94,10 @@ class Ledger:
             if isinstance(record, PathParked):
                 parked.pop(record.path, None)  # the newest come last
                 parked[record.path] = record.state
+            elif isinstance(record, DecisionMade | DecisionTurned):
+                for item in record.items:
+                    if not ids_of(parked.get(item.path)).isdisjoint(ids_of(item.before)):
+                        del parked[item.path]
         for path, stored in pending.items():
             state = decode_state(stored, load)
             if state is not None:
@@ -177,6 +182,7 @@ class Ledger:
             self._count_ids(item.after)
             self.changed_at[item.path] = self.seq
             self.observer.proofs.forget(item.path)
+            self.observer.parking.decided(item.path, item.before)
 
     def _count_ids(self, stored: Json | None) -> None:
         if stored is not None:

@@ -6,8 +6,8 @@ Owns which states are kept and when one returns.  Must not decide who wrote what
 A file under review is deleted, stashed or overwritten by somebody else than an agent: what pended
 is gone from the disk.  If exactly that content returns on the same base (``git stash pop``, a move
 there and back, an undo in another program), it is what pended, with the same ids and owners, and
-not somebody's new work.  A state fits whenever base and content fit, so that keeping one too long
-does no harm.
+not somebody's new work.  A state fits whenever base and content fit, until one of its changes is
+decided: what was accepted and committed does not pend again when a branch brings it back.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ MAX_BYTES = 32 << 20
 def size_of(stored: Json) -> int:
     """Returns how many bytes of content a stored state stands for."""
     return decode_ref(stored["base"]).size + decode_ref(stored["cur"]).size
+
+
+def ids_of(stored: Json | None) -> set[int]:
+    """Returns every id that can be decided on a stored state."""
+    return set() if stored is None else {one[0] for one in (*stored["hunks"], *stored["meta"])}
 
 
 class Parking:
@@ -68,6 +73,17 @@ class Parking:
             state = decode_state(one, load)
             if state is not None:
                 self.put(state)
+
+    def decided(self, path: bytes, before: Json | None) -> None:
+        """Forgets what was put aside if a decision was about it: it came back, and is settled.
+
+        Args:
+            path: the path.
+            before: what the decision started from, in stored shape.
+        """
+        parked = self._states.get(path)
+        if parked is not None and not set(parked.ids).isdisjoint(ids_of(before)):
+            self._drop(path)
 
     def _drop(self, path: bytes) -> None:
         gone = self._states.pop(path, None)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, assert_never
 
 from agentdiff.core import eol
@@ -179,6 +179,38 @@ def meta_kinds(
             kinds.append("mode")
         return kinds
     return ["type"] if isinstance(base, Other | Directory) else kinds
+
+
+def without_lines(state: PathState, *, base_lost: bool) -> PathState:
+    """Returns a state one of whose contents is lost: one whole change, by the same authors.
+
+    Its lines stand on nothing any more; rejected, they would leave a hole.  A renamed path loses
+    its origin: nothing was here.
+
+    Args:
+        state: has an `Other` in the place of what is lost.
+        base_lost: whether that is the base: then it cannot be rejected.
+    """
+    base = state.base if state.origin is None else ABSENT
+    first = min(state.ids)
+    change = state.changes()[first]
+    owners = unique([owner for one in state.changes().values() for owner in one.owners])
+    coverage = state.coverage
+    if base_lost and isinstance(base, Other):
+        coverage = base.kind if coverage == "exact" else coverage
+    meta = tuple(
+        MetaChange(id=first, gen=change.gen, kind=kind, owners=owners)
+        for kind in meta_kinds(base, state.cur, lined=False)
+    )
+    hunks: tuple[Hunk, ...] = ()
+    if state.origin is not None and (lines := len(lines_of(state.cur))):
+        wrote = [state.meta[0].owners[0]] * lines
+        for hunk in state.hunks:
+            wrote[hunk.b0 : hunk.b1] = hunk.new_owners
+        here = {"id": first, "gen": change.gen, "a0": 0, "a1": 0, "b0": 0, "b1": lines}
+        text = is_line_text(state.cur)
+        hunks = (Hunk(**here, old_owners=(), new_owners=tuple(wrote)),) if text else ()
+    return replace(state, base=base, origin=None, hunks=hunks, meta=meta, coverage=coverage)
 
 
 def flips_eol(base: Entry, cur: Entry) -> bool:

@@ -18,9 +18,13 @@ from agentdiff.core.codec import (
     path_of,
     state_refs,
 )
-from agentdiff.core.entries import ABSENT, ABSENT_REF, File, Link, Other, Ref
+from agentdiff.core.entries import ABSENT, ABSENT_REF, Entry, File, Link, Other, Ref
+from agentdiff.core.events import Selection
+from agentdiff.core.ledger import Ledger
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import EXTERNAL, USER, Owner
+from agentdiff.core.pathstate import check
+from tests.play import Play
 from tests.properties.strategies import AGENT_A, AGENT_B
 
 
@@ -91,5 +95,62 @@ def test_path_states_come_back(steps: list[File]) -> None:
 def test_no_state_comes_back_as_none() -> None:
     """Nothing pends is stored as null."""
     assert encode_state(None) is None
-    assert decode_state(None, {}.__getitem__) is None
+    nothing: dict[Ref, Entry] = {}
+    assert decode_state(None, nothing.__getitem__) is None
     assert state_refs(None) == ()
+
+
+def reloaded(play: Play, lost: Entry) -> Play:
+    """Goes on after a restart with a content that the store has lost."""
+
+    def load(ref: Ref) -> Entry:
+        gone = ref.oid == lost.ref().oid
+        return Other(kind="content lost", stamp=ref.oid) if gone else play.contents[ref]
+
+    play.restart(Ledger.replay(play.records(), load))
+    for state in play.ledger.paths.values():
+        check(state)
+    return play
+
+
+def test_lines_on_a_lost_base_are_not_rejected() -> None:
+    """They would leave a hole; what can be done is to accept the whole, and to see why."""
+    base, after = File(data=b"a\nb\nc\n"), File(data=b"a\nX\nc\n")
+    play = Play(disk={b"f": base})
+    play.prompt("claude", "A")
+    play.write("claude", "A", b"f", after.data)
+    play = reloaded(play, base)
+    answer = play.decide("reject", Selection(everything=True))
+    assert "content lost" in answer["refused"][0]["reason"]
+    assert play.disk == {b"f": after}
+    assert play.owners(b"f") == [("agent", "A", "exact")]
+    play.decide("accept", Selection(everything=True))
+    assert not play.pending()
+
+
+def test_a_lost_content_is_read_again() -> None:
+    """Only the base must be had for a reject: what is there now is seen again."""
+    base, after = File(data=b"a\nb\nc\n"), File(data=b"a\nX\nc\n")
+    play = Play(disk={b"f": base})
+    play.prompt("claude", "A")
+    play.write("claude", "A", b"f", after.data)
+    play = reloaded(play, after)
+    play.seen[b"f"] = ABSENT
+    play.cut()
+    play.decide("reject", Selection(everything=True, include_external=True))
+    assert play.disk == {b"f": base}
+
+
+def test_a_rename_on_a_lost_base_was_created() -> None:
+    """The old path pends with what was lost, the new one can be rejected."""
+    base = File(data=b"".join(b"%d\n" % n for n in range(20)))
+    after = File(data=base.data + b"more\n")
+    play = Play(disk={b"old": base})
+    play.prompt("claude", "A")
+    play.run("claude", "A", {b"old": ABSENT, b"new": after})
+    assert play.pending() == {b"new": "renamed", b"old": "deleted"}
+    play = reloaded(play, base)
+    assert play.pending() == {b"new": "created", b"old": "deleted"}
+    answer = play.decide("reject", Selection(everything=True))
+    assert [one["path"] for one in answer["refused"]] == ["old"]
+    assert not play.disk
