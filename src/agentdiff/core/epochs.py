@@ -30,6 +30,7 @@ EXPECTED_NS = 10_000_000_000
 class _Expected:
     oid: str | None
     until_ns: int
+    written: bool
 
 
 class Epochs:
@@ -38,15 +39,26 @@ class Epochs:
     def __init__(self) -> None:
         self._expected: dict[bytes, _Expected] = {}
 
-    def expect(self, contents: Mapping[bytes, str | None], now_ns: int) -> None:
-        """Remembers what git wrote: path → blob id, None where it deleted."""
-        for path, oid in contents.items():
-            self._expected[path] = _Expected(oid, now_ns + EXPECTED_NS)
+    def expect(
+        self, contents: Mapping[bytes, str | None], now_ns: int, *, written: bool = True
+    ) -> None:
+        """Remembers what git has: path → blob id, None where it has nothing.
 
-    def explains(self, path: bytes, after: Entry, now_ns: int) -> bool:
-        """Whether git is known to have put `after` there, lately."""
+        Args:
+            contents: what a move of HEAD changed.
+            now_ns: when it was heard of.
+            written: whether git wrote it; False for a person's commit, which holds what somebody
+                had written: that is reviewed, however late it is seen.
+        """
+        for path, oid in contents.items():
+            self._expected[path] = _Expected(oid, now_ns + EXPECTED_NS, written)
+
+    def author(self, path: bytes, after: Entry, owner: Owner, now_ns: int) -> Owner:
+        """Returns the owner of a change, if git explains it, else the one that was found."""
         expected = self._expected.get(path)
-        return expected is not None and now_ns <= expected.until_ns and is_blob(after, expected.oid)
+        if expected is None or now_ns > expected.until_ns or not is_blob(after, expected.oid):
+            return owner
+        return authored(owner) if expected.written or owner.kind == "external" else owner
 
     def expire(self, now_ns: int) -> None:
         """Drops what is too old to matter."""

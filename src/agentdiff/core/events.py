@@ -129,10 +129,12 @@ class GitCommitted:
     Attributes:
         commit: abbreviated id.
         contents: every path that pends and that the commit changed, with what the commit has there.
+        changed: every path that the commit changed → id of its blob there, None where it has none.
     """
 
     commit: str
     contents: tuple[tuple[bytes, Entry], ...]
+    changed: Mapping[bytes, str | None]
     received_ns: int
 
 

@@ -118,8 +118,7 @@ class Observer:
             commands += self._observe_as(path, known, between, USER, now)
             known = between
         owner = self._owner(path, known, after, now)
-        if self.epochs.explains(path, after, now):
-            owner = authored(owner)
+        owner = self.epochs.author(path, after, owner, now)
         return commands + self._observe_as(path, known, after, owner, now, event.uncertain)
 
     def _owner(self, path: bytes, before: Entry, after: Entry, now_ns: int) -> Owner:
@@ -319,6 +318,9 @@ class Observer:
     def _git_committed(self, event: ev.GitCommitted) -> list[Command]:
         """A person's commit accepts what it contains; an agent's accepts nothing, and is noted."""
         ledger = self._ledger
+        author = ledger.sessions.at_work(event.received_ns)
+        if author is None:
+            self.epochs.expect(event.changed, event.received_ns, written=False)
         found: list[tuple[PathState, tuple[int, ...]]] = []
         for path, entry in event.contents:
             state = ledger.paths.get(path)
@@ -327,7 +329,6 @@ class Observer:
                 found.append((state, ids))
         if not found:
             return []
-        author = ledger.sessions.at_work(event.received_ns)
         if author is not None:
             marked = HunksCommitted(
                 commit=event.commit,

@@ -32,10 +32,12 @@ def news(head: Head, ledger: Ledger, paths: Iterable[bytes]) -> Iterator[GitComm
     for move in moves:
         pending = [(path, state.cur) for path, state in ledger.paths.items()]
         if move.commits:
-            contents = head.committed(move, dict(pending), pending)
-            if contents:
-                commit = move.new[:_SHORT].decode(errors="replace")
-                yield GitCommitted(commit=commit, contents=contents, received_ns=now)
+            yield GitCommitted(
+                commit=move.new[:_SHORT].decode(errors="replace"),
+                contents=head.committed(move, dict(pending), pending),
+                changed=head.contents(move, ()),
+                received_ns=now,
+            )
             continue
         found = head.contents(move, {*seen, *ledger.paths})
         if found:

@@ -89,7 +89,7 @@ def test_unknown_agent_is_a_usage_error(
 ) -> None:
     """An agent that nobody knows is a mistake on the command line."""
     assert command_line.main([what, "clod"]) == 2
-    assert "unknown agent 'clod' (known: claude)" in capsys.readouterr().err
+    assert "unknown agent 'clod' (known: claude, " in capsys.readouterr().err
 
 
 def test_detect_lists_what_is_there(

@@ -69,7 +69,10 @@ both_orders = pytest.mark.parametrize("move", [_head_first, _files_first, _half]
 
 def _commit(play: Play, **contents: Entry) -> None:
     found = tuple((name.encode(), entry) for name, entry in contents.items())
-    play.handle(GitCommitted(commit="abc1234", contents=found, received_ns=play.tick()))
+    changed = {path: getattr(entry, "oid", None) for path, entry in found}
+    play.handle(
+        GitCommitted(commit="abc1234", contents=found, changed=changed, received_ns=play.tick())
+    )
 
 
 @both_orders
@@ -216,6 +219,28 @@ def test_a_commit_that_agrees_by_accident_elsewhere_accepts_nothing() -> None:
     _rest(play)
     _commit(play, a=_with((3, b"x\n")))
     assert play.pending() == {b"a": "modified"}
+
+
+def test_a_commit_is_heard_before_its_files_are_seen() -> None:
+    """Written, added and committed in one breath: it is reviewed, what differs is not."""
+    play = _play(a=TEXT)
+    _rest(play)
+    mine = File(data=b"mine\n")
+    for name in (b"mine", b"other"):
+        play.put(name, mine)
+    _commit(play, mine=mine, other=File(data=b"something else\n"))
+    play.cut()
+    assert play.pending() == {b"other": "created"}
+
+
+def test_an_agent_s_commit_explains_nothing() -> None:
+    """What it wrote and committed in one call is its own work, not git's."""
+    play = _play(a=TEXT)
+    started = play.start("claude", "A")
+    play.put(b"new", File(data=b"new\n"))
+    _commit(play, new=File(data=b"new\n"))
+    play.finish(started)
+    assert play.owners(b"new") == [("agent", "A", "likely")]
 
 
 def test_an_agent_commits_its_own_work() -> None:

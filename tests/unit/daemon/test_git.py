@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agentdiff.core.entries import git_blob_oid
 from agentdiff.core.sessions import TAIL_NS
 from tests.unit.daemon.bench import WAIT_S, Bench, Client
 
@@ -108,9 +109,11 @@ def test_a_person_commits_part_of_the_hunks(bench: Bench) -> None:
     """What is in the commit is reviewed; the other hunk pends as before."""
     change(bench)
     first, second = ids(bench, "a")
-    (bench.root / "a").write_text(edited((3, "three\n")))
-    git(bench, "add", "a")
-    (bench.root / "a").write_text(edited((3, "three\n"), (30, "thirty\n")))
+    part = bench.locations.state / "part"  # staged without touching the file, as `add -p` does
+    part.write_text(edited((3, "three\n")))
+    git(bench, "hash-object", "-w", "--no-filters", str(part))
+    oid = git_blob_oid(part.read_bytes())
+    git(bench, "update-index", "--cacheinfo", f"100644,{oid},a")
     git(bench, "commit", "-qm", "part")
     settle(bench, lambda status: [h["id"] for h in status["a"]["hunks"]] == [second])
     assert "new" in bench.status()

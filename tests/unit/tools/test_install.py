@@ -51,7 +51,7 @@ def test_connected_agent_gets_the_hook_client_of_this_checkout(
     client.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
     said = _install(environment)
     assert said["hook client"] == f"renewed: {client}"
-    assert str(Path(sys.executable).parent) in client.read_text(encoding="utf-8")
+    assert os.fsencode(Path(sys.executable).parent) in client.read_bytes()
     assert os.access(client, os.X_OK)
 
 

@@ -108,6 +108,7 @@ sub run {
     my @caught = grep { !defined $SIG{$_} || $SIG{$_} ne 'IGNORE' } qw(INT QUIT TERM HUP USR1 USR2);
     $SIG{$_} = sub { my $name = shift; kill $name, $child if $child && !from_terminal($name) }
         for @caught;
+    local $SIG{CHLD} = sub { };    # ends the pause in reap; and an ignored one would take the status with it
     $child = fork;
     become() unless defined $child;
     if (!$child) {
@@ -131,8 +132,11 @@ sub run {
 sub reap {
     my $child = shift;
     while (1) {
-        my $pid = waitpid $child, 2;    # WUNTRACED
-        next if $pid < 0;
+        # Perl runs handlers between its own steps: a signal that arrives just before a wait that blocks would be
+        # passed on only after it.  A pause is ended by any signal, and at worst by itself.
+        my $pid = waitpid $child, 3;    # WNOHANG | WUNTRACED
+        if ($pid == 0) { select undef, undef, undef, 0.1; next }
+        return 255 << 8 if $pid < 0;    # somebody else took its status
         return $? if $? || !kill 0, $child;    # perl says 0 of a child that only stopped, too
         # A Ctrl-Z has stopped us too; when we are here because of `fg`, the child goes on already.
         select undef, undef, undef, 0.02;
