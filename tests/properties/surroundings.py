@@ -160,13 +160,19 @@ class Surroundings(RuleBasedStateMachine):
             (path, pending[path].cur if whole else _some(pending[path], data)) for path in paths
         )
         before, disk = self._bases(), dict(self.play.disk)
-        event = GitCommitted(commit="abc1234", contents=contents, received_ns=self.play.tick())
+        event = GitCommitted(
+            commit="abc1234",
+            contents=contents,
+            changed={path: e.oid if isinstance(e, File) else None for path, e in contents},
+            received_ns=self.play.tick(),
+        )
         self.play.handle(event)
         assert disk == self.play.disk
         if by is not None:
             assert (before, pending) == (self._bases(), self.play.ledger.paths)
         elif whole:
             assert not set(paths) & self.play.ledger.paths.keys()
+        self._forget()
 
     # --- formatters ------------------------------------------------------------------------------
 
@@ -197,7 +203,7 @@ class Surroundings(RuleBasedStateMachine):
         self, agent: tuple[str, str], path: bytes, data: st.DataObject
     ) -> None:
         """P13: what a hook of the agent writes after its call is the agent's, and moves no base."""
-        before = self._bases()
+        before, pended = self._bases(), path in self.play.ledger.paths
         new = File(data=data.draw(texts()))
         self.play.prompt(*agent)
         self.play.run(*agent, {path: new})
@@ -205,9 +211,8 @@ class Surroundings(RuleBasedStateMachine):
         self.play.put(path, formatted)
         self.play.cut()
         assert before == self._bases()
-        if formatted != new and path in self.play.ledger.paths:
-            kinds = {kind for kind, _, _ in self.play.owners(path)}
-            assert kinds & {"agent", "shared"}
+        kinds = {kind for kind, _, _ in self.play.owners(path)}
+        assert pended or kinds <= {"agent", "shared"}
 
     # --- events ----------------------------------------------------------------------------------
 
