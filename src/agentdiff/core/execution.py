@@ -281,7 +281,9 @@ class Executor:
             at_ns=intended.at_ns,
         )
         states = {planned.path: planned.after for planned in plans}
-        return [self._ledger.commit(record, states, durable=True)]
+        made = self._ledger.commit(record, states, durable=True)
+        # Of a rename only one half may have been done.
+        return [made, *self._ledger.observer.mend(intended.at_ns)]
 
 
 def _record(

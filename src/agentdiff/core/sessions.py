@@ -186,8 +186,9 @@ class Sessions:
             session.jobs[record.tool_call] = call
 
     def live(self, now_ns: int) -> list[Session]:
-        """Returns the sessions that can still act."""
-        return [session for session in self.by_key.values() if session.live(now_ns)]
+        """Returns the sessions that can still act; any thread."""
+        # The daemon asks whether it is idle while the worker may add one.
+        return [session for session in list(self.by_key.values()) if session.live(now_ns)]
 
     def turn(self, session: Session, turn: str | None) -> Turn | None:
         """Returns a turn of a session by its id or an alias; None means the current one."""

@@ -15,6 +15,7 @@ from agentdiff.core.events import (
     RestoreRequested,
     Selection,
 )
+from agentdiff.core.pathstate import check
 from agentdiff.core.records import DecisionIntended, DecisionMade
 from tests.play import Play, image
 
@@ -299,6 +300,34 @@ def test_an_interrupted_decision_is_completed_for_what_was_written(
     assert sorted(play.pending()) == sorted({F, G} - set(written))
     assert play.ledger.unfinished == {}
     assert image(play.reload()) == image(play.ledger)
+
+
+@pytest.mark.parametrize("written", [(b"old",), (b"new",), (b"new", b"old")])
+def test_an_interrupted_rename_is_completed_for_what_was_written(
+    written: tuple[bytes, ...],
+) -> None:
+    """Whichever half was done, what is left stands by itself and can be decided."""
+    play = Play(disk={b"old": File(data=BASE)})
+    play.prompt("claude", "A")
+    play.run("claude", "A", {b"old": ABSENT, b"new": File(data=AGENTS)})
+    assert play.pending() == {b"new": "renamed", b"old": "deleted"}
+    for command in rejected(play, b"new"):
+        if isinstance(command, Append):
+            play.perform(command)
+        elif command.path in written:
+            play.put(command.path, command.write)
+    play.restart(play.reload())
+    (intended,) = play.ledger.unfinished.values()
+    for order in play.ledger.executor.recover(intended, loaded(play, intended, *written)):
+        play.perform(order)
+    for state in play.ledger.paths.values():
+        check(state)
+        assert state.origin is None or state.origin in play.ledger.paths
+    assert image(play.reload()) == image(play.ledger)
+    play.seen = dict(play.disk)
+    play.decide("reject", ALL)
+    assert play.disk == {b"old": File(data=BASE)}
+    assert not play.pending()
 
 
 def test_a_recovered_decision_can_be_undone(play: Play) -> None:

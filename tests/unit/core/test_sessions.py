@@ -6,7 +6,7 @@ import pytest
 
 from agentdiff.core.entries import File
 from agentdiff.core.events import SessionEnded, SessionStarted, TurnEnded
-from agentdiff.core.sessions import SECOND_NS, SILENT_SESSION_NS, TAIL_NS
+from agentdiff.core.sessions import SECOND_NS, SILENT_SESSION_NS, TAIL_NS, Session, Sessions
 from tests.play import Play
 
 F = b"f"
@@ -114,3 +114,17 @@ def test_tails_are_a_matter_of_time_only(play: Play) -> None:
     stop(play)
     sessions = play.ledger.sessions
     assert sessions.tails(play.now) == sessions.tails(play.now + TAIL_NS) != []
+
+
+def test_live_may_be_asked_while_a_session_is_added() -> None:
+    """The daemon's other threads ask whether it is idle."""
+    sessions = Sessions()
+
+    class Adding(Session):
+        def live(self, now_ns: int) -> bool:
+            sessions.by_key["claude", "another"] = self
+            return super().live(now_ns)
+
+    one = Adding(agent="claude", id="s", cwd=b"/w", state="idle", seen_ns=0)
+    sessions.by_key[one.key] = one
+    assert sessions.live(0) == [one]
