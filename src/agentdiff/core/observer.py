@@ -322,8 +322,11 @@ class Observer:
         if author is None:
             self.epochs.expect(event.changed, event.received_ns, written=False)
         found: list[tuple[PathState, tuple[int, ...]]] = []
+        # A rename is committed where its new path is: `git commit -a` only has that the old one
+        # is gone, and nothing of what git does not track yet.
+        origins = {ledger.paths[path].origin for path in ledger.renamed}
         for path, entry in event.contents:
-            state = ledger.paths.get(path)
+            state = None if path in origins else ledger.paths.get(path)
             ids = committed(state, entry) if state is not None else ()
             if state is not None and ids:
                 found.append((state, ids))

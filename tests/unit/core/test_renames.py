@@ -9,9 +9,10 @@ import pytest
 from agentdiff.core import patch, view
 from agentdiff.core.diff import split_lines
 from agentdiff.core.entries import ABSENT, Entry, File
-from agentdiff.core.events import HunkPick, Selection, Target
+from agentdiff.core.events import GitCommitted, HunkPick, Selection, SessionEnded, Target
 from agentdiff.core.pathstate import PathState, check
 from agentdiff.core.renames import rename_id, similarity
+from agentdiff.core.sessions import TAIL_NS
 from tests.play import Play, image
 
 LINES = [b"line %d\n" % n for n in range(40)]
@@ -283,3 +284,28 @@ def test_git_applies_the_patch(tmp_path: Path, edit: bool, mode: int, name: byte
     assert there.read_bytes() == moved.data
     assert bool(there.stat().st_mode & 0o100) == bool(mode & 0o100)
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_commit_has_a_rename_where_it_has_the_new_path(whole: bool) -> None:
+    """``git commit -a`` leaves out what is not tracked yet: that is not reviewed."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": _with(3, b"three\n")})
+    _renamed(play)
+    play.handle(SessionEnded(agent="claude", session="A", received_ns=play.tick()))
+    play.now += 2 * TAIL_NS
+    contents: dict[bytes, Entry] = {b"a": ABSENT, **({b"b": play.disk[b"b"]} if whole else {})}
+    play.handle(
+        GitCommitted(
+            commit="abc1234",
+            contents=tuple(contents.items()),
+            changed={path: entry.ref().oid or None for path, entry in contents.items()},
+            received_ns=play.tick(),
+        )
+    )
+    if whole:
+        assert not play.pending()
+        return
+    _renamed(play)
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": TEXT}
