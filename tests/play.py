@@ -94,7 +94,7 @@ class Play:
     def swap(self, command: WriteEntry) -> EntryWritten:
         """Compares and swaps; `meddle` writes in between, once per path."""
         if command.path in self.meddle:
-            self.disk[command.path] = self.meddle.pop(command.path)
+            self.put(command.path, self.meddle.pop(command.path))
         there = self.disk.get(command.path, ABSENT)
         if there != command.expect:
             self.keep(there)

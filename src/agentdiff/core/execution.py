@@ -193,6 +193,11 @@ class Executor:
                 path=path, before=planned.cur_before, after=found, received_ns=now_ns
             )
             commands = self._ledger.handle(observed)
+            if path not in self._ledger.paths:
+                # What pended is gone with it: the watcher, which knows only what was there before,
+                # would make that the base.
+                observer = self._ledger.observer
+                observer.note_own_write(path, now_ns, planned.cur_before, found)
         # Else nothing pends there, and only the watcher knows what was there last.
         run.tries[path] = run.tries.get(path, 0) + 1
         state = self._ledger.paths.get(path)

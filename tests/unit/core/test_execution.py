@@ -87,6 +87,20 @@ def test_an_unseen_write_that_takes_the_hunk_away_refuses(play: Play) -> None:
     assert (answer["written"], F in play.pending()) == ([], False)
 
 
+@pytest.mark.parametrize("everybody", [False, True])
+def test_what_vanishes_under_a_reject_does_not_become_the_base(everybody: bool) -> None:
+    """The watcher tells of the same change afterwards, and only knows what was there before."""
+    play = Play(disk={G: File(data=BASE)})
+    play.prompt("claude", "s")
+    play.run("claude", "s", {F: File(data=AGENTS)})
+    play.meddle[F] = ABSENT
+    play.decide("reject", ALL if everybody else Selection(paths=(F,)))
+    play.cut()
+    assert play.pending() == {}
+    assert play.base(F) == ABSENT
+    assert image(play.reload()) == image(play.ledger)
+
+
 def test_one_path_that_moved_does_not_stop_the_others(play: Play) -> None:
     """The decision is what could be carried out."""
     play.meddle[F] = File(data=BASE)
