@@ -112,22 +112,33 @@ def committed(state: PathState, entry: Entry) -> tuple[int, ...]:
         entry: what the commit has at that path.
 
     A hunk is contained when the commit agrees with the file everywhere in the hunk and at its
-    borders.  A whole change is contained when the commit has the same content.
+    borders, and differs from the base there: of several equal lines a diff may leave out another
+    one than the hunk has, and the hunk would look contained.  A whole change is contained when the
+    commit has the same content.
     """
     cur = state.cur
     if isinstance(entry, File) and isinstance(cur, File):
-        data = cur.data
-        if b"\r\n" in data and b"\r\n" not in entry.data:
-            data = data.replace(b"\r\n", b"\n")  # as git stores it under autocrlf
+        data = _stored(cur, entry)
         if entry.data == data:
             same_bit = entry.executable == cur.executable
             return tuple(i for i in state.ids if same_bit or not _is_mode(state, i))
         if not (isinstance(state.base, File) and is_line_text(entry) and is_line_text(cur)):
             return ()
-        blocks = diff_bytes(entry.data, data)
-        return tuple(h.id for h in state.hunks if not _touched(h.b0, h.b1, blocks))
+        after = diff_bytes(entry.data, data)
+        before = diff_bytes(_stored(state.base, entry), entry.data)
+        return tuple(
+            hunk.id
+            for hunk in state.hunks
+            if not _touched(hunk.b0, hunk.b1, after) and _touched(hunk.a0, hunk.a1, before)
+        )
     same = entry == cur or (isinstance(entry, Absent) and isinstance(cur, Absent))
     return state.ids if same else ()
+
+
+def _stored(file: File, like: File) -> bytes:
+    """Returns a content as git stores it under ``autocrlf``, if the committed one is like that."""
+    plain = b"\r\n" in file.data and b"\r\n" not in like.data
+    return file.data.replace(b"\r\n", b"\n") if plain else file.data
 
 
 def _is_mode(state: PathState, change: int) -> bool:

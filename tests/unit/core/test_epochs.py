@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from agentdiff.core.entries import ABSENT, Entry, File
-from agentdiff.core.epochs import EXPECTED_NS, is_blob
+from agentdiff.core.epochs import EXPECTED_NS, committed, is_blob
 from agentdiff.core.events import GitCommitted, GitMoved, Selection, TurnEnded
 from agentdiff.core.pathstate import check
 from tests.play import Play
@@ -302,3 +302,28 @@ def test_a_commit_of_a_rename() -> None:
 def test_is_blob(entry: Entry, oid: str | None, same: bool) -> None:
     """By content, whatever autocrlf made of it."""
     assert is_blob(entry, oid) is same
+
+
+@pytest.mark.parametrize(
+    ("base", "steps", "contained"),
+    [
+        # What the agent adds is like what is there: a diff puts it elsewhere.
+        (b"x}.xxx.}.y", [b"x}.xxxx.}.y", b"xNxxxx.}.y"], b"x}.xxx.}.y"),
+        (b"y.xyy", [b"y..xxyy", b"y..xxy"], b"y.xyy"),
+        (b"xxxxxxy", [b"xxxxxy", b"xxNxxxy"], b"xxxxxxy!"),
+    ],
+)
+def test_a_commit_without_a_change_accepts_nothing_of_it(
+    base: bytes, steps: list[bytes], contained: bytes
+) -> None:
+    """Lines that repeat do not make a hunk look committed."""
+
+    def text(letters: bytes) -> File:
+        return File(data=b"".join(b"%c\n" % letter for letter in letters))
+
+    play = _play(f=text(base))
+    for step in steps:
+        play.write("claude", "A", b"f", text(step).data)
+    _rest(play)
+    before = play.ledger.paths[b"f"]
+    assert committed(before, text(contained)) == ()
