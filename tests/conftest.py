@@ -11,7 +11,16 @@ from hypothesis import HealthCheck, Phase, settings
 # Neither has a deadline: a loaded machine is not a failing example.
 _COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-settings.register_profile("fast", parent=_COMMON, max_examples=60, derandomize=True, database=None)
+# Without shrinking: a failure there may take five minutes to become smaller, and CI has no patience.
+settings.register_profile(
+    "fast",
+    parent=_COMMON,
+    max_examples=60,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    print_blob=True,
+)
 # For finding out: the first failing example, at once.
 settings.register_profile(
     "quick", parent=_COMMON, max_examples=300, phases=[Phase.generate], print_blob=True
