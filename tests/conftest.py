@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 # Neither has a deadline: a loaded machine is not a failing example.
 _COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-# Without shrinking: a failure there may take five minutes to become smaller, and CI has no patience.
+# Without shrinking: a failure may take five minutes to become smaller, and CI has no patience.
 settings.register_profile(
     "fast",
     parent=_COMMON,
