@@ -52,6 +52,10 @@ class Parking:
         """Returns what was put aside for a path."""
         return self._states.get(path)
 
+    def states(self) -> list[PathState]:
+        """Returns everything that was put aside."""
+        return list(self._states.values())
+
     def put(self, state: PathState) -> None:
         """Keeps a state; content that is too long for all room is not kept."""
         self._drop(state.path)

@@ -132,8 +132,8 @@ class Desk:
             self.watcher.start()
 
     def _pending(self) -> set[str]:
-        """Returns the ids of the contents that pend."""
-        states = self.ledger.paths.values()
+        """Returns the ids of the contents that pend, or may pend again."""
+        states = [*self.ledger.paths.values(), *self.ledger.observer.parking.states()]
         return {entry.ref().oid for state in states for entry in (state.base, state.cur)}
 
     def tidy(self) -> None:

@@ -105,6 +105,28 @@ def test_stash_and_pop(bench: Bench) -> None:
     assert not (bench.root / "new").exists()
 
 
+def test_a_stash_outlives_a_store_that_is_too_small(bench: Bench) -> None:
+    """What may come back is kept like what pends; else a pop would look like the user's."""
+    change(bench)
+    bench.write("big", b"".join(b"%d\n" % (n * n) for n in range(20_000)), call="toolu_3")
+    bench.hook("Stop")
+    bench.decide("reject", paths=["big"])
+    git(bench, "stash", "-u")
+    settle(bench, lambda status: not status)
+    bench.restart()
+    desk = bench.engine.desk(bytes(bench.root.resolve()))
+    desk.upkeep.budget_bytes = 1
+    size = desk.blobs.size_bytes
+    desk.tidy()
+    assert desk.blobs.size_bytes < size / 2
+    bench.restart()
+    bench.call("attach", Client(id="nvim:1:1", kind="nvim"))
+    git(bench, "stash", "pop")
+    settle(bench, lambda status: set(status) == {"a", "new"})
+    bench.decide("reject")
+    assert (bench.root / "a").read_text() == TEXT
+
+
 def test_a_person_commits_part_of_the_hunks(bench: Bench) -> None:
     """What is in the commit is reviewed; the other hunk pends as before."""
     change(bench)
