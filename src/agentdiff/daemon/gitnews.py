@@ -39,6 +39,8 @@ def news(head: Head, ledger: Ledger, paths: Iterable[bytes]) -> Iterator[GitComm
                 received_ns=now,
             )
             continue
+        if move.label == "checkout" and move.old == move.new:
+            continue  # a new branch: no file was written, so that it explains none
         found = head.contents(move, {*seen, *ledger.paths})
         if found:
             yield GitMoved(label=move.label, contents=found, received_ns=now)

@@ -105,6 +105,23 @@ def test_stash_and_pop(bench: Bench) -> None:
     assert not (bench.root / "new").exists()
 
 
+def test_a_new_branch_explains_nothing(bench: Bench) -> None:
+    """Who put back what HEAD has, over a person's own lines, is still not known."""
+    own = edited((7, "own\n"))
+    bench.engine.desk(bytes(bench.root.resolve())).ledger.editors.clear()
+    bench.hook("SessionEnd", reason="other")
+    (bench.root / "a").write_text(own)
+    settle(bench, lambda status: not status)
+    bench.call("attach", Client(id="nvim:1:2", kind="nvim"))
+    bench.prompt(session="session-2", turn="prompt-2")
+    (bench.root / "a").write_text(TEXT)
+    settle(bench, lambda status: set(status) == {"a"})
+    git(bench, "switch", "-q", "-c", "new")
+    assert set(bench.status()) == {"a"}
+    bench.decide("reject", paths=["a"])
+    assert (bench.root / "a").read_text() == own
+
+
 def test_a_stash_outlives_a_store_that_is_too_small(bench: Bench) -> None:
     """What may come back is kept like what pends; else a pop would look like the user's."""
     change(bench)
