@@ -24,8 +24,9 @@ class Home:
     def __init__(self, folder: Path, agent: str = "claude") -> None:
         self.folder = folder
         self.agent = agent
-        # Without the agents that this machine may have.
-        self.environ = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+        # Without the agents that this machine may have, and without its compiler, which takes a
+        # second for each hook client.
+        self.environ = {"HOME": str(folder), "PATH": "/nonexistent"}
         self.settings = folder / SETTINGS[agent]
         self.locations = Locations.from_env(self.environ)
 
