@@ -173,7 +173,13 @@ class Observer:
         if owner.kind not in ("external", "git"):
             return None
         base = before if state is None else state.rest
-        return self.parking.returning(path, base, after, owner, self._ledger.new_id)
+        back = self.parking.returning(path, base, after, owner, self._ledger.new_id)
+        if back is not None and back.origin is not None:
+            old = self._ledger.paths.get(back.origin)
+            if old is not None and old.base != back.base:
+                # The old path has another base by now; its own must not be put over that one.
+                return as_created(back, self._ledger.new_id)
+        return back
 
     def _put_aside(
         self,
