@@ -11,7 +11,7 @@ for several · the tail of a call (background jobs, late writers): late · nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 
 from agentdiff.core.chunks import revise
 from agentdiff.core.entries import ABSENT, Absent, Entry, File
@@ -60,6 +60,7 @@ def resolve(
     windows: Sequence[Call],
     tails: Sequence[Call],
     targets: Mapping[tuple[str, str, str], Mapping[bytes, Target]],
+    promised: MutableMapping[tuple[str, str, str], dict[bytes, Entry]],
 ) -> Owner:
     """Returns the owner of a change.
 
@@ -70,13 +71,15 @@ def resolve(
         windows: calls whose windows are open.
         tails: calls that may still write after their window closed.
         targets: what open edit calls announced: (agent, session, call) → path → target.
+        promised: the contents that these calls lead to, for those that were asked about; kept
+            here from the first change of a path on, because a write may be seen half done.
     """
     naming = [call for call in windows if path in call.opened.targets]
     exact = [
         call
         for call in naming
         if (target := _target(call, path, targets)) is not None
-        and same_content(announced(before, target), after)
+        and _keeps(promised.setdefault(_key(call), {}), path, announced(before, target), after)
     ]
     if exact:
         return _owned(exact[-1:], "exact")
@@ -97,6 +100,29 @@ def resolve(
     return EXTERNAL
 
 
+def _key(call: Call) -> tuple[str, str, str]:
+    return (*call.key, call.opened.tool_call)
+
+
+def _keeps(promised: dict[bytes, Entry], path: bytes, now: Entry | None, after: Entry) -> bool:
+    """Whether a content is what a call promised, or as much of it as was written by then.
+
+    Programs truncate a file and then write it: an edit of the truncated file promises nothing.
+    """
+    if now is not None:
+        promised.setdefault(path, now)
+    for wanted in (now, promised.get(path)):
+        if same_content(wanted, after) or _begins(wanted, after):
+            return True
+    return False
+
+
+def _begins(wanted: Entry | None, after: Entry) -> bool:
+    if not (isinstance(wanted, File) and isinstance(after, File)):
+        return False
+    return wanted.data.startswith(after.data)
+
+
 def _names(call: Call, path: bytes) -> bool:
     reach = call.opened.reach
     return reach is not None and reach.covers(path)
@@ -110,7 +136,7 @@ def _may_change(call: Call, path: bytes) -> bool:
 def _target(
     call: Call, path: bytes, targets: Mapping[tuple[str, str, str], Mapping[bytes, Target]]
 ) -> Target | None:
-    return targets.get((*call.key, call.opened.tool_call), {}).get(path)
+    return targets.get(_key(call), {}).get(path)
 
 
 def _owned(calls: Sequence[Call], evidence: Evidence) -> Owner:

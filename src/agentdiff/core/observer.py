@@ -130,6 +130,7 @@ class Observer:
             windows=ledger.sessions.open_calls(),
             tails=ledger.sessions.tails(now_ns),
             targets=ledger.tracking.announced,
+            promised=ledger.tracking.promised,
         )
 
     def _observe_as(

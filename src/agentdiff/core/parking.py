@@ -111,7 +111,8 @@ class Parking:
             return None
         if parked.cur == after:
             return parked if parked.rest == base else None
-        if owner.kind != "git" or not owner.proved or not isinstance(after, File):
+        files = isinstance(parked.cur, File) and isinstance(after, File)
+        if owner.kind != "git" or not owner.proved or not files:
             return None
         # ``git stash pop`` on another commit: the same changes on another base.
         merged = observe(parked, path, parked.cur, after, owner, new_id)

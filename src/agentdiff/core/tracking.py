@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from agentdiff.core import events as ev
 from agentdiff.core.commands import Command, Publish, PublishTurnEnd
+from agentdiff.core.entries import Entry
 from agentdiff.core.records import (
     CallClosed,
     CallOpened,
@@ -42,6 +43,7 @@ class Tracking:
     Attributes:
         reports: what telemetry and agents' own accounts add to known calls.
         announced: (agent, session, call) → path → target, for open calls; sharpens labels only.
+        promised: likewise, path → the content that the call leads to.
         alone: the open calls beside which their agent runs no other.
     """
 
@@ -49,6 +51,7 @@ class Tracking:
         self._ledger = ledger
         self.reports = Reports(ledger, self)
         self.announced: dict[tuple[str, str, str], dict[bytes, ev.Target]] = {}
+        self.promised: dict[tuple[str, str, str], dict[bytes, Entry]] = {}
         self._proxied: set[tuple[str, str, str]] = set()
         self.alone: set[tuple[str, str, str]] = set()
 
@@ -295,6 +298,7 @@ class Tracking:
         """Closes a call's window; `background` is the job that goes on."""
         key = (*call.key, call.opened.tool_call)
         self.announced.pop(key, None)
+        self.promised.pop(key, None)
         self._proxied.discard(key)
         self.alone.discard((*call.key, call.opened.tool_call))
         closed = CallClosed(

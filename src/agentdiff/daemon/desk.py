@@ -205,7 +205,6 @@ class Desk:
             return
         history = self.ledger.observer.is_history
         news = [o for o in batch.observations if not history(o.path, o.after, o.seen_ns)]
-        self.hear_git(one.path for one in news)
         self._restless_until = time.monotonic() + RESTLESS_S
         sessions = self.ledger.sessions
         # What changed while nothing watched is nobody's, unless a call was, or still is, at work.

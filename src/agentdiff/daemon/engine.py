@@ -88,6 +88,9 @@ class Engine:
         return self._desks.open(root)
 
     def _emit(self, desk: Desk, batch: Batch) -> None:
+        if not batch.initial:
+            paths = [one.path for one in batch.observations]
+            self._queue.put(lambda: desk.hear_git(paths))  # a job of its own: git may fail
         self._queue.put(lambda: desk.take(batch))
 
     # --- hooks -----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from agentdiff.core.events import Reach, Target
 from agentdiff.core.owners import EXTERNAL
 from agentdiff.core.records import CallOpened
 from agentdiff.core.sessions import Call
+from tests.play import Play
 
 BEFORE = File(data=b"one two one")
 
@@ -79,13 +80,13 @@ def test_parallel_commands_are_told_apart_by_what_they_name(
     windows: list[Call], expected: tuple[str, str, str | None]
 ) -> None:
     """Of several open shells the one whose command line names the path has written it."""
-    owner = resolve(b"f", BEFORE, ABSENT, windows=windows, tails=[], targets={})
+    owner = resolve(b"f", BEFORE, ABSENT, windows=windows, tails=[], targets={}, promised={})
     assert (owner.kind, owner.evidence, owner.tool_call) == expected
 
 
 def test_a_reader_with_a_tail_behind_it() -> None:
     """What an open window cannot have done, a background job may have."""
-    owner = resolve(b"f", BEFORE, ABSENT, windows=[READS], tails=[SHELL], targets={})
+    owner = resolve(b"f", BEFORE, ABSENT, windows=[READS], tails=[SHELL], targets={}, promised={})
     assert (owner.evidence, owner.tool_call) == ("late", "shell")
 
 
@@ -129,20 +130,20 @@ def test_the_first_rung_that_fits_wins(
     """Kind, evidence and call; only `edit` announced the content that is seen."""
     said = {(*EDIT.key, "edit"): {b"f": Target(path=b"f", action="write", new_text=b"new")}}
     after = File(data=b"new", mode=0o755)
-    owner = resolve(b"f", BEFORE, after, windows=windows, tails=tails, targets=said)
+    owner = resolve(b"f", BEFORE, after, windows=windows, tails=tails, targets=said, promised={})
     assert (owner.kind, owner.evidence, owner.tool_call) == expected
 
 
 def test_a_shared_owner_names_its_sessions() -> None:
     """One of them was it; both may filter for it."""
     windows = [SHELL, CODEX_SHELL]
-    owner = resolve(b"f", BEFORE, ABSENT, windows=windows, tails=[], targets={})
+    owner = resolve(b"f", BEFORE, ABSENT, windows=windows, tails=[], targets={}, promised={})
     assert owner.among == ("s", "r")
 
 
 def test_nothing_that_fits_is_never_the_user() -> None:
     """The weakest answer is `external`."""
-    assert resolve(b"f", BEFORE, ABSENT, windows=[], tails=[], targets={}) is EXTERNAL
+    assert resolve(b"f", BEFORE, ABSENT, windows=[], tails=[], targets={}, promised={}) is EXTERNAL
 
 
 @pytest.mark.parametrize(
@@ -207,3 +208,16 @@ def test_nothing_that_fits_is_never_the_user() -> None:
 def test_what_a_call_announced(before: Entry, target: Target, content: Entry | None) -> None:
     """The whole content after the call, None where the payload does not tell."""
     assert announced(before, target) == content
+
+
+def test_a_write_that_is_seen_half_done_is_what_was_announced() -> None:
+    """Programs truncate and then write; an edit is measured by what was there before that."""
+    play = Play(disk={b"f": File(data=b"one\ntwo\n")})
+    play.prompt("claude", "s")
+    edit = Target(path=b"f", action="edit", old_text=b"two", new_text=b"2")
+    started = play.start("claude", "s", edit)
+    for seen in (b"", b"one\n", b"one\n2\n"):
+        play.put(b"f", File(data=seen))
+        play.cut()
+    play.finish(started)
+    assert play.owners(b"f") == [("agent", "s", "exact")]

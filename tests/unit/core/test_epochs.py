@@ -327,3 +327,13 @@ def test_a_commit_without_a_change_accepts_nothing_of_it(
     _rest(play)
     before = play.ledger.paths[b"f"]
     assert committed(before, text(contained)) == ()
+
+
+def test_a_deletion_that_was_put_aside_is_not_merged_with_another_content() -> None:
+    """The file is back, as git has it on another branch: that is the base."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT})
+    _rest(play)
+    _head_first(play, {b"a": TEXT})
+    _head_first(play, {b"a": File(data=b"another branch\n")})
+    assert not play.ledger.paths
