@@ -118,6 +118,7 @@ def test_a_restore_to_a_turn_keeps_what_came_before_it(bench: Bench) -> None:
     """Also what was only noticed when the turn's prompt came."""
     (bench.root / "a").write_bytes(b"1\n")
     bench.prompt()
+    bench.status()  # the first cut, which a prompt does not wait for, is done
     bench.write("a", b"2\n")
     (bench.root / "a").write_bytes(b"2\nby hand\n")
     bench.hook("UserPromptSubmit", turn="prompt-2", prompt="more")
