@@ -202,7 +202,10 @@ def test_a_signal_to_the_launcher_reaches_the_program(number: signal.Signals) ->
         "time.sleep(60)\n"
     )
     with traced() as run:
+        # Whoever runs the tests in the background may ignore it, and that is inherited.
+        before = signal.signal(number, signal.SIG_DFL)
         process = run.popen("python3", "-c", script, start_new_session=True)
+        signal.signal(number, before)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
