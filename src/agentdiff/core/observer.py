@@ -196,7 +196,8 @@ class Observer:
         vanished = result is None and owner.kind != "agent"
         if not vanished and not isinstance(after, Absent):
             return []
-        self.parking.put(state)
+        if not self.parking.put_aside(state, now_ns):
+            return []
         stored = encode_state(state)
         assert stored is not None
         parked = PathParked(path=state.path, state=stored, at_ns=now_ns)

@@ -337,3 +337,23 @@ def test_a_deletion_that_was_put_aside_is_not_merged_with_another_content() -> N
     _head_first(play, {b"a": TEXT})
     _head_first(play, {b"a": File(data=b"another branch\n")})
     assert not play.ledger.paths
+
+
+def test_a_stash_that_is_seen_step_by_step_keeps_what_pended() -> None:
+    """Gone, empty, half and whole again: what comes back is what was there before all that."""
+    play = _play(a=TEXT)
+    changed = _with((3, b"three\n"))
+    play.run("claude", "A", {b"a": changed})
+    ids = play.ids(b"a")
+    _rest(play)
+    for entries in ((ABSENT, File(data=b""), File(data=TEXT.data[:50]), TEXT),) * 2:
+        for entry in entries:
+            play.put(b"a", entry)
+            play.cut()
+        _moved(play, {b"a": TEXT}, "reset")
+        assert not play.ledger.paths
+        for entry in (ABSENT, File(data=b""), changed):
+            play.put(b"a", entry)
+            play.cut()
+        assert play.ids(b"a") == ids
+        assert {owner[1] for owner in play.owners(b"a")} == {"A"}
