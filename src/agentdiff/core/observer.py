@@ -60,9 +60,9 @@ class Observer:
         """Returns the commands for what was seen, proved, or done by git."""
         match event:
             case ev.FileObserved():
-                commands = self._observed(event)
+                return self._observed(event)  # pairs are mended once for a whole reading
             case ev.ReadingEnded():
-                commands = self._pair(event.received_ns)
+                return [*self._pair(event.received_ns), *self.mend(event.received_ns)]
             case ev.EditorClaimed():
                 commands = self._claimed(event)
             case ev.GitMoved():
@@ -196,12 +196,27 @@ class Observer:
         vanished = result is None and owner.kind != "agent"
         if not vanished and not isinstance(after, Absent):
             return []
-        if not self.parking.put_aside(state, now_ns):
-            return []
+        state = self._before_steps(state, after)
+        self.parking.put(state)
         stored = encode_state(state)
         assert stored is not None
         parked = PathParked(path=state.path, state=stored, at_ns=now_ns)
         return [self._ledger.commit(parked, entries=(state.base, state.cur))]
+
+    def _before_steps(self, state: PathState, after: Entry) -> PathState:
+        """Returns what pended before a program replaced the content in steps.
+
+        Git leaves a file gone, or empty, or half written for a moment: what pends then is nothing
+        to keep in place of what was there.
+        """
+        for seen in reversed(self.proofs.recent(state.path)):
+            if seen.after != state.cur:
+                continue  # newer than what pends: the change itself
+            nobody = seen.owner.kind in ("external", "git")
+            if not nobody or seen.state is None or not _begins(seen.after, after):
+                break
+            state = seen.state
+        return state
 
     def _changed(
         self,
@@ -360,6 +375,13 @@ class Observer:
             reason=event.commit,
         )
         return ledger.executor.handle(accepted)
+
+
+def _begins(step: Entry, whole: Entry) -> bool:
+    """Whether a content may be another one that is not there yet, or not all of it."""
+    if isinstance(step, File) and isinstance(whole, File):
+        return whole.data.startswith(step.data)
+    return isinstance(step, Absent)
 
 
 def _as_entry(seen: Entry, base: Entry) -> Entry:

@@ -23,7 +23,6 @@ from agentdiff.core.pathstate import PathState
 
 MAX_PATHS = 4096
 MAX_BYTES = 32 << 20
-STEPS_NS = 3_000_000_000
 
 
 def size_of(stored: Json) -> int:
@@ -41,7 +40,6 @@ class Parking:
 
     def __init__(self) -> None:
         self._states: dict[bytes, PathState] = {}
-        self._kept_ns: dict[bytes, int] = {}
         self._bytes = 0
 
     def __contains__(self, path: bytes) -> bool:
@@ -57,20 +55,6 @@ class Parking:
     def states(self) -> list[PathState]:
         """Returns everything that was put aside."""
         return list(self._states.values())
-
-    def put_aside(self, state: PathState, now_ns: int) -> bool:
-        """Keeps a state unless one was just kept that has not come back; returns whether it did.
-
-        Git replaces a file in steps (gone, empty, whole): what pends between them is nothing to
-        keep in place of what was there before the first.
-        """
-        parked, since = self._states.get(state.path), self._kept_ns.get(state.path)
-        stepping = since is not None and now_ns - since < STEPS_NS
-        if stepping and parked is not None and parked.rest == state.rest:
-            return False
-        self.put(state)
-        self._kept_ns[state.path] = now_ns
-        return True
 
     def put(self, state: PathState) -> None:
         """Keeps a state; content that is too long for all room is not kept."""
@@ -106,7 +90,6 @@ class Parking:
             self._drop(path)
 
     def _drop(self, path: bytes) -> None:
-        self._kept_ns.pop(path, None)
         gone = self._states.pop(path, None)
         if gone is not None:
             self._bytes -= _size(gone)
@@ -127,10 +110,7 @@ class Parking:
         if parked is None:
             return None
         if parked.cur == after:
-            if parked.rest != base:
-                return None
-            self._kept_ns.pop(path, None)
-            return parked
+            return parked if parked.rest == base else None
         files = isinstance(parked.cur, File) and isinstance(after, File)
         if owner.kind != "git" or not owner.proved or not files:
             return None

@@ -15,7 +15,7 @@ fails: a claim without proof is worth only an exact match, and expires.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agentdiff.core.entries import ABSENT, Entry, File
@@ -93,6 +93,10 @@ class Proofs:
     def sightings(self, paths: Iterable[bytes]) -> list[tuple[bytes, list[Sighting]]]:
         """Returns the recent sightings of those of some paths that have any, oldest first."""
         return [(path, list(self._seen[path])) for path in paths if path in self._seen]
+
+    def recent(self, path: bytes) -> Sequence[Sighting]:
+        """Returns the recent sightings of a path, oldest first."""
+        return tuple(self._seen.get(path, ()))
 
     def paths(self) -> Iterable[bytes]:
         """Returns the paths that were seen to change lately."""

@@ -346,7 +346,8 @@ def test_a_stash_that_is_seen_step_by_step_keeps_what_pended() -> None:
     play.run("claude", "A", {b"a": changed})
     ids = play.ids(b"a")
     _rest(play)
-    for entries in ((ABSENT, File(data=b""), File(data=TEXT.data[:50]), TEXT),) * 2:
+    steps = (ABSENT, File(data=b""), File(data=TEXT.data[:50]), TEXT)
+    for entries in (steps, steps[1:], steps[2:], steps[:1] + steps[3:], steps):
         for entry in entries:
             play.put(b"a", entry)
             play.cut()
