@@ -83,12 +83,13 @@ def _fetch_luacheck(final: Path) -> None:
         debian.unpack(packages, suite=_pinned("luacheck"), prefix=beside)
         lua = Path("root/usr/bin/lua5.1")
         debian.make_runnable(beside / lua, root=beside / "root", final_root=final / "root")
-        share = f"{final}/root/usr/share/lua/5.1"
+        programs = final / "root" / "usr"
+        share = programs / "share/lua/5.1"
         clib = min((beside / "root").rglob("lua/5.1/lfs.so")).parent.relative_to(beside)
         script = [
             "#!/bin/sh",
             f"export LUA_PATH='{share}/?.lua;{share}/?/init.lua' LUA_CPATH='{final}/{clib}/?.so'",
-            f"exec '{final}/{lua}' '{final}/root/usr/bin/luacheck' \"$@\"",
+            f"exec '{final}/{lua}' '{programs}/bin/luacheck' \"$@\"",
         ]
         (beside / "luacheck").write_text("\n".join([*script, ""]), encoding="utf-8")
         (beside / "luacheck").chmod(0o755)

@@ -190,7 +190,11 @@ class Codex(Driver):
         """See `Driver.subagent`; only of a model in code mode, whose subagents have all tools."""
         arguments = {"task_name": mark.lower(), "message": f"{mark}: please do your part"}
         call = Call(tool="collaboration.spawn_agent", input=arguments)
-        return call, Track(match=f"Task name: /root/{mark.lower()}", steps=steps)
+        return call, Track(match=f"Task name: /{_FIRST}/{mark.lower()}", steps=steps)
+
+
+# Codex names its agents like paths, below the one that the user talks to.
+_FIRST = "root"
 
 
 def _script(call: Call) -> str:

@@ -15,7 +15,7 @@ MAX_FUNCTION_LINES = 60
 # Longer than the rule allows, each with its reason: a path, or "path:function".
 LONGER: dict[str, str] = {}
 
-# Codex calls its subagents ``/root/<name>``; that is no path.
+# Codex names its agents like paths; a task's name is none.
 MACHINE_PATHS = re.compile(r'(?<![\w.})/-])(?<!task_name\\":\\")/(?:work|root|mnt|build)/\w')
 REGISTRIES = re.compile(
     r"https?://(?:registry\.npmjs\.org|(?:[a-z.]*\.)?pypi\.org|files\.pythonhosted\.org|deb\.debian\.org)"

@@ -259,6 +259,7 @@ class Desk:
         self.recall.keep(after)
         now = time.time_ns()
         self.handle(FileObserved(path=path, before=before, after=after, received_ns=now))
+        self.handle(ReadingEnded(received_ns=now))
 
     # --- performing ------------------------------------------------------------------------------
 

@@ -101,8 +101,9 @@ class Intake:
                     if preimages is None:  # the agent of a replayed hook listens no more
                         desk = self._desks.open(route.root)
                         texts.append(telling.ask(self._enqueue, desk, event))
-                    # By now the workspace was read: a shell command reaches what is inside it.
-                    routes += self._router.into(event, self._desks.nested(route.root))
+                    if isinstance(event, ToolStarted | ToolFinished) and event.scope == "tree":
+                        # By now the workspace was read: a shell command reaches what is inside.
+                        routes += self._router.into(event, self._desks.nested(route.root))
                 except (OSError, sqlite3.Error) as error:
                     failures.append(error)  # the other workspaces still get their cut
             printed += answers.envelope(event, "\n".join(filter(None, texts)))

@@ -79,18 +79,17 @@ class Router:
                 del self._sessions[event.agent, event.session]
             return routes, outside
 
-    def into(self, event: AgentEvent, roots: Collection[bytes]) -> list[Route]:
+    def into(self, event: ToolStarted | ToolFinished, roots: Collection[bytes]) -> list[Route]:
         """Returns where else an event goes that may touch anything: workspaces inside another.
 
         Args:
-            event: was routed already.
+            event: a call that may touch anything, routed already.
             roots: work trees inside a workspace that it went to; those that the session knows
                 were among its routes.
         """
-        tree = isinstance(event, ToolStarted | ToolFinished) and event.scope == "tree"
         with self._lock:
             session = self._sessions.get((event.agent, event.session))
-            if session is None or not tree:
+            if session is None:
                 return []
             return [
                 Route(root, (*self._introduce(session, root), _reaching(event, root)))
