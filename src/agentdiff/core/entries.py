@@ -117,3 +117,10 @@ Entry: TypeAlias = Absent | File | Link | Directory | Other
 
 ABSENT = Absent()
 ABSENT_REF = Ref(kind="absent")
+
+
+def begins(part: Entry, whole: Entry) -> bool:
+    """Whether `part` may be `whole` while that is being written: nothing yet, or not all of it."""
+    if isinstance(part, File) and isinstance(whole, File):
+        return whole.data.startswith(part.data)
+    return isinstance(part, Absent)

@@ -241,8 +241,8 @@ class Ledger:
             case ev.CommentAdded():
                 return self.feedback.comment(event)
             case ev.TimePassed():
-                self.observer.expire(event.received_ns)
-                return self.tracking.expire(event.received_ns)
+                settled = self.observer.expire(event.received_ns)
+                return [*settled, *self.tracking.expire(event.received_ns)]
             case (
                 ev.FileObserved()
                 | ev.ReadingEnded()
@@ -251,8 +251,12 @@ class Ledger:
                 | ev.GitCommitted()
             ):
                 return self.observer.handle(event)
-            case _:
+            case ev.EntryWritten():
                 return self.executor.handle(event)
+            case _:
+                # Whoever asks has had the disk read: what is only half there is all there is.
+                settled = self.observer.settle(event.received_ns, event.received_ns)
+                return [*settled, *self.executor.handle(event)]
 
 
 def _states(record: Record) -> dict[bytes, Json | None]:

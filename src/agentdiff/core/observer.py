@@ -16,13 +16,13 @@ from agentdiff.core import renames
 from agentdiff.core.attribution import resolve
 from agentdiff.core.codec import encode_state
 from agentdiff.core.commands import Command, Publish, Report
-from agentdiff.core.entries import ABSENT, Absent, Directory, Entry, File, Ref
+from agentdiff.core.entries import ABSENT, Absent, Directory, Entry, File, Ref, begins
 from agentdiff.core.epochs import Epochs, authored, committed, first_of_git
 from agentdiff.core.observing import as_created, observe
 from agentdiff.core.owners import USER, Owner
 from agentdiff.core.parking import Parking
 from agentdiff.core.pathstate import PathState
-from agentdiff.core.proofs import Correction, Proofs, Sighting
+from agentdiff.core.proofs import WHOLE_NS, Correction, Match, Proofs, Sighting
 from agentdiff.core.records import HunksCommitted, PathChanged, PathParked
 
 if TYPE_CHECKING:
@@ -73,10 +73,12 @@ class Observer:
                 commands = []
         return [*commands, *self.mend(event.received_ns)] if commands else commands
 
-    def expire(self, now_ns: int) -> None:
-        """Drops what is too old to matter."""
+    def expire(self, now_ns: int) -> list[Command]:
+        """Decides what stayed open for long, and drops what is too old to matter."""
+        commands = self.settle(now_ns - WHOLE_NS, now_ns)
         self.proofs.expire(now_ns)
         self.epochs.expire(now_ns)
+        return commands
 
     # --- questions -------------------------------------------------------------------------------
 
@@ -104,22 +106,29 @@ class Observer:
         if after == known or ledger.follows_disk(path, now):
             return []
         match = self.proofs.take(path, after)
-        if match is not None and match.torn is not None:
-            start = match.torn
-            whole = observe(start.state, path, start.before, after, USER, ledger.new_id)
-            self.proofs.forget(path)
-            return self._changed(path, known, after, USER, whole, now)
         if match is not None:
-            return self._observe_as(path, known, after, USER, now)
+            return self._saved(path, known, after, match, now)
         commands: list[Command] = []
-        user_data = self.proofs.overwritten(path, known)
-        if user_data is not None and isinstance(known, File):
-            between = File(data=user_data, mode=known.mode)
-            commands += self._observe_as(path, known, between, USER, now)
+        hidden = self.proofs.overwritten(path, known, after)
+        model = hidden.torn.before if hidden and hidden.torn else known
+        if hidden is not None and isinstance(model, File):
+            between = File(data=hidden.data, mode=model.mode)
+            commands += self._saved(path, known, between, hidden, now)
             known = between
         owner = self._owner(path, known, after, now)
         owner = self.epochs.author(path, after, owner, now)
         return commands + self._observe_as(path, known, after, owner, now, event.uncertain)
+
+    def _saved(
+        self, path: bytes, known: Entry, after: Entry, match: Match, now_ns: int
+    ) -> list[Command]:
+        """Returns what follows from a write of the user's, seen half done before or not."""
+        if match.torn is None:
+            return self._observe_as(path, known, after, USER, now_ns)
+        start = match.torn
+        whole = observe(start.state, path, start.before, after, USER, self._ledger.new_id)
+        self.proofs.forget(path)
+        return self._changed(path, known, after, USER, whole, now_ns)
 
     def _owner(self, path: bytes, before: Entry, after: Entry, now_ns: int) -> Owner:
         ledger = self._ledger
@@ -213,7 +222,7 @@ class Observer:
             if seen.after != state.cur:
                 continue  # newer than what pends: the change itself
             nobody = seen.owner.kind in ("external", "git")
-            if not nobody or seen.state is None or not _begins(seen.after, after):
+            if not nobody or seen.state is None or not begins(seen.after, after):
                 break
             state = seen.state
         return state
@@ -288,18 +297,27 @@ class Observer:
             self.proofs.claim(event.path, event.client, event.data, event.received_ns)
             return []
         correction = self.proofs.prove(event.path, event.client, event.data, event.received_ns)
-        return [] if correction is None else self._correct(event, correction)
+        if correction is None:
+            return []
+        return self._correct(event.path, correction, event.received_ns)
 
-    def _correct(self, event: ev.EditorClaimed, correction: Correction) -> list[Command]:
+    def settle(self, before_ns: int, now_ns: int) -> list[Command]:
+        """Decides what became of saves of which only a part was seen, if they are old enough."""
+        commands: list[Command] = []
+        for path, correction in self.proofs.settle(before_ns):
+            commands += self._correct(path, correction, now_ns)
+        return [*commands, *self.mend(now_ns)] if commands else []
+
+    def _correct(self, path: bytes, correction: Correction, now_ns: int) -> list[Command]:
         """Gives the sightings since the user's write again, with the right authors."""
         first = correction.sightings[0]
         model = first.before if isinstance(first.before, File) else first.after
-        users = File(data=event.data, mode=model.mode if isinstance(model, File) else 0o644)
+        users = File(data=correction.data, mode=model.mode if isinstance(model, File) else 0o644)
         steps: list[tuple[Entry, Owner]] = [(users, USER)]
         rest = correction.sightings if correction.spliced else correction.sightings[1:]
         steps += [(sighting.after, sighting.owner) for sighting in rest]
         why = "a late proof of the user corrected an author"
-        return self._again(event.path, first, steps, event.received_ns, why)
+        return self._again(path, first, steps, now_ns, why)
 
     def _again(
         self,
@@ -375,13 +393,6 @@ class Observer:
             reason=event.commit,
         )
         return ledger.executor.handle(accepted)
-
-
-def _begins(step: Entry, whole: Entry) -> bool:
-    """Whether a content may be another one that is not there yet, or not all of it."""
-    if isinstance(step, File) and isinstance(whole, File):
-        return whole.data.startswith(step.data)
-    return isinstance(step, Absent)
 
 
 def _as_entry(seen: Entry, base: Entry) -> Entry:

@@ -4,12 +4,12 @@ Owns claims and the recent sightings of each path, so that a proof that comes la
 the author.  Must not change path states: `agentdiff.core.ledger` does.  Hop 4.
 
 Theory.  Neovim sends a claim (the bytes that it will write) before a write, and a proof after it.
-An observation of exactly these bytes is the user's.  Three things can go wrong in time.  The proof
-comes after
-the observation was given to somebody else: the sighting is found and re-authored.  The agent writes
-on top
-before we look: the claimed bytes were on disk all the same, so they are put between.  The write
-fails: a claim without proof is worth only an exact match, and expires.
+An observation of exactly these bytes is the user's.  Four things can go wrong in time.  The proof
+comes after the observation was given to somebody else: the sighting is found and re-authored.  The
+agent writes on top before we look: the claimed bytes were on disk all the same, so they are put
+between.  The write is seen half done (a save truncates first), and its proof before the rest: what
+is seen next tells whether it was half done or somebody truncated it afterwards.  The write fails: a
+claim without proof is worth only an exact match, and expires.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agentdiff.core.entries import ABSENT, Entry, File
+from agentdiff.core.entries import Entry, File, begins
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState
 
@@ -28,6 +28,9 @@ PROOF_NS = 10_000_000_000
 # reading began, which may be a little earlier still.  What was seen longer before the claim is
 # somebody else's, though the bytes are the same: ``:write`` of a buffer that was only reloaded.
 READING_NS = 50_000_000
+# A proof lets the path be read at once.  What is still only a part of the bytes this long after
+# the claim is not half of the write any more: somebody took the rest away.
+WHOLE_NS = 3_000_000_000
 SIGHTINGS = 8
 
 
@@ -58,24 +61,28 @@ class Correction:
     """What a late proof changes: from this sighting on, the user's content comes first.
 
     Attributes:
+        data: what the user wrote.
         sightings: the sightings to be given again, oldest first.
         spliced: True when the user's content was never seen itself and lies before the first of
             them.
     """
 
+    data: bytes
     sightings: tuple[Sighting, ...]
     spliced: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An observation that a claim explains.
+    """A user's write that an observation shows, or that was written over before one could.
 
     Attributes:
+        data: the bytes that were written.
         torn: the sighting from which on the write was seen half done (a save truncates first), None
             when it was not; what followed is the user's write and nothing else.
     """
 
+    data: bytes
     torn: Sighting | None
 
 
@@ -112,34 +119,37 @@ class Proofs:
 
     def take(self, path: bytes, after: Entry) -> Match | None:
         """Uses up the claim that an observed content matches, and every older one of the path."""
-        if not isinstance(after, File):
-            return None
         claims = self._claims.get(path, [])
-        for n in reversed(range(len(claims))):
-            if not claims[n].used and claims[n].data == after.data:
-                for older in claims[: n + 1]:
-                    older.used = True
-                return Match(self._torn(path, claims[n]))
-        return None
+        same = [
+            claim
+            for claim in claims
+            if not claim.used and isinstance(after, File) and claim.data == after.data
+        ]
+        if not same:
+            return None
+        for older in claims[: claims.index(same[-1]) + 1]:
+            older.used = True
+        # The same bytes may be written twice in a row: either may have been seen half done.
+        first = next(claim for claim in same if claim.written or claim is same[-1])
+        return Match(first.data, self._torn(path, first))
 
     def _torn(self, path: bytes, claim: Claim) -> Sighting | None:
         """Returns the first of the last sightings that only saw the claimed write half done."""
         first = None
         for sighting in reversed(self._seen.get(path, ())):
-            after = sighting.after
-            part = claim.data.startswith(after.data) if isinstance(after, File) else after == ABSENT
-            if sighting.seen_ns < claim.claimed_ns or sighting.owner.proved or not part:
+            part = not sighting.owner.proved and _is_part(claim, sighting.after)
+            if sighting.seen_ns < claim.claimed_ns or not part:
                 break
             first = sighting
         return first
 
-    def overwritten(self, path: bytes, known: Entry) -> bytes | None:
-        """Returns proved bytes that were on disk but never seen: somebody wrote over them."""
+    def overwritten(self, path: bytes, known: Entry, after: Entry) -> Match | None:
+        """Uses up a proved write that was on disk but never seen: somebody wrote over it."""
         for claim in self._claims.get(path, ()):
-            if claim.written and not claim.used:
+            if claim.written and not claim.used and not _is_part(claim, after):
                 claim.used = True
                 if not (isinstance(known, File) and known.data == claim.data):
-                    return claim.data
+                    return Match(claim.data, self._torn(path, claim))
         return None
 
     def prove(self, path: bytes, client: str, data: bytes, now_ns: int) -> Correction | None:
@@ -159,12 +169,31 @@ class Proofs:
                 break
             if isinstance(after, File) and after.data == data:
                 claim.used = True
-                return None if seen[n].owner.proved else Correction(tuple(seen[n:]), False)
-        for n, sighting in enumerate(seen):
-            if mine and sighting.seen_ns >= claim.claimed_ns:
-                claim.used = True
-                return Correction(tuple(seen[n:]), True)
-        return None
+                return None if seen[n].owner.proved else Correction(data, tuple(seen[n:]), False)
+        return self._spliced(path, claim) if mine and not self._torn(path, claim) else None
+
+    def _spliced(self, path: bytes, claim: Claim) -> Correction | None:
+        """Puts a proved write before the first sighting since its claim."""
+        since = [one for one in self._seen.get(path, ()) if one.seen_ns >= claim.claimed_ns]
+        if not since:
+            return None
+        claim.used = True
+        return Correction(claim.data, tuple(since), True)
+
+    def settle(self, before_ns: int) -> list[tuple[bytes, Correction]]:
+        """Returns what follows from proved writes of which only a part is there.
+
+        Args:
+            before_ns: only claims that are older: the rest may still be on its way.
+        """
+        found = []
+        for path, claims in self._claims.items():
+            for claim in claims:
+                open_ = claim.written and not claim.used and claim.claimed_ns < before_ns
+                if open_ and self._torn(path, claim) and (made := self._spliced(path, claim)):
+                    found.append((path, made))
+                    break  # the sightings are given again, and gone
+        return found
 
     def expire(self, now_ns: int) -> None:
         """Drops what is too old to matter."""
@@ -179,3 +208,9 @@ class Proofs:
         for path, seen in list(self._seen.items()):
             if now_ns - seen[-1].seen_ns > CLAIM_NS:
                 del self._seen[path]
+
+
+def _is_part(claim: Claim, seen: Entry) -> bool:
+    """Whether a content may be a claimed write that is not complete yet."""
+    whole = File(data=claim.data, mode=0)
+    return begins(seen, whole) and not (isinstance(seen, File) and seen.data == claim.data)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agentdiff.core.entries import ABSENT, Directory, Entry, File
-from agentdiff.core.events import FileObserved, Selection, SessionEnded
+from agentdiff.core.events import FileObserved, Selection, SessionEnded, TimePassed
+from agentdiff.core.proofs import WHOLE_NS
 from agentdiff.core.sessions import TAIL_NS
 from tests.play import Play
 
@@ -69,6 +70,66 @@ def test_a_save_seen_half_done_is_the_users(half: Entry, window: bool) -> None:
     if opened is not None:
         play.finish(opened)
     assert (play.pending(), play.base(PATH)) == ({}, text("1\n2\ntyped\n3\n"))
+
+
+HALVES = pytest.mark.parametrize(
+    "half", [ABSENT, text(""), text("1\n2")], ids=["gone", "empty", "part"]
+)
+AGENTS = "1\nagent\n3\n"
+SAVED = "1\nagent\ntyped\n3\n"
+
+
+def saved_half(half: Entry) -> Play:
+    """Returns a workspace with a pending line, and a save whose proof came before its rest."""
+    play = started(f="1\n2\n3\n")
+    play.run("claude", "s", {PATH: text(AGENTS)})
+    play.claim(PATH, SAVED.encode())
+    play.put(PATH, half)
+    play.cut()
+    play.claim(PATH, SAVED.encode(), written=True)
+    return play
+
+
+@HALVES
+def test_a_proof_before_the_rest_was_seen(half: Entry) -> None:
+    """The lines of the agent stay the agent's, though the proof met half a file."""
+    play = saved_half(half)
+    play.put(PATH, text(SAVED))
+    play.cut()
+    play.decide("reject", ALL)
+    assert (play.disk[PATH], play.pending()) == (text("1\n2\ntyped\n3\n"), {})
+
+
+@HALVES
+def test_a_save_half_seen_and_written_over(half: Entry) -> None:
+    """What the user typed is below what the agent wrote next, and outlives its reject."""
+    play = saved_half(half)
+    play.run("claude", "s", {PATH: text(SAVED + "more\n")})
+    play.decide("reject", ALL)
+    assert (play.disk[PATH], play.pending()) == (text("1\n2\ntyped\n3\n"), {})
+
+
+@HALVES
+@pytest.mark.parametrize("later", ["asked", "waited"])
+def test_a_save_that_somebody_cut_short_at_once(half: Entry, later: str) -> None:
+    """It was whole, or the proof would not have come: rejecting what took it away restores it."""
+    play = saved_half(half)
+    if later == "waited":
+        play.now += WHOLE_NS
+        play.handle(TimePassed(received_ns=play.tick()))
+        assert play.base(PATH) == text("1\n2\ntyped\n3\n")
+    play.decide("reject", ALL)
+    assert (play.disk[PATH], play.pending()) == (text("1\n2\ntyped\n3\n"), {})
+
+
+def test_two_saves_in_a_row_seen_half_done() -> None:
+    """Neovim's stamp is renewed by a save of its own: the same bytes are written twice."""
+    play = saved_half(text(""))
+    play.claim(PATH, SAVED.encode(), written=True)
+    play.put(PATH, text(SAVED))
+    play.cut()
+    play.decide("reject", ALL)
+    assert (play.disk[PATH], play.pending()) == (text("1\n2\ntyped\n3\n"), {})
 
 
 def test_a_job_that_writes_right_after_the_session_is_still_its_work() -> None:
