@@ -16,6 +16,13 @@ AGENT_B = Owner(kind="agent", evidence="likely", agent="codex", session="B", too
 AUTHORS = st.sampled_from([AGENT_A, AGENT_B, USER, EXTERNAL])
 
 ALPHABET = [b"a\n", b"b\n", b"\n", b"}\n", b"x\r\n", b"\xff\xfe\n", b"  return\n", b"\tend\n"]
+# Made once: what Hypothesis works out about a strategy is kept with it, and would be half the time.
+KINDS = st.sampled_from([*["edit"] * 12, "text", "absent", "binary", "link", "empty", "eol"])
+MODES = st.sampled_from([0o644] * 8 + [0o755])
+TARGETS = st.sampled_from([b"t", b"../t", b"\xff"])
+HOW_MANY = st.integers(1, 4)
+EDITS = st.sampled_from(["insert", "delete", "replace", "copy"])
+ENDINGS = st.sampled_from(["keep", "keep", "keep", "strip", "tail"])
 TAIL = st.sampled_from([b"", b"", b"", b"tail", b"\xef\xbb\xbfq"])
 
 
@@ -51,9 +58,9 @@ def texts(draw: st.DrawFn, max_lines: int = 60) -> bytes:
 def edits(draw: st.DrawFn, data: bytes) -> bytes:
     """Draws a text that comes from `data` by a few local edits."""
     now = split_lines(data)
-    for _ in range(draw(st.integers(1, 4))):
+    for _ in range(draw(HOW_MANY)):
         at = draw(st.integers(0, len(now)))
-        kind = draw(st.sampled_from(["insert", "delete", "replace", "copy"]))
+        kind = draw(EDITS)
         if kind == "insert":
             now[at:at] = draw(lines(1, 3))
         elif kind == "delete":
@@ -64,7 +71,7 @@ def edits(draw: st.DrawFn, data: bytes) -> bytes:
             start = draw(st.integers(0, len(now)))
             now[at:at] = now[start : start + draw(st.integers(1, 8))]
     data = b"".join(terminated(now))
-    ending = draw(st.sampled_from(["keep", "keep", "keep", "strip", "tail"]))
+    ending = draw(ENDINGS)
     if ending == "strip":
         return data.rstrip(b"\n")
     return data + b"tail" if ending == "tail" else data
@@ -73,9 +80,7 @@ def edits(draw: st.DrawFn, data: bytes) -> bytes:
 @st.composite
 def entries(draw: st.DrawFn, previous: Entry | None = None) -> Entry:
     """Draws what a path is next, given what it was."""
-    kinds = ["edit"] * 12 + ["text", "absent", "binary", "link", "empty", "eol"]
-    kind = draw(st.sampled_from(kinds))
-    mode = draw(st.sampled_from([0o644] * 8 + [0o755]))
+    kind, mode = draw(KINDS), draw(MODES)
     if kind == "edit" and isinstance(previous, File):
         return File(data=draw(edits(previous.data)), mode=mode)
     if kind == "eol" and isinstance(previous, File):
@@ -85,7 +90,7 @@ def entries(draw: st.DrawFn, previous: Entry | None = None) -> Entry:
     if kind == "binary":
         return File(data=b"\0" + draw(st.binary(max_size=4)), mode=mode)
     if kind == "link":
-        return Link(target=draw(st.sampled_from([b"t", b"../t", b"\xff"])))
+        return Link(target=draw(TARGETS))
     if kind == "empty":
         return File(data=b"", mode=mode)
     return File(data=draw(texts()), mode=mode)

@@ -105,7 +105,9 @@ class Surroundings(RuleBasedStateMachine):
         self._forget()
         for path, entry in before.items():
             if path in tree:
-                back = parked[path] is not None and path in self.play.ledger.paths
+                # Only what was put aside of exactly this base may pend again.
+                aside, now = parked[path], self.play.ledger.paths.get(path)
+                back = aside is not None and now is not None and now.rest == aside.rest
                 assert back or path in renamed or self.play.base(path) == tree[path]
             else:
                 assert self.play.base(path) == entry or path in renamed

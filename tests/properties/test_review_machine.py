@@ -12,7 +12,8 @@ Where each property is checked:
 * P2, P3: `ReviewMachine.decide_everything`, `Surroundings.somebody_commits`.
 * P4: `tests.properties.test_order`.
 * P5: `ReviewMachine.decide_some`, `ReviewMachine.decide_lines`.
-* P6: `ReviewMachine.user_saves`, `Surroundings.user_saves_and_formats`,
+* P6: `ReviewMachine.user_saves`, `ReviewMachine.user_saves_seen_half_done`,
+  `Surroundings.user_saves_and_formats`,
   `tests.properties.test_user_text`.
 * P7: `ReviewMachine.agent_undoes_itself`.
 * P8: `tests.properties.test_owners`, `tests.properties.test_user_text`.
@@ -26,18 +27,29 @@ Where each property is checked:
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from agentdiff.core.entries import ABSENT, Absent, Entry, File
 from agentdiff.core.events import HunkPick, Selection, Target
 from agentdiff.core.hunks import glued
-from agentdiff.core.pathstate import check, is_line_text
+from agentdiff.core.observing import observe
+from agentdiff.core.owners import USER
+from agentdiff.core.pathstate import PathState, check, is_line_text
 from agentdiff.core.records import PathChanged
 from agentdiff.core.view import shown
 from tests.play import Play, image
 from tests.properties.strategies import edits, entries, texts
-from tests.properties.surroundings import AGENTS, PATH, PATHS, SESSIONS, Surroundings
+from tests.properties.surroundings import (
+    AGENTS,
+    PATH,
+    PATHS,
+    SESSIONS,
+    WHEN,
+    Surroundings,
+)
 
 EVERYTHING = Selection(everything=True, include_external=True)
 
@@ -114,6 +126,31 @@ class ReviewMachine(Surroundings):
         else:
             self.play.save(path, new.data, new)
         assert pended or path not in self.play.ledger.paths
+
+    @rule(path=PATH, proof=WHEN, data=st.data())
+    def user_saves_seen_half_done(self, path: bytes, proof: str, data: st.DataObject) -> None:
+        """P6, P8: a save seen in steps, its proof anywhere between, is what it is seen at once."""
+        play, there = self.play, self.play.disk.get(path)
+        if not isinstance(there, File):
+            return
+        new = File(data=data.draw(edits(there.data)), mode=there.mode)
+        if new == there:
+            return
+        state = play.ledger.paths.get(path)
+        whole = observe(state, path, there, new, USER, itertools.count(1 << 40).__next__)
+        part = File(data=new.data[: data.draw(st.integers(0, len(new.data)))], mode=new.mode)
+        play.claim(path, new.data)
+        for step, entry in (
+            ("between", data.draw(st.sampled_from([ABSENT, part]))),
+            ("after", new),
+        ):
+            play.put(path, entry)
+            play.cut()
+            if step == proof:
+                play.claim(path, new.data, written=True)
+        if proof == "before":
+            self._forget()  # no proof: what was seen is enough
+        assert _sides(whole) == _sides(play.ledger.paths.get(path))
 
     @rule(agent=AGENTS, path=PATH, data=st.data())
     def agent_undoes_itself(self, agent: tuple[str, str], path: bytes, data: st.DataObject) -> None:
@@ -252,6 +289,14 @@ class ReviewMachine(Surroundings):
             if is_line_text(state.base) and is_line_text(state.cur):
                 assert not glued(state.text.base)
                 assert not glued(state.text.cur)
+
+
+def _sides(state: PathState | None) -> object:
+    """Returns what a state is, apart from ids and the path that it may have been renamed from."""
+    if state is None:
+        return None
+    hunks = [(h.a0, h.a1, h.b0, h.b1, h.old_owners, h.new_owners) for h in state.hunks]
+    return state.rest, state.cur, hunks if state.origin is None else None
 
 
 TestReview = ReviewMachine.TestCase

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agentdiff.core.diff import diff_bytes
+from agentdiff.core.diff import diff_bytes, split_lines
 from agentdiff.core.entries import Absent, Entry, File, Link, git_blob_oid
+from agentdiff.core.hunks import Hunk
 from agentdiff.core.linediff import Block
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState, is_line_text
@@ -24,6 +25,8 @@ from agentdiff.core.proofs import Sighting
 GIT = Owner(kind="git", evidence="exact")
 # The watcher may tell of a large checkout for some seconds after HEAD moved.
 EXPECTED_NS = 10_000_000_000
+# Each of so many hunks is weighed against a commit that has more than hunks; it costs a diff each.
+_EACH = 64
 
 
 @dataclass(slots=True)
@@ -115,6 +118,9 @@ def committed(state: PathState, entry: Entry) -> tuple[int, ...]:
     borders, and differs from the base there: of several equal lines a diff may leave out another
     one than the hunk has, and the hunk would look contained.  A whole change is contained when the
     commit has the same content.
+
+    Where lines repeat, several sets of hunks may fit; what is returned brings the base nearer to
+    the commit with every single hunk.
     """
     cur = state.cur
     if isinstance(entry, File) and isinstance(cur, File):
@@ -124,15 +130,44 @@ def committed(state: PathState, entry: Entry) -> tuple[int, ...]:
             return tuple(i for i in state.ids if same_bit or not _is_mode(state, i))
         if not (isinstance(state.base, File) and is_line_text(entry) and is_line_text(cur)):
             return ()
+        base = _stored(state.base, entry)
         after = diff_bytes(entry.data, data)
-        before = diff_bytes(_stored(state.base, entry), entry.data)
-        return tuple(
-            hunk.id
+        before = diff_bytes(base, entry.data)
+        fitting = [
+            hunk
             for hunk in state.hunks
             if not _touched(hunk.b0, hunk.b1, after) and _touched(hunk.a0, hunk.a1, before)
-        )
+        ]
+        return _nearing(split_lines(base), split_lines(data), fitting, entry.data)
     same = entry == cur or (isinstance(entry, Absent) and isinstance(cur, Absent))
     return state.ids if same else ()
+
+
+def _nearing(
+    base: list[bytes], cur: list[bytes], hunks: list[Hunk], wanted: bytes
+) -> tuple[int, ...]:
+    """Returns the ids of those hunks each of which, put into the base, brings it nearer."""
+
+    def taken(some: list[Hunk]) -> bytes:
+        lines = list(base)
+        for hunk in reversed(some):
+            lines[hunk.a0 : hunk.a1] = cur[hunk.b0 : hunk.b1]
+        return b"".join(lines)
+
+    if len(hunks) > _EACH or taken(hunks) == wanted:
+        return tuple(hunk.id for hunk in hunks)
+    kept: list[Hunk] = []
+    distance = _distance(taken(kept), wanted)
+    for hunk in hunks:
+        nearer = _distance(taken([*kept, hunk]), wanted)
+        if nearer < distance:
+            kept.append(hunk)
+            distance = nearer
+    return tuple(hunk.id for hunk in kept)
+
+
+def _distance(old: bytes, new: bytes) -> int:
+    return sum(b.a1 - b.a0 + b.b1 - b.b0 for b in diff_bytes(old, new))
 
 
 def _stored(file: File, like: File) -> bytes:

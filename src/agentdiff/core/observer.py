@@ -363,11 +363,13 @@ class Observer:
         if author is None:
             self.epochs.expect(event.changed, event.received_ns, written=False)
         found: list[tuple[PathState, tuple[int, ...]]] = []
-        # A rename is committed where its new path is: `git commit -a` only has that the old one
-        # is gone, and nothing of what git does not track yet.
+        # A rename is one change: a commit that has only one of its paths does not contain it.
         origins = {ledger.paths[path].origin for path in ledger.renamed}
+        gone = {path for path, entry in event.contents if isinstance(entry, Absent)}
         for path, entry in event.contents:
             state = None if path in origins else ledger.paths.get(path)
+            if state is not None and state.origin is not None and state.origin not in gone:
+                continue
             ids = committed(state, entry) if state is not None else ()
             if state is not None and ids:
                 found.append((state, ids))

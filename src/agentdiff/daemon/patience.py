@@ -65,7 +65,10 @@ def _written(
 ) -> set[bytes]:
     if method == "decide":
         event = editor.decision(params, client, 0, root=root)
-        return concerned(ledger.paths, event.selection) if event.op == "reject" else set()
+        paths = concerned(ledger.paths, event.selection) if event.op == "reject" else set()
+        # A rename that is rejected writes where it came from, too.
+        origins = (ledger.paths[path].origin for path in paths & ledger.renamed)
+        return paths | {origin for origin in origins if origin is not None}
     if method == "baseline.restore":
         named = editor.paths(params, root)
         return set(named) or {

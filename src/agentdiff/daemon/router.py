@@ -24,6 +24,9 @@ from agentdiff.core.events import (
 )
 from agentdiff.workspace.roots import confine, find_root, owner_root
 
+MAX_SESSIONS = 4096
+"""Of how many sessions it is known where they were; one that is forgotten starts anew."""
+
 
 @dataclass(slots=True)
 class _Known:
@@ -59,7 +62,7 @@ class Router:
     def route(self, event: AgentEvent) -> tuple[list[Route], list[bytes]]:
         """Returns where an event goes, and the announced paths that belong to no workspace."""
         with self._lock:
-            session = self._sessions.setdefault((event.agent, event.session), _Known())
+            session = self._session(event)
             roots = self._known_roots()
             home = self._home(event, session, roots)
             outside: list[bytes] = []
@@ -96,6 +99,15 @@ class Router:
                 for root in roots
                 if root not in session.roots
             ]
+
+    def _session(self, event: AgentEvent) -> _Known:
+        """Returns what is known of a session; many agents never say that one is over."""
+        key = (event.agent, event.session)
+        session = self._sessions.pop(key, None) or _Known()
+        self._sessions[key] = session  # the last that was heard of is the last to be forgotten
+        while len(self._sessions) > MAX_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        return session
 
     def _introduce(self, session: _Known, root: bytes) -> tuple[AgentEvent, ...]:
         if root in session.roots:

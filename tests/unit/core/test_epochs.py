@@ -1,13 +1,17 @@
 """Git in a workspace under review: what a person's commands mean, and what an agent's do not."""
 
+import itertools
+import random
 from collections.abc import Callable
 
 import pytest
 
+from agentdiff.core.diff import diff_bytes
 from agentdiff.core.entries import ABSENT, Entry, File
 from agentdiff.core.epochs import EXPECTED_NS, committed, is_blob
 from agentdiff.core.events import GitCommitted, GitMoved, Selection, TurnEnded
-from agentdiff.core.pathstate import check
+from agentdiff.core.hunks import Hunk
+from agentdiff.core.pathstate import PathState, check
 from tests.play import Play
 
 LINES = [b"line %d\n" % n for n in range(40)]
@@ -288,6 +292,15 @@ def test_a_commit_of_a_rename() -> None:
     assert not play.ledger.paths
 
 
+def test_a_commit_of_one_half_of_a_rename() -> None:
+    """``git add z`` alone: the rename is one change, and it is not in there."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"z": _with((3, b"three\n"))})
+    _rest(play)
+    _commit(play, z=_with((3, b"three\n")))
+    assert play.pending() == {b"a": "deleted", b"z": "renamed"}
+
+
 @pytest.mark.parametrize(
     ("entry", "oid", "same"),
     [
@@ -358,3 +371,38 @@ def test_a_stash_that_is_seen_step_by_step_keeps_what_pended() -> None:
             play.cut()
         assert play.ids(b"a") == ids
         assert {owner[1] for owner in play.owners(b"a")} == {"A"}
+
+
+def test_a_commit_takes_no_hunk_that_leads_away_from_it() -> None:
+    """Short texts of few letters, every subset of hunks: the base only comes nearer."""
+    chance = random.Random(3)
+    for _ in range(150):
+        text = [b"%c\n" % chance.choice(b"ab") for _ in range(chance.randrange(3, 12))]
+        play = _play(f=File(data=b"".join(text)))
+        for _ in range(2):
+            at = chance.randrange(len(text) + 1)
+            text[at : at + chance.randrange(3)] = [b"%c\n" % chance.choice(b"abN")]
+            play.write("claude", "A", b"f", b"".join(text))
+        state = play.ledger.paths.get(b"f")
+        if state is None:
+            continue
+        assert isinstance(state.base, File)
+        for wanted in itertools.product((False, True), repeat=len(state.hunks)):
+            chosen = [hunk for hunk, is_in in zip(state.hunks, wanted, strict=True) if is_in]
+            commit = _taken(state, chosen)
+            found = committed(state, File(data=commit + b"more\n"))
+            accepted = [hunk for hunk in state.hunks if hunk.id in found]
+            left = _distance(_taken(state, accepted), commit + b"more\n")
+            assert left + len(accepted) <= _distance(state.base.data, commit + b"more\n")
+
+
+def _taken(state: PathState, hunks: list[Hunk]) -> bytes:
+    """Returns the base with some hunks put in."""
+    lines = list(state.text.base)
+    for hunk in reversed(hunks):
+        lines[hunk.a0 : hunk.a1] = state.text.cur[hunk.b0 : hunk.b1]
+    return b"".join(lines)
+
+
+def _distance(old: bytes, new: bytes) -> int:
+    return sum(b.a1 - b.a0 + b.b1 - b.b0 for b in diff_bytes(old, new))

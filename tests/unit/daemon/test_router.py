@@ -18,7 +18,7 @@ from agentdiff.core.events import (
     ToolStarted,
     TurnEnded,
 )
-from agentdiff.daemon.router import Route, Router
+from agentdiff.daemon.router import MAX_SESSIONS, Route, Router
 
 WHO = {"agent": "claude", "session": "s"}
 
@@ -197,3 +197,16 @@ def test_what_a_command_may_change_is_told_per_workspace(trees: Trees) -> None:
         trees.one: Reach(paths=(b"link", b"f"), below=(b"e", b""), complete=True),
         trees.two: Reach(paths=(b"g",), below=(b"",), complete=True),
     }
+
+
+def test_a_session_of_long_ago_is_introduced_anew(trees: Trees) -> None:
+    """Not every agent says that a session is over: what is known of them must not grow for ever."""
+    trees.route(PromptSubmitted(**WHO, cwd=trees.one, prompt="x"))
+    for n in range(MAX_SESSIONS - 1):
+        trees.route(TurnEnded(agent="claude", session=f"other {n}", cwd=trees.one))
+    still = trees.route(trees.edit(trees.two + b"/f"))
+    for n in range(MAX_SESSIONS):
+        trees.route(TurnEnded(agent="claude", session=f"another {n}", cwd=trees.one))
+    gone = trees.route(trees.edit(trees.one + b"/f"))
+    kinds = [[type(event) for event in routes[0].events] for routes in (still, gone)]
+    assert kinds == [[PromptSubmitted, ToolStarted], [ToolStarted]]
