@@ -309,3 +309,25 @@ def test_a_commit_has_a_rename_where_it_has_the_new_path(whole: bool) -> None:
     _renamed(play)
     play.decide("reject", EVERYTHING)
     assert play.disk == {b"a": TEXT}
+
+
+def test_a_rename_that_comes_back_leaves_another_base_alone() -> None:
+    """Put aside as renamed; meanwhile its old path got another base: it returns as created."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": TEXT})
+    _renamed(play)
+    play.end("claude", "A")
+    play.now += TAIL_NS + 1
+    play.put(b"b", ABSENT)  # somebody moves it out of sight
+    play.cut()
+    play.decide("accept", EVERYTHING)
+    other = File(data=b"another\n")
+    play.save(b"a", other.data, other)
+    play.prompt("claude", "B")
+    play.run("claude", "B", {b"a": ABSENT})
+    play.end("claude", "B")
+    play.now += TAIL_NS + 1
+    play.put(b"b", TEXT)
+    play.cut()
+    assert play.pending() == {b"a": "deleted", b"b": "created"}
+    assert play.base(b"a") == other
