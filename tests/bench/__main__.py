@@ -58,11 +58,12 @@ def main() -> int:
         for row in chosen:
             print(f"{row.name}: {row.what}", file=sys.stderr)
             results.append(harness.run(row, args.rounds))
+            print(f"  {harness.line(results[-1])}", file=sys.stderr)
+            if args.json:  # after each: what an interrupted night has measured is not lost
+                args.json.parent.mkdir(parents=True, exist_ok=True)
+                report = harness.report(results, calibrated)
+                args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(harness.table(results, calibrated))
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        report = harness.report(results, calibrated)
-        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -181,6 +181,11 @@ def table(results: Sequence[Result], calibrated: dict[str, float]) -> str:
     return "\n".join([*lines, "", f"calibration: {measured}"])
 
 
+def line(result: Result) -> str:
+    """Returns one result on one line."""
+    return "  ".join(_cells(result))
+
+
 def _cells(result: Result) -> tuple[str, ...]:
     verdict = f"skipped: {result.skipped}" if result.skipped else result.verdict
     ours, reference, ratio = result.ours_s, result.reference_s, result.ratio

@@ -44,7 +44,7 @@ def repository(scratch: Path, files: int, ignored: int = 0) -> Path:
     """
     if shutil.which("git") is None:
         raise Skipped("no git on PATH")
-    tree = scratch / f"repository-{files}"
+    tree = scratch / f"repository-{files}-{ignored}"
     _fill(tree / "src", files, "py")
     (tree / ".gitignore").write_text("node_modules/\n*.log\nbuild/\n")
     git(tree, "init", "-q")
