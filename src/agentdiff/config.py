@@ -36,12 +36,16 @@ class OtlpConfig:
         port: on 127.0.0.1; 0 takes a free one (tests).
         forward: address of a collector that gets everything as well, empty for none.
         forward_headers: what that collector wants besides, such as an authorisation.
+        metrics: address of a collector that gets the daemon's own metrics, empty for none.
+        metrics_headers: what that one wants besides.
     """
 
     enabled: bool = True
     port: int = field(default_factory=default_otlp_port)
     forward: str = ""
     forward_headers: Mapping[str, str] = field(default_factory=dict)
+    metrics: str = ""
+    metrics_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +210,8 @@ SCHEMA: Mapping[str, Mapping[str, Callable[[object], object]]] = {
         "port": _integer(0, 65535),
         "forward": _address,
         "forward_headers": _headers,
+        "metrics": _address,
+        "metrics_headers": _headers,
     },
     "daemon": {"idle_minutes": _minutes},
     "workspace": {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from agentdiff.wire import VersionMismatch
 
 STOPS_WITHIN_S = 20.0
 _POLL_S = 0.02
+_PROBLEMS = ("watch_problem", "store_problem")
 
 
 def daemon(context: Context) -> int:
@@ -88,6 +90,7 @@ def status(context: Context) -> int:
         ("up", f"{answer['uptime_s']} s"),
         ("socket", output.escaped(answer["socket"])),
         ("otlp", output.escaped(otlp)),
+        *_metrics_rows(answer.get("metrics")),
         *(("workspace", _workspace_line(item)) for item in answer["workspaces"]),
     ]
     for line in output.table(rows):
@@ -95,9 +98,45 @@ def status(context: Context) -> int:
     return DONE
 
 
+def _metrics_rows(metrics: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """Yields what is worth a look; a daemon of an older version has no metrics."""
+    if metrics is None:
+        return
+    hooks, waited, taken = metrics["hooks"], metrics["hook_latency"], metrics["process"]
+    agents = ", ".join(
+        f"{output.escaped(agent)} {counts['received']}"
+        for agent, counts in sorted(hooks["agents"].items())
+        if counts["received"]
+    )
+    trouble = {
+        "malformed": hooks["malformed"],
+        "lost": hooks["lost"],
+        "failed": hooks["failed"],
+        "late baselines": hooks["uncertain"],
+        "waiting in the spool": metrics["spool"]["waiting"],
+        "events not handled": metrics["queue"]["failed"],
+    }
+    shown = ", ".join(f"{count} {what}" for what, count in trouble.items() if count)
+    named = f" ({agents})" if agents else ""
+    yield "hooks", f"{hooks['received']}{named}" + (f"; {shown}" if shown else "")
+    if waited["count"]:
+        text = f"half within {waited['p50_ms']:g} ms, 99 of 100 within {waited['p99_ms']:g} ms"
+        yield "answers", f"{text} (the newest {waited['count']})"
+    memory = "?" if taken["rss_bytes"] is None else f"{taken['rss_bytes'] / 1048576:.1f}"
+    files = "?" if taken["open_files"] is None else taken["open_files"]
+    yield "memory", f"{memory} MiB, {files} open files, {taken['threads']} threads"
+    if metrics["queue"]["length"]:
+        yield "queue", output.counted(metrics["queue"]["length"], "event")
+
+
 def _workspace_line(item: dict[str, Any]) -> str:
-    pending = int(item.get("pending", 0))
-    note = f" ({output.counted(pending, 'file')} pending)" if pending else ""
+    pending, skipped = int(item.get("pending", 0)), int(item.get("skipped", 0))
+    size, budget = int(item.get("blob_bytes", 0)), int(item.get("blob_budget_bytes", 0))
+    notes = [f"{output.counted(pending, 'file')} pending"] if pending else []
+    notes += [f"{size / 1048576:.1f} of {budget >> 20} MiB kept"] if budget else []
+    notes += [f"{output.counted(skipped, 'path')} not followed"] if skipped else []
+    notes += [output.escaped(str(item[key])) for key in _PROBLEMS if item.get(key)]
+    note = f" ({'; '.join(notes)})" if notes else ""
     return output.escaped(str(item["root"])) + note
 
 

@@ -12,52 +12,22 @@ import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from agentdiff import __version__
 from agentdiff.config import Config
+from agentdiff.daemon import degraded
+from agentdiff.daemon.check import Check
 from agentdiff.install import status
 from agentdiff.locations import Locations
 from agentdiff.workspace.packformat import check_pack
 from agentdiff.workspace.roots import find_root
-
-Level: TypeAlias = Literal["ok", "warn", "error"]
 
 PACK_NAME = "blobs.pack"
 MAX_SHOWN = 5
 LOW_DISK_BYTES = 512 * 1024 * 1024
 FEW_WATCHES = 65536
 _INOTIFY = Path("/proc/sys/fs/inotify")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """The outcome of one check.
-
-    Attributes:
-        id: stable name for scripts.
-        title: what was checked.
-        detail: what was found.
-        remedy: what to do, empty when nothing needs doing.
-    """
-
-    id: str
-    level: Level
-    title: str
-    detail: str
-    remedy: str = ""
-
-    def to_json(self) -> dict[str, object]:
-        """Returns the object of doc/protocol.md."""
-        return {
-            "id": self.id,
-            "level": self.level,
-            "title": self.title,
-            "detail": self.detail,
-            "remedy": self.remedy,
-        }
 
 
 def run(
@@ -84,6 +54,7 @@ def run(
         *_disk_checks(locations),
         *_store_checks(locations),
         *_watch_checks(),
+        *(() if daemon is None else degraded.checks(daemon)),
         *_agent_checks(locations, environ, cwd, daemon),
     )
 

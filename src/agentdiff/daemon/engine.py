@@ -336,6 +336,10 @@ class Engine:
                 "seq": desk.ledger.seq,
                 "clients": len(desk.audience.clients),
                 "watching": desk.watching,
+                "watch_problem": desk.watcher.problem,
+                "warm": desk.tracker.is_warm,
+                "skipped": len(desk.tracker.coverage()),
+                "store_problem": desk.upkeep.problem,
                 "blobs": desk.blobs.count,
                 "blob_bytes": desk.blobs.size_bytes,
                 "blob_budget_bytes": desk.upkeep.budget_bytes,
@@ -343,7 +347,8 @@ class Engine:
             }
             for desk in self._desks.all()
         ]
-        return {"workspaces": workspaces, "counters": {**self.counters, **self.intake.counters}}
+        counters = {**self.counters, **self.intake.counters, "queued": self._queue.qsize()}
+        return {"workspaces": workspaces, "counters": counters}
 
     def close(self) -> None:
         """Finishes what is queued and closes every workspace."""

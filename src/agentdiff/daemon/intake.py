@@ -71,7 +71,9 @@ class Intake:
         self._pending: list[ToolReported] = []
         self._pending_lock = threading.Lock()
         self._held: OrderedDict[SessionKey, deque[ToolReported]] = OrderedDict()
-        self.counters = Counter(events=0, ignored_paths=0, uncertain_cuts=0, reports=0)
+        self.counters = Counter(
+            events=0, ignored_paths=0, uncertain_cuts=0, reports=0, reports_dropped=0
+        )
 
     def close(self) -> None:
         """Finishes what is under way."""
@@ -227,10 +229,13 @@ class Intake:
                 self._hold(key, report)
 
     def _hold(self, key: SessionKey, report: ToolReported) -> None:
-        self._held.setdefault(key, deque(maxlen=MAX_HELD_REPORTS)).append(report)
+        held = self._held.setdefault(key, deque(maxlen=MAX_HELD_REPORTS))
+        self.counters["reports_dropped"] += len(held) == MAX_HELD_REPORTS
+        held.append(report)
         self._held.move_to_end(key)
         if len(self._held) > MAX_HELD_SESSIONS:
-            self._held.popitem(last=False)
+            _, oldest = self._held.popitem(last=False)
+            self.counters["reports_dropped"] += len(oldest)
 
     def _close(self, desk: Desk, report: ToolReported) -> None:
         if not desk.cold.is_set():

@@ -20,10 +20,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from agentdiff import __version__, wire
 from agentdiff.config import Config
-from agentdiff.daemon import doctor, sockets
+from agentdiff.daemon import doctor, metrics, sockets
 from agentdiff.daemon.lifecycle import Lock
 from agentdiff.daemon.ports import Backend
 from agentdiff.daemon.server import RpcServer
@@ -131,6 +132,11 @@ class Daemon:
             if otlp.forward
             else None
         )
+        self._exporter = (
+            metrics.Exporter(otlp.metrics, otlp.metrics_headers, self._metrics, self._logger)
+            if otlp.metrics
+            else None
+        )
         self._otlp = OtlpListener(
             self._token,
             self._telemetry.take,
@@ -176,6 +182,8 @@ class Daemon:
                 self._leave("idle")
             self._otlp.sweep()
             await asyncio.to_thread(self._spool.drain)
+            if self._exporter is not None:
+                await asyncio.to_thread(self._exporter.tick)
 
     async def _make_sockets_again(self) -> None:
         """Binds the vanished sockets again; leaves when that is impossible."""
@@ -199,6 +207,8 @@ class Daemon:
         await asyncio.to_thread(self._telemetry.close)
         if self._forwarder is not None:
             await asyncio.to_thread(self._forwarder.close)
+        if self._exporter is not None:
+            await asyncio.to_thread(self._exporter.close)
         hooks_finished, _ = await asyncio.gather(
             asyncio.to_thread(self._hooks.close, HOOKS_FINISH_WITHIN_S),
             self._rpc.close(REQUESTS_FINISH_WITHIN_S),
@@ -260,8 +270,24 @@ class Daemon:
             "state": str(self._locations.state),
             "workspaces": described.pop("workspaces", []),
             "counters": {**own, **(counters if isinstance(counters, dict) else {})},
+            "metrics": self._metrics(),
             **described,
         }
+
+    def _metrics(self) -> dict[str, object]:
+        """Returns what `agentdiff.daemon.metrics` makes of everybody's counters; any thread."""
+        described: dict[str, Any] = dict(self._backend.describe())
+        return metrics.collect(
+            uptime_s=time.monotonic() - self._started,
+            hooks=self._counters.snapshot(),
+            hook_latencies_ns=tuple(self._counters.latencies_ns),
+            hooks_in_progress=self._hooks.in_progress(),
+            spool=(len(self._spool.waiting()), self._spool.set_aside()),
+            otlp=self._otlp.counters,
+            engine=described.get("counters", {}),
+            workspaces=described.get("workspaces", []),
+            clients=len(self._rpc.connections),
+        )
 
     def _doctor(self, params: Mapping[str, object]) -> dict[str, object]:
         cwd = params.get("cwd")

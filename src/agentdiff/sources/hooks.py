@@ -32,6 +32,8 @@ READ_TIMEOUT_S = 10.0
 MAX_THREADS = 64
 _KEPT_IDLE_THREADS = 4
 _KEPT_REASONS = 20
+_KEPT_LATENCIES = 1024
+_COUNTED_AGENTS = 64
 _ACCEPT_AGAIN_S = 0.2
 
 
@@ -58,8 +60,12 @@ class HookCounters:
         replayed: hooks that came from the spool.
         malformed: payloads or headers that made no sense.
         refused: connections of other users.
+        lost: connections that broke before the payload was whole.
+        failed: hooks whose workspace could not be used.
         reasons: the newest malformed ones, ``(received_ns, agent, reason)``.
         agents: when the newest hook of each agent that made sense came, wall clock.
+        by_agent: agent → ``[received, malformed]``; names beyond `_COUNTED_AGENTS` are one, ``*``.
+        latencies_ns: how long the newest hooks waited, from their connection to their answer.
         last_active: monotonic clock of the newest hook, 0.0 before the first.
     """
 
@@ -67,10 +73,15 @@ class HookCounters:
     replayed: int = 0
     malformed: int = 0
     refused: int = 0
+    lost: int = 0
+    failed: int = 0
     reasons: deque[tuple[int, str, str]] = field(
         default_factory=lambda: deque(maxlen=_KEPT_REASONS)
     )
     agents: dict[str, int] = field(default_factory=dict)
+    by_agent: dict[str, list[int]] = field(default_factory=dict)
+    # Appended to and copied without the lock: either is one step of the interpreter.
+    latencies_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_KEPT_LATENCIES))
     last_active: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -79,6 +90,15 @@ class HookCounters:
         with self.lock:
             self.malformed += 1
             self.reasons.append((received_ns, agent, reason))
+            self._counts(agent)[1] += 1
+
+    def _counts(self, agent: str) -> list[int]:
+        """Returns what is counted of one agent; the caller holds the lock.
+
+        A name is whatever a hook command says: a broken one must not fill the memory.
+        """
+        known = agent in self.by_agent or len(self.by_agent) < _COUNTED_AGENTS
+        return self.by_agent.setdefault(agent if known else "*", [0, 0])
 
     def note_received(self, *, replayed: bool = False) -> None:
         """Counts one whole payload; any thread."""
@@ -91,6 +111,7 @@ class HookCounters:
         """Remembers that an agent was heard of; any thread."""
         with self.lock:
             self.agents[agent] = received_ns
+            self._counts(agent)[0] += 1
 
     def snapshot(self) -> dict[str, object]:
         """Returns the counters as JSON; any thread."""
@@ -100,7 +121,13 @@ class HookCounters:
                 "replayed": self.replayed,
                 "malformed": self.malformed,
                 "refused": self.refused,
+                "lost": self.lost,
+                "failed": self.failed,
                 "agents": dict(self.agents),
+                "by_agent": {
+                    agent: {"received": received, "malformed": malformed}
+                    for agent, (received, malformed) in self.by_agent.items()
+                },
                 "reasons": [
                     {"received_ns": ns, "agent": agent, "reason": reason}
                     for ns, agent, reason in self.reasons
@@ -297,12 +324,14 @@ class HookServer:
                 self._counters.refused += 1
             self._logger.warning("hook refused", extra={"reason": "another user"})
             return
-        received_ns = time.time_ns()
+        received_ns, began_ns = time.time_ns(), time.perf_counter_ns()
         try:
             agent, payload, within = read_request(connection)
         except MalformedPayload as malformed:
             answer = self._refuse("?", malformed, received_ns)
         except OSError as error:
+            with self._counters.lock:
+                self._counters.lost += 1
             self._logger.warning("hook lost", extra={"reason": str(error)})
             return
         else:
@@ -312,6 +341,7 @@ class HookServer:
         except OSError as error:
             # The agent gave up waiting.  Its hook counts all the same: the payload was handed on.
             self._logger.info("hook client left", extra={"reason": str(error)})
+        self._counters.latencies_ns.append(time.perf_counter_ns() - began_ns)
 
     def _answer(
         self, agent: str, payload: bytes, received_ns: int, within: str | None
@@ -324,6 +354,8 @@ class HookServer:
         except MalformedPayload as malformed:
             return self._refuse(agent, malformed, received_ns)
         except (OSError, sqlite3.Error) as error:
+            with self._counters.lock:
+                self._counters.failed += 1
             self._logger.error("hook not taken", exc_info=error, extra={"agent": agent})
             return {"ok": False, "error": f"workspace cannot be used: {error}"}
         self._counters.note_understood(agent, received_ns)

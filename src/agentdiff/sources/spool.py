@@ -167,6 +167,13 @@ class Spool:
         except OSError:
             return []  # missing, as it usually is; or not readable, and then writing fails as well
 
+    def set_aside(self) -> int:
+        """Returns how many files made no sense and are kept for a look."""
+        try:
+            return len(os.listdir(self._folder / BAD))
+        except OSError:
+            return 0  # there is no such folder before the first of them
+
     def drain(self) -> int:
         """Hands on what is there and returns how many hooks that were; any thread.
 
