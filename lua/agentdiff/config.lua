@@ -7,6 +7,7 @@ local GROUP = { 'turn', 'session', 'agent', 'file' }
 --- Every option: its default, and the type or the list of values that it takes.
 local schema = {
   auto_attach = { true, 'boolean' },
+  code_actions = { false, 'boolean' },
   python = { nil, 'string' },
   timeout_ms = { 10000, 'number' },
   inline = {

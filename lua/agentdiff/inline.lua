@@ -67,7 +67,7 @@ local function place(buf, known, index, shift, opts)
   local first, last = known.first[index] + (shift or 0), known.last[index] + (shift or 0)
   local id
   if is_enabled() and not known.hidden and known.view.status == 'deleted' then
-    id = marks.gone(buf, ns, last, opts)
+    id = marks.gone(buf, ns, known.view, last, opts)
   elseif is_enabled() and not known.hidden then
     id = marks.place(buf, ns, hunk, first, last, opts)
   else
@@ -169,6 +169,21 @@ function draw(buf)
   require('agentdiff.cursor').show_top(buf)
 end
 
+--- Says once that the file of a buffer has another name now: what is written here would be two.
+---@param buf integer
+---@param known string where it was known to have gone
+---@param view agentdiff.InlineView
+local function tell_of_rename(buf, known, view)
+  if view.moved_to ~= '' and view.moved_to ~= known then
+    local name = vim.fn.fnamemodify(api.nvim_buf_get_name(buf), ':t')
+    local owner = view.hunks[1] and view.hunks[1].owner or ''
+    require('agentdiff').notify(
+      ('%s was renamed to %s (%s)'):format(name, view.moved_to, owner),
+      vim.log.levels.WARN
+    )
+  end
+end
+
 --- Takes the hunks of a buffer's file and draws them.
 ---@param buf integer
 ---@param view agentdiff.InlineView
@@ -176,10 +191,12 @@ end
 function M.set(buf, view, moved)
   local known = state[buf]
   -- Unchanged hunks keep their marks, which know about the user's edits meanwhile.
-  if known and not moved and vim.deep_equal(known.view.hunks, view.hunks) then
+  local same = known and known.view.moved_to == view.moved_to and known.view.hunks == view.hunks
+  if known and same and not moved then
     known.view = view
     return
   end
+  tell_of_rename(buf, known and known.view.moved_to or '', view)
   state[buf] = {
     view = view,
     first = {},

@@ -162,14 +162,20 @@ function M.place(buf, ns, hunk, first, last, options)
   })
 end
 
---- Draws that the file of the buffer is gone.
+--- Draws that the file of the buffer is gone, and where it went.
 ---@param buf integer
 ---@param ns integer
+---@param view agentdiff.InlineView
 ---@param last integer 0-based row of the last line
 ---@param options agentdiff.MarkOptions
 ---@return integer id
-function M.gone(buf, ns, last, options)
+function M.gone(buf, ns, view, last, options)
+  local what = view.moved_to ~= '' and 'renamed to ' .. view.moved_to or 'deleted'
   return mark(buf, ns, 0, {
+    virt_text = {
+      { '  ' .. what, 'AgentDiffStale' },
+      { '  ' .. view.hunks[1].owner, 'AgentDiffOwner' },
+    },
     end_row = last + 1,
     hl_group = options.line and 'AgentDiffInlineDeleted' or nil,
     hl_eol = true,

@@ -4,7 +4,8 @@ local M = {}
 
 local api = vim.api
 
-local OFFERS = {
+---@type {[1]: string, [2]: string}[] action, and how it is called
+M.OFFERS = {
   { 'accept-hunk', 'Accept the hunk' },
   { 'reject-hunk', 'Reject the hunk' },
   { 'preview-hunk', 'Show old and new lines' },
@@ -32,7 +33,7 @@ function M.offer()
   if not there then
     return
   end
-  vim.ui.select(OFFERS, {
+  vim.ui.select(M.OFFERS, {
     prompt = there.hunk.owner,
     kind = 'agentdiff.action',
     format_item = function(offer)

@@ -10,6 +10,7 @@ local api = vim.api
 ---@field summary agentdiff.Summary
 ---@field held boolean? an update waits for the end of an edit
 ---@field writing boolean? the whole view that comes next shows what was written
+---@field open boolean? a window shows it, and `AgentDiffReviewOpen` has said so
 
 local GROUPINGS = { 'turn', 'session', 'agent', 'file' }
 local reviews = {} ---@type table<string, agentdiff.Review> by workspace
@@ -33,6 +34,34 @@ function M.get(buf)
   return of_buffer(buf)
 end
 
+--- Tells that a review came to be seen, or is seen no more, whatever did that.
+---@param workspace string
+---@param review agentdiff.Review
+local function announce(workspace, review)
+  local open = #vim.fn.win_findbuf(review.buf) > 0
+  if open == (review.open or false) then
+    return
+  end
+  review.open = open
+  local data = { workspace = workspace, buf = review.buf }
+  if open then
+    require('agentdiff.status').fire('AgentDiffReviewOpen', data)
+  else
+    require('agentdiff.status').fire('AgentDiffReviewClose', data)
+  end
+end
+
+--- Announces once the window commands that are under way are done.
+---@param workspace string
+local function announce_soon(workspace)
+  local review = reviews[workspace]
+  if review then
+    vim.schedule(function()
+      announce(workspace, review)
+    end)
+  end
+end
+
 ---@param workspace string
 ---@return integer
 local function make_buffer(workspace)
@@ -47,6 +76,7 @@ local function make_buffer(workspace)
   api.nvim_create_autocmd('BufWipeout', {
     buffer = buf,
     callback = function()
+      announce_soon(workspace)
       reviews[workspace] = nil
       require('agentdiff.render').forget(buf)
       if require('agentdiff.rpc').used() then
@@ -63,7 +93,14 @@ local function make_buffer(workspace)
     callback = function()
       if reviews[workspace] then
         M.dress(reviews[workspace])
+        announce_soon(workspace)
       end
+    end,
+  })
+  api.nvim_create_autocmd('BufWinLeave', {
+    buffer = buf,
+    callback = function()
+      announce_soon(workspace)
     end,
   })
   -- Autocommands on it see the finished buffer, and do not delay its first screen.
@@ -138,6 +175,7 @@ function M.open(filters, root)
   if first and api.nvim_win_get_cursor(0)[1] == 1 then
     api.nvim_win_set_cursor(0, { first + 1, 0 })
   end
+  announce(result.workspace, review)
   return true
 end
 

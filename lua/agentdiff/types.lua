@@ -51,12 +51,23 @@
 ---@field mixed boolean
 ---@field owner string
 
+---@class (exact) agentdiff.InlinePayload
+---@field token integer
+---@field seq integer
+---@field path string name of the buffer
+---@field status string
+---@field coverage string
+---@field moved_to string relative path (lossy) that the file was renamed to, '' otherwise
+---@field hunks string JSON
+
 ---@class (exact) agentdiff.InlineView
 ---@field token integer
 ---@field seq integer
 ---@field path string name of the buffer
 ---@field status string
 ---@field coverage string
+---@field moved_to string
+---@field json string? what `hunks` was made of
 ---@field hunks agentdiff.InlineHunk[]
 
 ---@class agentdiff.Summary
@@ -70,7 +81,7 @@
 ---@class (exact) agentdiff.Update
 ---@field workspace string
 ---@field summary agentdiff.Summary
----@field inline agentdiff.InlineView[]
+---@field inline agentdiff.InlinePayload[]
 ---@field written string[] names of buffers whose file changed on disk
 ---@field wrote string[] paths in the workspace that changed on disk, newest last
 ---@field review agentdiff.ReviewView?

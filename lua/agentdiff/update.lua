@@ -1,27 +1,54 @@
 --- One update of Python: everything that is shown follows, in one go.
 local M = {}
 
---- Makes a view of the parallel lists that Python sends.
----@param view agentdiff.InlineView its `hunks` are lists
----@return agentdiff.InlineView
-function M.view(view)
-  local lists, hunks =
-    view.hunks, --[[@as table<string, any[]>]]
-    {}
-  for i = 1, #lists.id do
+---@param json string parallel lists (src/agentdiff/nvim/views.py, `_flat`)
+---@return agentdiff.InlineHunk[]
+local function hunks_of(json)
+  local lists = vim.json.decode(json)
+  local ids, starts, counts, removals = lists.id, lists.start, lists.added, lists.removed
+  local lines, owners, owner = lists.deleted, lists.owners, lists.owner
+  local hunks, at = {}, 0
+  for i = 1, #ids do
+    local removed, deleted = removals[i], {}
+    for n = 1, removed do
+      deleted[n] = lines[at + n]
+    end
+    at = at + removed
     hunks[i] = {
-      id = lists.id[i],
-      kind = lists.kind[i],
-      start = lists.start[i],
-      added = lists.added[i],
-      removed = lists.removed[i],
-      deleted = lists.deleted[i],
-      mixed = lists.mixed[i],
-      owner = lists.owner[i],
+      id = ids[i],
+      kind = 'text',
+      start = starts[i],
+      added = counts[i],
+      removed = removed,
+      deleted = deleted,
+      mixed = false,
+      owner = owners[owner[i]],
     }
   end
-  view.hunks = hunks
-  return view
+  for _, odd in ipairs(lists.odd) do
+    hunks[odd[1]].kind = odd[2]
+  end
+  for _, i in ipairs(lists.mixed) do
+    hunks[i].mixed = true
+  end
+  return hunks
+end
+
+--- Makes a view of what Python sent. Hunks that did not change stay the same table.
+---@param payload agentdiff.InlinePayload
+---@param known agentdiff.InlineView? the one before
+---@return agentdiff.InlineView
+function M.view(payload, known)
+  return {
+    token = payload.token,
+    seq = payload.seq,
+    path = payload.path,
+    status = payload.status,
+    coverage = payload.coverage,
+    moved_to = payload.moved_to,
+    json = payload.hunks,
+    hunks = known and known.json == payload.hunks and known.hunks or hunks_of(payload.hunks),
+  }
 end
 
 --- Draws an update.
@@ -42,12 +69,15 @@ function M.apply(update)
       moved[buf] = buffers.follow(buf)
     end
   end
-  for _, lists in ipairs(update.inline) do
-    local view = M.view(lists)
-    for _, buf in ipairs(buffers.named(view.path)) do
+  for _, payload in ipairs(update.inline) do
+    for _, buf in ipairs(buffers.named(payload.path)) do
+      local view = M.view(payload, inline.view(buf))
       inline.set(buf, view, moved[buf])
       status.set_buffer(buf, view, update.summary)
       follow.drawn(buf)
+      if #view.hunks > 0 then
+        require('agentdiff.codeaction').attach(buf)
+      end
     end
   end
   if update.review then

@@ -92,7 +92,8 @@ for i, block in ipairs(diff(old, new, { result_type = 'indices', algorithm = 'my
 end
 local name = vim.api.nvim_buf_get_name(buf)
 inline.set(buf, {
-  token = 1, seq = 1, path = name, status = 'modified', coverage = 'exact', hunks = hunks,
+  token = 1, seq = 1, path = name, status = 'modified', coverage = 'exact', moved_to = '',
+  hunks = hunks,
 })
 vim.cmd.redraw()
 return { (vim.uv.hrtime() - start) / 1e9, #hunks }

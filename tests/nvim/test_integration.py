@@ -189,6 +189,37 @@ def test_events_have_data(reviewer: Editor, agent: Agent) -> None:
     assert [(data["op"], data["done"][0]["path"]) for data in decided] == [("accept", "a.txt")]
 
 
+def test_opening_and_closing_the_review_is_told(shown: Editor) -> None:
+    """Once each, whatever opens and closes it; a second window changes nothing."""
+    shown.lua(
+        """
+        _G.seen = {}
+        vim.api.nvim_create_autocmd('User', { pattern = 'AgentDiffReview*',
+          callback = function(args)
+            _G.seen[#_G.seen + 1] = args.match:sub(#'AgentDiffReview' + 1)
+            _G.data = args.data
+          end })
+        """
+    )
+    expected = []
+    for command, event in (
+        ("AgentDiff | split | close", "Open"),
+        ("edit a.txt", "Close"),
+        ("buffer #", "Open"),
+        ("bwipeout!", "Close"),
+        ("AgentDiff", "Open"),
+    ):
+        shown.command(command)
+        expected.append(event)
+        shown.wait(f"#_G.seen == {len(expected)}", command)
+    assert shown.lua("return _G.seen") == expected
+    root = shown.lua("return vim.b.agentdiff_workspace")
+    there = shown.lua("return _G.data")
+    assert there == {"workspace": root, "buf": shown.lua("return vim.fn.bufnr()")}
+    shown.keys("q")
+    wait_for(lambda: shown.lua("return #_G.seen") == 6, "closed by its key", shown)
+
+
 def test_a_session_file_brings_the_review_back(
     shown: Editor, spawn: Callable[..., Editor], workspace: Path, tmp_path: Path
 ) -> None:

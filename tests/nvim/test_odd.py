@@ -77,8 +77,15 @@ def test_a_file_that_the_agent_creates(reviewer: Editor, agent: Agent, workspace
 
 
 def test_a_renamed_file(reviewer: Editor, agent: Agent, workspace: Path) -> None:
-    """The old buffer stays as it is; the new name can be opened, and nothing is asked."""
+    """Its buffer keeps the text and says where it went; the new name can be opened."""
+    reviewer.lua("vim.g.told = {}; vim.notify = function(t) vim.g.told = { t, vim.g.told } end")
     agent.shell("mv a.txt c.txt")
+    reviewer.wait("vim.g.told[1]")
+    agent.edit("b.txt", "one\n", "eins\n")
+    reviewer.wait("vim.g.agentdiff_status:find('2 files')")
+    told = reviewer.lua("return vim.g.told")
+    assert told == ["agentdiff: a.txt was renamed to c.txt (claude · turn 1 · Bash)", []]
+    assert reviewer.screen()[0].endswith("line 1   renamed to c.txt  claude · turn 1 · Bash")
     reviewer.command("checktime | edit c.txt")
     reviewer.wait("vim.b.agentdiff_workspace")
     reviewer.wait("(vim.b.agentdiff_status_dict or { pending = false }).pending")

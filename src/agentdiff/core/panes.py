@@ -197,9 +197,46 @@ def _grouped(
     return sorted(found.items(), key=lambda item: item[0].order)
 
 
+class _Phrases:
+    """Who made each hunk, as a phrase: most hunks of a file share one owner object."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._known: dict[int, str] = {}
+
+    def of(self, hunk: Hunk) -> tuple[str, bool]:
+        """Returns the phrase, and whether the hunk is mixed (`Hunk.mixed`)."""
+        lines = hunk.new_owners + hunk.old_owners
+        first = lines[0]
+        if lines.count(first) < len(lines):
+            return owner_label(self._ledger, hunk.owners), hunk.mixed
+        # The state keeps the owner alive: its id is no other's meanwhile.
+        phrase = self._known.get(id(first))
+        if phrase is None:
+            phrase = self._known[id(first)] = owner_label(self._ledger, (first,))
+        return phrase, False
+
+
+def _inline_hunk(hunk: Hunk, base: Sequence[bytes], phrases: _Phrases) -> Json:
+    owner, mixed = phrases.of(hunk)
+    return {
+        "id": hunk.id,
+        "gen": hunk.gen,
+        "kind": "text",
+        "mixed": mixed,
+        "start": hunk.b0 + 1 if hunk.b1 > hunk.b0 else hunk.b0,
+        "added": hunk.b1 - hunk.b0,
+        "removed": hunk.a1 - hunk.a0,
+        "deleted": [shown(line) for line in base[hunk.a0 : hunk.a1]],
+        "owner": owner,
+    }
+
+
 def inline(ledger: Ledger, state: PathState) -> Json:
     """Returns the inline view of one path."""
-    base = state.text.base
+    base = state.text.base if state.hunks else ()
+    phrases = _Phrases(ledger)
+    lined = {hunk.id for hunk in state.hunks}
     hunks: list[Json] = [
         {
             "id": m.id,
@@ -213,22 +250,9 @@ def inline(ledger: Ledger, state: PathState) -> Json:
             "owner": owner_label(ledger, m.owners),
         }
         for m in state.meta
-        if m.id not in {hunk.id for hunk in state.hunks}
+        if m.id not in lined
     ]
-    hunks += [
-        {
-            "id": hunk.id,
-            "gen": hunk.gen,
-            "kind": "text",
-            "mixed": hunk.mixed,
-            "start": hunk.b0 + 1 if hunk.b1 > hunk.b0 else hunk.b0,
-            "added": hunk.b1 - hunk.b0,
-            "removed": hunk.a1 - hunk.a0,
-            "deleted": [shown(line) for line in base[hunk.a0 : hunk.a1]],
-            "owner": owner_label(ledger, hunk.owners),
-        }
-        for hunk in state.hunks
-    ]
+    hunks += [_inline_hunk(hunk, base, phrases) for hunk in state.hunks]
     return {
         **path_fields(state.path),
         "status": state.status,

@@ -168,7 +168,17 @@ def inline(request: Request) -> None:
     """Answers ``inline``: one view per path that has something pending."""
     ledger = request.desk.ledger
     wanted = editor.paths(request.params, request.desk.root)
-    files = [panes.inline(ledger, ledger.paths[path]) for path in wanted if path in ledger.paths]
+    states = [ledger.paths[path] for path in wanted if path in ledger.paths]
+    moved: dict[bytes, bytes] = {}
+    if any(state.status == "deleted" for state in states):
+        moved = {state.origin: path for path, state in ledger.paths.items() if state.origin}
+    files = [
+        {
+            **panes.inline(ledger, state),
+            **(path_fields(moved[state.path], "new_path") if state.path in moved else {}),
+        }
+        for state in states
+    ]
     request.answer({"seq": ledger.seq, "files": files})
 
 
