@@ -116,7 +116,8 @@ class Codex(Driver):
 
     def ids(self, turn: Turn, logged: list[dict[str, Any]]) -> Mapping[str, str]:
         """In code mode a call is known by its tool, its command and its paths."""
-        entries = [entry for entry in logged if entry["session"] == turn.session]
+        whose = (turn.session, turn.prompt)
+        entries = [entry for entry in logged if (entry["session"], entry["prompt"]) == whose]
         entries.sort(key=lambda entry: str(entry["started"]))
         found: dict[str, str] = {}
         for scripted in turn.scenario.calls():
