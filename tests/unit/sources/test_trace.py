@@ -2,111 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from agentdiff.install.hook_client import find_perl
-from agentdiff.sources.run.session import Session
 from agentdiff.sources.trace.folder import Launchers, remove_stale
 from agentdiff.sources.trace.log import NAME, TraceLog, read
 from agentdiff.sources.trace.rules import Rule
-from agentdiff.sources.trace.server import Policy, TraceServer
-from tests.unit.daemon.fixtures import until
+from agentdiff.sources.trace.server import Policy
+from tests.unit.sources.trace_rig import DEADLINE_S, PERL, traced
 
-PERL = find_perl(os.environ["PATH"])
 pytestmark = pytest.mark.skipif(PERL is None, reason="launchers need perl")
-WAIT_S = 60
-
-
-@dataclass
-class Run:
-    """One traced run without a supervisor."""
-
-    root: Path
-    launchers: Launchers
-    session: Session
-    environ: dict[str, str]
-    told: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def off(self) -> Path:
-        """The switch."""
-        return self.root / "off"
-
-    def popen(self, *argv: str, **more: Any) -> subprocess.Popen[str]:
-        """Starts a command with launchers in front."""
-        return subprocess.Popen(
-            argv,
-            cwd=self.root / "ws",
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **more,
-        )
-
-    def __call__(self, *argv: str, code: int = 0) -> str:
-        """Runs a command to its end; returns what it printed."""
-        process = self.popen(*argv)
-        out, err = process.communicate(timeout=WAIT_S)
-        assert process.returncode == code, (argv, process.returncode, out, err)
-        return out
-
-    def log(self, count: int) -> list[dict[str, Any]]:
-        """Returns the log once it has so many lines; a line is written after its command."""
-        until(lambda: len(list(read(self.root / "log"))) >= count)
-        found = list(read(self.root / "log"))
-        assert len(found) == count, found
-        return found
-
-    def events(self) -> list[tuple[str, str]]:
-        """Returns (event, command) of what the daemon would have been told."""
-        return [(one["event"], one.get("command", "")) for one in self.told]
-
-
-@contextlib.contextmanager
-def traced(policy: Policy = Policy(), **more: str) -> Iterator[Run]:  # noqa: B008 - frozen
-    """A traced run in a folder of its own; its socket's path is short."""
-    root = Path(tempfile.mkdtemp(prefix="ad-", dir="/tmp")).resolve()
-    told: list[dict[str, Any]] = []
-    try:
-        for name in ("ws", "home", "tools"):
-            (root / name).mkdir()
-        subprocess.run(["git", "init", "-q", str(root / "ws")], check=True)
-        path = f"{root / 'tools'}:{os.environ['PATH']}"
-        environ = {"PATH": path, "HOME": str(root / "home"), "LANG": "C.UTF-8", **more}
-        session = Session(
-            deliver=lambda _, payload: told.append(json.loads(payload)),
-            name="agent",
-            argv=("agent",),
-            cwd=str(root / "ws"),
-        )
-        launchers = Launchers(
-            root / "run",
-            off=root / "off",
-            perl=str(PERL),
-            tools=("git", "python3", "wrapped", "absent", "bash"),
-            environ=environ,
-        )
-        log = TraceLog(root / "log", max_bytes=1 << 20, keep=2)
-        traced_environ = launchers.environment(environ, root / "sock")
-        with TraceServer(root / "sock", session, log, policy, traced_environ) as server:
-            server.start()
-            yield Run(root, launchers, session, traced_environ, told)
-    finally:
-        shutil.rmtree(root)
 
 
 def test_a_command_is_logged_and_one_that_writes_is_told() -> None:
@@ -192,7 +103,7 @@ def test_two_folders_of_launchers_do_not_call_each_other_for_ever() -> None:
         assert len(inner.log(1)) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGALRM])
 def test_a_signal_to_the_launcher_reaches_the_program(number: signal.Signals) -> None:
     """A handler of the program runs, and its exit code is the launcher's."""
     script = (
@@ -209,7 +120,7 @@ def test_a_signal_to_the_launcher_reaches_the_program(number: signal.Signals) ->
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
-        process.communicate(timeout=WAIT_S)
+        process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 7
 
 
@@ -221,7 +132,7 @@ def test_a_stopped_program_stops_its_launcher_and_goes_on_with_it() -> None:
         _, status = os.waitpid(process.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status)
         os.killpg(process.pid, signal.SIGCONT)
-        out, _ = process.communicate(timeout=WAIT_S)
+        out, _ = process.communicate(timeout=DEADLINE_S)
         assert (process.returncode, out) == (0, "went on\n")
 
 

@@ -19,7 +19,7 @@ from typing import NoReturn, Self
 
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """What only we get when somebody signals our pid; the program shall have it."""
-FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
+FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
 """What the program has got already when it came from the terminal."""
 HEARTBEAT_S = 3600.0
 _SETTLE_S = 0.02
@@ -51,8 +51,7 @@ def run(
 
 def spawn(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Forks and executes; returns the child's pid.  A program that is not found exits with 127."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     child = os.fork()
     if child == 0:
         execute(argv, environ)
@@ -84,15 +83,31 @@ def wait(child: int) -> int:
         _, status = os.waitpid(child, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
             return status
-        # A Ctrl-Z has stopped us too; when we are here because of `fg`, the child goes on already.
+        # What stopped the whole group has stopped us too; after a `fg` the child goes on already.
         select.select([], [], [], _SETTLE_S)
         again, now = os.waitpid(child, os.WNOHANG | os.WCONTINUED | os.WUNTRACED)
         if again and not os.WIFSTOPPED(now) and not os.WIFCONTINUED(now):
             return now
         if not again:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # Only now, after the child: a program that fills the screen puts it in order first.
+            _stop(os.WSTOPSIG(status))
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGCONT)
+
+
+def _stop(number: int) -> None:
+    """Stops as the child has been stopped; returns when somebody lets us go on."""
+    old = signal.signal(number, signal.SIG_DFL) if number == signal.SIGTSTP else None
+    os.kill(os.getpid(), number)
+    if old is not None:
+        signal.signal(number, old)
+
+
+def _flush() -> None:
+    """Prints what Python holds back; a stream that was closed before we came is None."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
 
 
 def leave_as(status: int) -> int:
@@ -100,7 +115,7 @@ def leave_as(status: int) -> int:
     if not os.WIFSIGNALED(status):
         return os.waitstatus_to_exitcode(status)
     number = os.WTERMSIG(status)
-    sys.stdout.flush()
+    _flush()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one core is enough, and it is not ours
     if number not in (signal.SIGKILL, signal.SIGSTOP):
         signal.signal(number, signal.SIG_DFL)

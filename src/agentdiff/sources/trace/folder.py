@@ -7,7 +7,9 @@ exist that does not.  Hop 1.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -28,7 +30,12 @@ SHELLS: Final = frozenset({
     "rbash", "sh", "tcsh", "xonsh", "yash", "zsh",
 })
 # fmt: on
+WAIT_S = 30
+"""Longer than a first baseline may take: a supervisor that is silent for so long was stopped."""
 _STALE_SUFFIX = ".pid"
+# Number of prctl(2) in the system call tables of Linux (asm/unistd_64.h, asm-generic/unistd.h).
+_CALLS: Final = {"x86_64": "157", "aarch64": "167", "riscv64": "167"}
+_PRCTL: Final = _CALLS.get(platform.machine(), "0") if sys.platform == "linux" else "0"
 
 
 def unique(path: str, without: Iterable[str] = ()) -> str:
@@ -55,6 +62,7 @@ class Launchers:
         perl: absolute path.
         tools: programs that get a launcher, if they are on the PATH.
         environ: of the run; only its PATH is read here.
+        wait_s: how long a launcher waits for the supervisor before it runs its program alone.
 
     Raises:
         OSError: it cannot be written.
@@ -68,6 +76,7 @@ class Launchers:
         perl: str,
         tools: Iterable[str],
         environ: Mapping[str, str],
+        wait_s: int = WAIT_S,
     ) -> None:
         self.folder = folder
         self.bin = folder / "bin"
@@ -75,7 +84,8 @@ class Launchers:
         self.original_path = unique(environ.get("PATH", os.defpath), without=_others(environ))
         self.bin.mkdir(mode=0o700, parents=True)
         (folder / f"{os.getpid()}{_STALE_SUFFIX}").touch()
-        words = {"@PERL@": perl, "@FOLDER@": str(self.bin), "@OFF@": str(off)}
+        words = {"@PERL@": perl, "@FOLDER@": str(self.bin), "@OFF@": str(off), "@PRCTL@": _PRCTL}
+        words["@WAIT@"] = str(wait_s)
         launcher = _rendered("launcher.pl", words, {"\\": "\\\\", "'": "\\'"})
         self.tools = tuple(
             name

@@ -14,6 +14,12 @@ my $parent = $ENV{AGENTDIFF_TRACE_PARENT};
 $parent = '' unless defined $parent;
 utf8::is_utf8($_) && utf8::encode($_) for @ARGV;    # PERL_UNICODE in an agent's environment
 
+# Where standard input was closed (`<&-`), perl has opened this very file in its place: the program shall find it
+# closed.  The same for the other two.
+for my $handle (\*STDIN, \*STDOUT, \*STDERR) {
+    close $handle if -f $handle && (stat _)[1] == (stat $0)[1] && (stat $handle)[0] == (stat $0)[0];
+}
+
 # SHIM_ACTIVE names the exec that is being resolved (program:pid:folders of launchers).  When a wrapper, such as
 # pyenv's, becomes this launcher again in the same process, only that is passed over; its children are not.
 my %skip  = ($folder => 1);
@@ -51,7 +57,10 @@ sub find {
 sub become {
     missing() unless defined $real;
     $ENV{SHIM_ACTIVE} = join ':', $tool, $$, keys %skip;
-    { exec {$real} $tool, @ARGV }
+    # Python looks for itself, and so for its virtual environment, under the name that it is given: a bare one would
+    # lead it to the launcher.  Others are given theirs: make starts further ones by it.
+    my $name = $tool =~ /^(?:python|pypy)[\d.]*$/ ? $real : $tool;
+    { exec {$real} $name, @ARGV }
     failed();
 }
 
@@ -66,6 +75,7 @@ sub ask {
     return if length $socket > $long;
     local $SIG{PIPE} = 'IGNORE';
     socket($daemon, 1, 1, 0)   or return;
+    fcntl($daemon, 2, 1)       or return;    # F_SETFD, FD_CLOEXEC: perl does it above 2 only
     connect($daemon, $address) or return;
     binmode $daemon;
     my $where = defined $ENV{PWD} ? $ENV{PWD} : '';
@@ -77,10 +87,16 @@ sub ask {
     return hear();
 }
 
-# Reads one line of the supervisor.
+# Reads one line of the supervisor, which may be stopped by a Ctrl-Z: nobody waits for that.
 sub hear {
     $said = '';
-    while (index($said, "\n") < 0) { return unless sysread $daemon, $said, 65536, length $said }
+    while (index($said, "\n") < 0) {
+        my $set = '';
+        vec($set, fileno $daemon, 1) = 1;
+        my $found = select $set, undef, undef, @WAIT@;
+        next   if $found < 0;    # a signal
+        return if !$found || !sysread $daemon, $said, 65536, length $said;
+    }
     return 1;
 }
 
@@ -105,7 +121,8 @@ sub answer {
 sub run {
     my $errors = -f STDERR ? -s _ : undef;
     my $child  = 0;
-    my @caught = grep { !defined $SIG{$_} || $SIG{$_} ne 'IGNORE' } qw(INT QUIT TERM HUP USR1 USR2);
+    my $me     = $$;
+    my @caught = grep { !defined $SIG{$_} || $SIG{$_} ne 'IGNORE' } qw(INT QUIT TSTP TERM HUP USR1 USR2 ALRM);
     $SIG{$_} = sub { my $name = shift; kill $name, $child if $child && !from_terminal($name) }
         for @caught;
     local $SIG{CHLD} = sub { };    # ends the pause in reap; and an ignored one would take the status with it
@@ -113,6 +130,8 @@ sub run {
     become() unless defined $child;
     if (!$child) {
         $SIG{$_} = 'DEFAULT' for @caught;
+        # Nothing can pass SIGKILL on; Linux ends the program with us (PR_SET_PDEATHSIG), as if it had been hit.
+        if (@PRCTL@) { syscall @PRCTL@, 1, 9; exit if getppid != $me }
         $ENV{AGENTDIFF_TRACE_PARENT} = $id;
         become();
     }
@@ -138,12 +157,13 @@ sub reap {
         if ($pid == 0) { select undef, undef, undef, 0.1; next }
         return 255 << 8 if $pid < 0;    # somebody else took its status
         return $? if $? || !kill 0, $child;    # perl says 0 of a child that only stopped, too
-        # A Ctrl-Z has stopped us too; when we are here because of `fg`, the child goes on already.
+        # Whoever stopped the whole group has stopped us too; when we are here because of `fg`, the child goes on.
         select undef, undef, undef, 0.02;
         if (waitpid($child, 11) == $child) {    # WNOHANG | WUNTRACED | WCONTINUED
             return $? if $? || !kill 0, $child;
             next;
         }
+        # Only now, after the child: a full-screen program that gets a Ctrl-Z first puts the terminal in order.
         kill 'STOP', $$;
         kill 'CONT', $child;
     }
@@ -152,7 +172,7 @@ sub reap {
 # Whether a signal came from the terminal, which has sent it to the child as well.
 sub from_terminal {
     my $name = shift;
-    return if $name ne 'INT' && $name ne 'QUIT';
+    return if $name ne 'INT' && $name ne 'QUIT' && $name ne 'TSTP';
     open my $terminal, '+<', '/dev/tty' or return;
     my $group = pack 'i', 0;
     ioctl $terminal, $^O eq 'linux' ? 0x540F : 0x40047477, $group or return;    # TIOCGPGRP
