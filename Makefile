@@ -11,7 +11,7 @@ RUN    := .venv/install.stamp
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test setup check check-types check-lint check-format check-lua check-layers unit
-.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep replay bench screenshots fmt install lock hooks fresh-clone clean
+.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep fuzz replay bench screenshots fmt install lock hooks fresh-clone clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,7 +44,7 @@ check-layers: $(DEV)
 	$(PYTEST) -q tests/unit/test_layers.py
 
 unit: $(DEV) ## unit tests, property tests (fast profile), golden tests
-	HYPOTHESIS_PROFILE=fast $(PYTEST) -n 2 --ignore=tests/unit/test_layers.py tests/unit tests/properties tests/golden
+	HYPOTHESIS_PROFILE=fast $(PYTEST) -n 2 --ignore=tests/unit/test_layers.py tests/unit tests/properties tests/golden tests/fuzz
 
 test-nvim: $(if $(NVIM_BIN),test-nvim-own,$(SERIES:%=test-nvim-%)) ## tests in a real Neovim 0.10 and 0.12, or only in $NVIM_BIN
 
@@ -64,6 +64,9 @@ e2e: $(DEV) ## every agent against its scripted model server
 
 deep: $(DEV) ## property tests on every core for $DEEP_MINUTES (60); goes on where it stopped (.cache/deep.json)
 	@$(PY) tools/deep.py
+
+fuzz: $(DEV) ## spoilt inputs for every format from outside, $FUZZ_MINUTES (10); what finds something is kept
+	@$(PY) -m tests.fuzz
 
 replay: $(DEV) ## replay 500 commits of a real repository as an agent's work: make replay REPO=path
 	@test -n "$(REPO)" || { echo "make replay REPO=path-of-a-repository" >&2; exit 2; }

@@ -77,8 +77,8 @@ def _line(record: dict[str, Any]) -> str:
     code = record.get("exit_code")
     argv = record.get("argv")
     words = shlex.join(str(word) for word in argv) if isinstance(argv, list) else ""
-    took = "" if duration is None else f"{duration:.0f} ms"
-    ended = "" if code in (0, None) else f"  [{code}]"
-    mode = "" if record.get("mode") == "run" else f"  ({record.get('mode')})"
+    took = f"{duration:.0f} ms" if isinstance(duration, int | float) else ""
+    ended = "" if code in (0, None) else f"  [{output.escaped(str(code))}]"
+    mode = "" if record.get("mode") == "run" else f"  ({output.escaped(str(record.get('mode')))})"
     shown = output.escaped(words, _WIDTH)
     return f"{output.escaped(str(record.get('ts', '')))}  {took:>9}  {shown}{ended}{mode}"

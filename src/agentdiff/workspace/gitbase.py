@@ -15,6 +15,7 @@ from agentdiff.workspace.git import find_git, read_config
 from agentdiff.workspace.gitindex import Conversions, GitIndex, UnusableIndex, row_of
 from agentdiff.workspace.gitpacks import GitPacks
 from agentdiff.workspace.known import Row
+from agentdiff.workspace.plain import open_plain, read_plain
 
 _SETTINGS = (
     rb"^(core\.(autocrlf|eol|attributesfile|bare)|extensions\.(objectformat|worktreeconfig))$"
@@ -123,7 +124,7 @@ class GitBase:
 def _read_index(path: bytes) -> tuple[bytes, int]:
     """Returns content and modification time (ns) of an index file."""
     try:
-        with open(path, "rb") as file:
+        with open(open_plain(path), "rb") as file:
             status = os.fstat(file.fileno())
             data = file.read(_MAX_INDEX)
     except OSError as error:
@@ -138,7 +139,6 @@ def _default_attributes(home: bytes) -> bytes:
 
 def _content(path: bytes) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read(_MAX_ATTRIBUTES)
+        return read_plain(path, _MAX_ATTRIBUTES)
     except OSError:
         return b""

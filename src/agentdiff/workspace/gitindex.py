@@ -18,15 +18,16 @@ import re
 import stat
 import struct
 
-from pathspec import GitIgnoreSpec
-
 from agentdiff.workspace.known import Row, sign
+from agentdiff.workspace.patterns import MAX_LINE, MAX_LINES, compile_patterns
 
 # ctime and mtime (s, ns each), inode, size, blob id; between them device, mode, uid and gid.
 _ENTRY = struct.Struct(">4I4xI12xI20s")
 _EXTENDED, _UNCOMPARED = 0x4000, 0x8000 | 0x3000
 _SKIP_OR_INTENT = 0x6000
 _ATTRIBUTES = b".gitattributes"
+# No system opens a longer path; without a limit a small index could name paths of many gigabytes.
+_MAX_PATH = 4096
 # A write within one tick of the clock may leave all times as they were.
 _TICK_NS = 20_000_000
 
@@ -112,6 +113,8 @@ class GitIndex:
                 end = data.index(b"\0", name_at)
                 path = data[name_at:end]
                 following = at + (end - at + 8 & ~7)
+            if len(path) > _MAX_PATH:
+                raise ValueError("a path that no system opens")
             if usable and stat.S_ISREG(mode):
                 offsets[path] = at
                 if path.endswith(_ATTRIBUTES):
@@ -178,7 +181,9 @@ def _sort_line(line: str, always: list[str], maybe: list[str]) -> None:
 
 def _union(patterns: list[str]) -> re.Pattern[str]:
     """Returns one expression for patterns of git; a directory's covers what is in it, as well."""
-    spec = GitIgnoreSpec.from_lines(pattern.lstrip("!") for pattern in patterns)
+    if len(patterns) > MAX_LINES or max(map(len, patterns)) > MAX_LINE:
+        raise UnusableIndex("attributes have more patterns than can be looked at")
+    spec = compile_patterns([pattern.lstrip("!") for pattern in patterns])
     parts = [one.regex.pattern for one in spec.patterns if one.regex is not None]
     # pathspec names a group, which an expression may do only once.
     return re.compile("|".join(f"(?:{re.sub(r'[(][?]P<[a-z_]+>', '(?:', part)})" for part in parts))
@@ -195,6 +200,8 @@ def _offset_varint(data: bytes, at: int) -> tuple[int, int]:
     byte = data[at]
     value, at = byte & 0x7F, at + 1
     while byte & 0x80:
+        if value >> 32:
+            raise ValueError("a number without an end")
         byte = data[at]
         value = (value + 1 << 7) | (byte & 0x7F)
         at += 1

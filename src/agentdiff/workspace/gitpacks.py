@@ -17,8 +17,10 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 
 from agentdiff.core.entries import git_blob_oid
+from agentdiff.workspace.plain import open_plain, read_plain
 
 _IDX_MARK = b"\xfftOc\x00\x00\x00\x02"
 _FANOUT = struct.Struct(">256I")
@@ -29,9 +31,14 @@ _BLOB, _OFS_DELTA, _REF_DELTA = 3, 6, 7
 _MAX_PACKS = 32
 _MAX_ALTERNATES = 8
 _MAX_CHAIN = 5000
+# What one object and its deltas may take while they are unpacked: a pack of some kilobytes can say
+# that it holds gigabytes.  Files that are kept are smaller (`max_file_bytes`).
+_MAX_BYTES = 512 << 20
 # Up to that many names, a set of all of them is cheaper than looking each file's up.
 _MANY_OBJECTS = 300_000
 _HEAD_BYTES = 64
+# What comes of a pack that says something else than git would: numbers that no file has, too.
+_DAMAGE = (OSError, ValueError, LookupError, OverflowError, zlib.error)
 
 
 class GitPacks:
@@ -67,7 +74,7 @@ class GitPacks:
         with self._lock:
             try:
                 kind, data = self._object(key)
-            except (OSError, ValueError, KeyError, IndexError, struct.error, zlib.error):
+            except _DAMAGE:
                 return None
         return data if kind == _BLOB and git_blob_oid(data) == key.hex() else None
 
@@ -78,7 +85,7 @@ class GitPacks:
             if offset is not None:
                 try:
                     return pack.size(offset)
-                except (OSError, ValueError, IndexError, zlib.error):
+                except _DAMAGE:
                     return None
         return None
 
@@ -99,12 +106,19 @@ class GitPacks:
     def _unpack(self, pack: _Pack, offset: int) -> tuple[int, bytes]:
         """Returns type and content of the object at `offset`, its deltas applied."""
         deltas: list[bytes] = []
+        left = _MAX_BYTES
         for _ in range(_MAX_CHAIN):
             kind, size, base, at = pack.head(offset)
+            left -= size
+            if left < 0:
+                raise ValueError("an object that would take all memory")
             data = pack.inflate(at, size)
             if kind == _OFS_DELTA:
                 deltas.append(data)
-                offset -= int.from_bytes(base, "big")
+                back = int.from_bytes(base, "big")
+                if not back:
+                    raise ValueError("a delta of itself")
+                offset -= back
             elif kind == _REF_DELTA:
                 deltas.append(data)
                 found = pack.offset(base)
@@ -133,14 +147,19 @@ class _Pack:
     """
 
     def __init__(self, path: bytes) -> None:
-        with open(path, "rb") as file:
+        with open(open_plain(path), "rb") as file:
             self._idx = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
             if self._idx[:8] != _IDX_MARK:
                 raise ValueError("not a pack index of version 2")
             self._fanout = (0, *_FANOUT.unpack_from(self._idx, 8))
             self.count = self._fanout[256]
-            self._fd = os.open(path[:-4] + b".pack", os.O_RDONLY | os.O_CLOEXEC)
+            # Whoever wrote the tree may have written its packs: what is looked up is there.
+            if any(a > b for a, b in pairwise(self._fanout)):
+                raise ValueError("the pack index is not sorted")
+            if len(self._idx) < _NAMES_AT + 28 * self.count + 40:
+                raise ValueError("the pack index is cut short")
+            self._fd = open_plain(path[:-4] + b".pack")
         except (OSError, ValueError, struct.error):
             self._idx.close()
             raise
@@ -174,6 +193,8 @@ class _Pack:
         found: int = _WORD.unpack_from(self._idx, offsets_at + 4 * at)[0]
         if found & 0x80000000:
             long_at = offsets_at + 4 * self.count + 8 * (found & 0x7FFFFFFF)
+            if long_at + _LONG.size > len(self._idx):
+                return None
             found = _LONG.unpack_from(self._idx, long_at)[0]
         return found
 
@@ -245,7 +266,10 @@ def _patched(base: bytes, delta: bytes) -> bytes:
     size, at = _varint(delta, at)
     if expected != len(base):
         raise ValueError("a delta of something else")
+    if size > _MAX_BYTES:
+        raise ValueError("a delta that would take all memory")
     parts = []
+    made = 0
     while at < len(delta):
         code, at = delta[at], at + 1
         if code & 0x80:
@@ -264,6 +288,9 @@ def _patched(base: bytes, delta: bytes) -> bytes:
             at += code
         else:
             raise ValueError("a delta with a code that means nothing")
+        made += len(parts[-1])
+        if made > size:
+            raise ValueError("a delta that makes more than it says")
     data = b"".join(parts)
     if len(data) != size:
         raise ValueError("a delta that makes something else")
@@ -272,12 +299,13 @@ def _patched(base: bytes, delta: bytes) -> bytes:
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
-    while True:
+    while shift < 64:
         byte = data[at]
         value |= (byte & 0x7F) << shift
         shift, at = shift + 7, at + 1
         if not byte & 0x80:
             return value, at
+    raise ValueError("a number without an end")
 
 
 def _object_folders(objects: bytes) -> list[bytes]:
@@ -285,8 +313,7 @@ def _object_folders(objects: bytes) -> list[bytes]:
     folders = [objects]
     for folder in folders:
         try:
-            with open(os.path.join(folder, b"info", b"alternates"), "rb") as file:
-                lines = file.read(1 << 16).split(b"\n")
+            lines = read_plain(os.path.join(folder, b"info", b"alternates"), 1 << 16).split(b"\n")
         except OSError:
             continue
         for line in lines:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from agentdiff.core.entries import ABSENT, Entry, File, Link
 from agentdiff.workspace.git import run_git
+from agentdiff.workspace.plain import open_plain, read_plain
 
 _NOTHING = b"0" * 40
 # Whoever can write to the tree can write to the reflogs: what is no id might be an option to git.
@@ -93,7 +94,7 @@ class _Log:
 
     def _read(self, start: int) -> tuple[list[bytes], int]:
         try:
-            with open(self._path, "rb") as file:
+            with open(open_plain(self._path), "rb") as file:
                 file.seek(start)
                 data = file.read(_MAX_LOG_BYTES)
         except OSError:
@@ -282,7 +283,6 @@ def _common_dir(folder: bytes) -> bytes:
 
 def _read(path: bytes) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read(4096).strip()
+        return read_plain(path, 4096).strip()
     except OSError:
         return b""

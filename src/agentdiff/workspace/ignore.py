@@ -20,6 +20,8 @@ from pathspec import GitIgnoreSpec
 
 from agentdiff.core.entries import File
 from agentdiff.workspace.git import GitPaths, find_excludes_file, find_git, tracked_but_ignored
+from agentdiff.workspace.patterns import compile_patterns
+from agentdiff.workspace.plain import read_plain
 from agentdiff.workspace.tree import Root, Signature, is_settled, read_signed
 
 _MAX_BYTES = 1 << 20
@@ -244,9 +246,8 @@ class IgnoreRules:
         source = b""
         if signature is not None:
             try:
-                with open(file, "rb") as stream:
-                    source = stream.read(_MAX_BYTES)
-            except OSError:  # gone or unreadable: git goes on without it, too
+                source = read_plain(file, _MAX_BYTES)
+            except OSError:  # gone, unreadable, no file: git goes on without it, too
                 source = b""
         return self._remember(key, b"", parent, source, signature, started_ns)
 
@@ -276,19 +277,7 @@ def _compile(source: bytes) -> GitIgnoreSpec | None:
     lines = [line.removesuffix("\r") for line in lines if line.strip() and line[0] != "#"]
     if not lines:
         return None
-    try:
-        return GitIgnoreSpec.from_lines(lines)
-    except ValueError:
-        # One line that is no pattern must not switch off the others; git passes over it, too.
-        return GitIgnoreSpec.from_lines([line for line in lines if _is_pattern(line)])
-
-
-def _is_pattern(line: str) -> bool:
-    try:
-        GitIgnoreSpec.from_lines([line])
-    except ValueError:
-        return False
-    return True
+    return compile_patterns(lines)
 
 
 def _answer_tracked(root: bytes, answer: futures.Future[frozenset[bytes]]) -> None:

@@ -56,13 +56,6 @@ def test_an_unknown_agent_names_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("agent", sorted(registry.PARSERS))
-@given(payload=st.binary())
-def test_any_bytes_are_events_or_malformed(agent: str, payload: bytes) -> None:
-    """Any bytes become events or `MalformedPayload`, and nothing else."""
-    assert _outcome(agent, payload)
-
-
-@pytest.mark.parametrize("agent", sorted(registry.PARSERS))
 @given(event=EVENTS, hook=st.dictionaries(KEYS, JSON))
 def test_any_json_is_events_or_malformed(agent: str, event: str, hook: dict[str, object]) -> None:
     """Any JSON in the fields of a hook becomes events or `MalformedPayload`, and nothing else."""

@@ -289,10 +289,3 @@ def test_any_attributes_are_parsed_or_refused(values: dict[str, object]) -> None
     body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).encode()
     with contextlib.suppress(MalformedPayload):
         telemetry.parse(body, JSON, 7)
-
-
-@given(body=st.binary(max_size=60))
-def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
-    """As protobuf."""
-    with contextlib.suppress(MalformedPayload):
-        telemetry.parse(body, otlp.PROTOBUF, 7)

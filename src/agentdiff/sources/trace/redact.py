@@ -11,20 +11,23 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 MASK: Final = "***"
-_WORDS = "token|secret|passw(?:or)?d|passphrase|api[-_]?key|credential|private[-_]?key"
-_NAME = rf"[\w.-]*(?:{_WORDS})[\w.-]*"
-_NAMED = re.compile(rf"(?i)^(--?{_NAME}|{_NAME})[=:](.+)$", re.DOTALL)
-_OPTION = re.compile(rf"(?i)^--?{_NAME}$")
-_INSIDE = re.compile(rf"(?i)\b({_NAME})(\s*[=:]\s*)([\"']?)[^\s\"'&;]+")
-_USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s]+@")
+# Words are written by agents: every expression takes linear time.  A run of characters is taken
+# whole (possessively) and then searched; with `.*word` each place would be tried for each other one.
+_WORD = re.compile(
+    "(?i)token|secret|passw(?:or)?d|passphrase|api[-_]?key|credential|private[-_]?key"
+)
+_NAMED = re.compile(r"(-{0,2}[\w.-]++)[=:].+", re.DOTALL)
+_OPTION = re.compile(r"--?[\w.-]++")
+_INSIDE = re.compile(r"(?<![\w.-])([\w.-]++)(\s*+[=:]\s*+)([\"']?)[^\s\"'&;]+")
+_USERINFO = re.compile(r"(?<![a-zA-Z0-9+.-])([a-zA-Z0-9+.-]++://)[^/@\s]++@")
 _HEADER = re.compile(
     r"(?i)((?:proxy-)?authorization|cookie|set-cookie|x-api-key|x-auth-token|private-token)"
     r"(\s*:\s*)[^\"'\r\n]+"
 )
 _KNOWN = re.compile(
     r"\b(?:sk-[A-Za-z0-9_-]{8,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}"
-    r"|xox[abprs]-[\w-]{8,}|npm_[A-Za-z0-9]{16,}|AKIA[A-Z0-9]{12,}|AIza[\w-]{20,}"
-    r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+)"
+    r"|xox[abprs]-[\w-]{8,}|npm_[A-Za-z0-9]{16,}|AKIA[A-Z0-9]{12,}|AIza[\w-]{20,})"
+    r"|(?<![\w-])eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w-]+"
 )
 _USER_OF = frozenset({"curl", "wget"})
 _USER_OPTIONS = frozenset({"-u", "--user", "--proxy-user", "-U"})
@@ -47,19 +50,32 @@ def redacted(
             out.append(MASK)
             hide_next = False
             continue
-        hide_next = bool(_OPTION.match(word)) or (tool in _USER_OF and word in _USER_OPTIONS)
+        hide_next = _is_secret(_OPTION.fullmatch(word)) or (
+            tool in _USER_OF and word in _USER_OPTIONS
+        )
         out.append(_clean(word, own))
     return tuple(out)
 
 
 def _clean(word: str, own: Iterable[re.Pattern[str]]) -> str:
-    named = _NAMED.match(word)
-    if named is not None:
+    named = _NAMED.fullmatch(word)
+    if named is not None and _is_secret(named, 1):
         return f"{named[1]}={MASK}"
     word = _USERINFO.sub(rf"\g<1>{MASK}@", word)
     word = _HEADER.sub(rf"\g<1>\g<2>{MASK}", word)
-    word = _INSIDE.sub(rf"\g<1>\g<2>\g<3>{MASK}", word)
+    word = _INSIDE.sub(_inside, word)
     word = _KNOWN.sub(MASK, word)
     for pattern in own:
         word = pattern.sub(MASK, word)
     return word
+
+
+def _is_secret(found: re.Match[str] | None, group: int = 0) -> bool:
+    """Whether a name was found, and it is one of a secret."""
+    return found is not None and _WORD.search(found[group]) is not None
+
+
+def _inside(found: re.Match[str]) -> str:
+    if not _is_secret(found, 1):
+        return found[0]
+    return f"{found[1]}{found[2]}{found[3]}{MASK}"
