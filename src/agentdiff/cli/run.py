@@ -117,6 +117,7 @@ def _traced(
 
 
 def _start(server: TraceServer, builtins: Builtins | None) -> None:
+    foreground.allow_descriptors()
     server.start()
     if builtins is not None:
         builtins.start()

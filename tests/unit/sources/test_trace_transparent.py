@@ -104,3 +104,12 @@ def test_a_supervisor_that_was_stopped_holds_nobody_up() -> None:
         run.environ["AGENTDIFF_TRACE"] = str(run.root / "silent")
         assert run("git", "--version").startswith("git version")
         assert list(read(run.root / "log")) == []
+
+
+def test_a_supervisor_goes_on_after_a_connection_that_it_could_not_take() -> None:
+    """Out of descriptors for a moment: the next command is followed again."""
+    with traced() as run:
+        run.server._listener.settimeout(0.01)  # makes `accept` fail, again and again
+        for _ in range(3):
+            run("git", "--version")
+        run.log(3)

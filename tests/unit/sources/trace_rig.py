@@ -46,6 +46,7 @@ class Run:
     root: Path
     launchers: Launchers
     session: Session
+    server: TraceServer
     environ: dict[str, str]
     told: list[dict[str, Any]] = field(default_factory=list)
 
@@ -118,7 +119,7 @@ def traced(
         traced_environ = launchers.environment(environ, root / "sock")
         with TraceServer(root / "sock", session, log, policy, traced_environ) as server:
             server.start()
-            yield Run(root, launchers, session, traced_environ, told)
+            yield Run(root, launchers, session, server, traced_environ, told)
     finally:
         shutil.rmtree(root)
 

@@ -49,6 +49,13 @@ def run(
     return status
 
 
+def allow_descriptors() -> None:
+    """Lets us have as many descriptors as the system allows; after the fork, it is inherited."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS says "unlimited" and allows less
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def spawn(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Forks and executes; returns the child's pid.  A program that is not found exits with 127."""
     _flush()

@@ -32,6 +32,7 @@ from agentdiff.sources.trace.rules import Rule, first_match
 
 _FIELDS = 9
 FINISH_WITHIN_S = 5.0
+_PAUSE_S = 0.05
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 
 
@@ -141,6 +142,7 @@ class TraceServer:
             "session_id": session.id,
         }
         self._complained = False
+        self._left = threading.Event()
         self._open: dict[threading.Thread, socket.socket] = {}
 
     def __enter__(self) -> TraceServer:
@@ -162,19 +164,25 @@ class TraceServer:
                 if select.select([connection], [], [], 0)[0]:
                     thread.join(FINISH_WITHIN_S)
         self._path.unlink(missing_ok=True)
+        self._left.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:
-        while True:
+        while not self._left.is_set():
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return  # closed
+            except OSError:  # closed, or no descriptor left for one more command at a time
+                self._left.wait(_PAUSE_S)
+                continue
             thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             self._open[thread] = connection
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # no thread left: the launcher runs its program alone
+                del self._open[thread]
+                connection.close()
 
     def _serve(self, connection: socket.socket) -> None:
         try:
