@@ -1,14 +1,17 @@
 """N1, N2: inline hunks against gitsigns and mini.diff, in a Neovim with a screen.
 
-N1 is what happens when the buffer of a file that pends is opened.  Ours: the daemon's view of hunks
-that it carries (no diff is made then), its way over the socket as JSON, one call into Neovim, the
-drawing.  Gitsigns, as it comes: git's text of the file, the diff, the drawing.  N2 is drawing with
+N1 is what happens after a file was written: from the text on disk to a drawn screen.  Ours: reading
+it, the diff against the base that the daemon holds, the hunks, their way over the socket as JSON,
+one call into Neovim, the drawing.  Gitsigns, as it comes: git's text of the file, the diff, the
+drawing.  N1-open is what happens when the buffer of a file that pends is opened: the hunks are
+carried, no diff is made, while gitsigns has to do all of the above.  N2 is drawing with
 the diff of Neovim's own library on both sides and equal settings; what mini.diff does not draw (the
 deleted lines) is prepared before.  Each sample is taken in a fresh Neovim.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 import subprocess
@@ -21,6 +24,7 @@ from agentdiff.core.entries import File
 from agentdiff.core.ledger import Ledger
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import EXTERNAL
+from agentdiff.core.pathstate import PathState
 from agentdiff.nvim.views import InlineView
 from agentdiff.wire import decode, encode
 from tests.bench.harness import MIN_ROUNDS, Pair, Row
@@ -105,10 +109,16 @@ def rows(scratch: Path) -> Iterator[Row]:
     for lines, hunks in SIZES:
         size = f"{lines} lines, {hunks} hunks"
 
-        def gitsigns(rounds: int, lines: int = lines, hunks: int = hunks) -> Pair:
+        def gitsigns(
+            rounds: int, lines: int = lines, hunks: int = hunks, *, carried: bool = False
+        ) -> Pair:
             peer = plugins("gitsigns.nvim")
             folder = _repository(scratch, lines, hunks)
-            return _taken(rounds, lambda: _ours(folder), lambda: _peer(folder, peer, _GITSIGNS))
+            return _taken(
+                rounds,
+                lambda: _ours(folder, carried=carried),
+                lambda: _peer(folder, peer, _GITSIGNS),
+            )
 
         def mini(rounds: int, lines: int = lines, hunks: int = hunks) -> Pair:
             peer = plugins("mini.nvim", "mini.diff")
@@ -121,9 +131,15 @@ def rows(scratch: Path) -> Iterator[Row]:
 
         yield Row(
             name=f"N1-{lines}",
-            what=f"hunks of an opened buffer vs gitsigns at its defaults, {size}",
+            what=f"from a text on disk to its hunks drawn, vs gitsigns at its defaults, {size}",
             at_most=GITSIGNS_AT_MOST[lines],
             measure=gitsigns,
+        )
+        yield Row(
+            name=f"N1-open-{lines}",
+            what=f"hunks of an opened buffer vs gitsigns at its defaults, {size}",
+            at_most=GITSIGNS_AT_MOST[lines],
+            measure=functools.partial(gitsigns, carried=True),
         )
         yield Row(
             name=f"N2-{lines}",
@@ -182,18 +198,25 @@ def _texts(lines: int, hunks: int) -> tuple[bytes, bytes]:
     return "\n".join(old).encode() + b"\n", "\n".join(new).encode() + b"\n"
 
 
-def _ours(folder: Path) -> float:
-    """Returns how long the whole way takes: from the daemon's state to a drawn screen."""
-    old = File(data=(folder / "old").read_bytes(), mode=0o644)
-    new = File(data=(folder / "f.txt").read_bytes(), mode=0o644)
+def _state(folder: Path, old: File) -> PathState:
+    """Returns what pends once the file has been looked at."""
     ids = itertools.count(1)
+    new = File(data=(folder / "f.txt").read_bytes(), mode=0o644)
+    state = observe(None, b"f.txt", old, new, EXTERNAL, lambda: next(ids))
+    assert state is not None
+    return state
+
+
+def _ours(folder: Path, *, carried: bool) -> float:
+    """Returns how long the way to a drawn screen takes, from the disk or from carried hunks."""
+    old = File(data=(folder / "old").read_bytes(), mode=0o644)
+    known = _state(folder, old) if carried else None
     with Neovim(folder, config="let g:agentdiff = #{auto_attach: v:false}") as nvim:
         nvim.lua(_OPEN)
         nvim.lua("require('agentdiff.highlight').setup()")
         nvim.lua("require('agentdiff.inline'); require('agentdiff.update')")
-        state = observe(None, b"f.txt", old, new, EXTERNAL, lambda: next(ids))
-        assert state is not None
         started_ns = time.perf_counter_ns()
+        state = known or _state(folder, old)
         sent = encode({"id": 1, "result": {"seq": 1, "files": [panes.inline(Ledger(), state)]}})
         view = InlineView(token=1, seq=1, data=decode(sent)["result"]["files"][0])
         drawn = nvim.lua(_DRAW, view.payload(str(folder / "f.txt")))
