@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agentdiff.daemon.check import Check
+from agentdiff.daemon.check import Check, Level
 
 SLOW_MS = 300.0
 LONG_QUEUE = 10_000
@@ -41,6 +41,17 @@ def _workspace_checks(workspaces: list[Mapping[str, Any]]) -> Iterator[Check]:
     )
     yield _of_workspaces(
         workspaces,
+        "storage_problem",
+        name="storage",
+        title="Log",
+        level="error",
+        well="written",
+        remedy="free space, or make the folder writable, and do not stop the daemon before: what "
+        "happened since is in its memory, and is written as soon as the disk takes it; "
+        "decisions that would change files are refused until then",
+    )
+    yield _of_workspaces(
+        workspaces,
         "store_problem",
         name="budget",
         title="Store budget",
@@ -59,14 +70,21 @@ def _workspace_checks(workspaces: list[Mapping[str, Any]]) -> Iterator[Check]:
 
 
 def _of_workspaces(
-    workspaces: list[Mapping[str, Any]], key: str, *, name: str, title: str, well: str, remedy: str
+    workspaces: list[Mapping[str, Any]],
+    key: str,
+    *,
+    name: str,
+    title: str,
+    well: str,
+    remedy: str,
+    level: Level = "warn",
 ) -> Check:
     troubled = [f"{one['root']}: {one[key]}" for one in workspaces if one.get(key)]
     if not troubled:
         return Check(id=name, level="ok", title=title, detail=well)
     more = f"; and {len(troubled) - _SHOWN} more" if len(troubled) > _SHOWN else ""
     detail = "; ".join(troubled[:_SHOWN]) + more
-    return Check(id=name, level="warn", title=title, detail=detail, remedy=remedy)
+    return Check(id=name, level=level, title=title, detail=detail, remedy=remedy)
 
 
 def _hooks(metrics: Mapping[str, Any], state: str) -> Check:

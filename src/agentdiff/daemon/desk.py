@@ -33,9 +33,10 @@ from agentdiff.core.entries import (
 )
 from agentdiff.core.events import EntryWritten, Event, FileObserved, ReadingEnded
 from agentdiff.core.ledger import Ledger
-from agentdiff.core.records import DecisionMade, DecisionTurned
+from agentdiff.core.records import DecisionIntended, DecisionItem
 from agentdiff.daemon import gitnews
 from agentdiff.daemon.audience import Audience
+from agentdiff.daemon.keeping import Keeping
 from agentdiff.daemon.ports import PreImage
 from agentdiff.daemon.recall import Recall
 from agentdiff.sources.watch import Watcher, open_feed
@@ -51,8 +52,8 @@ from agentdiff.workspace.files import (
 )
 from agentdiff.workspace.gitbase import open_packs
 from agentdiff.workspace.head import Head
-from agentdiff.workspace.known import Population
-from agentdiff.workspace.observations import Batch, Observation, TrackerSettings
+from agentdiff.workspace.known import KnownTable, Population
+from agentdiff.workspace.observations import Batch, Known, Observation, TrackerSettings
 from agentdiff.workspace.roots import confine, tree_allowed
 from agentdiff.workspace.store import Store
 from agentdiff.workspace.tracker import Tracker
@@ -100,6 +101,7 @@ class Desk:
             opened.pop_all()
         self.blobs.lean_on(open_packs(root))
         self.recall = Recall(self.store, self.blobs)
+        self.keeping = Keeping(self.recall, logger, self.name)
         self.ledger = Ledger.replay(self.store.records(), self.recall.load)
         self.audience = Audience(self.name)
         self.answers: dict[int, Future[dict[str, Any]]] = {}
@@ -109,6 +111,7 @@ class Desk:
             self.cold.set()
         else:
             seen.doubt(self.blobs.holds)  # a power cut may have taken contents
+            self._own_up(seen)
         self.upkeep = Upkeep(self.store, self.blobs, config.workspace.store_mib << 20)
         self.upkeep.begin(self._pending(), seen)
         self._whole, reason = tree_allowed(root, home)
@@ -138,6 +141,8 @@ class Desk:
 
     def tidy(self) -> None:
         """Keeps the store within its budget; cheap when there is nothing to do."""
+        if self.keeping.problem is not None:
+            return  # what the log would name is not all in it
         freed = self.upkeep.tick(self._pending, self.tracker.table)
         if freed:
             self._logger.info("store tidied up", extra={"workspace": self.name, "freed": freed})
@@ -177,17 +182,29 @@ class Desk:
             return self.recall.load(known.ref)
         return read_entry(self.held, path, max_bytes=self._max_bytes)
 
+    def _carried_out(self, intended: DecisionIntended) -> list[DecisionItem]:
+        """Returns the writes of an interrupted decision that the disk shows were done."""
+        return [
+            item
+            for item in intended.items
+            if item.cur_before != item.cur_after
+            and read_entry(self.held, item.path, max_bytes=self._max_bytes).ref() == item.cur_after
+        ]
+
+    def _own_up(self, seen: KnownTable) -> None:
+        """Lets nobody be blamed for what an interrupted decision of ours wrote."""
+        for intended in self.ledger.unfinished.values():
+            for item in self._carried_out(intended):
+                if item.cur_after.kind == "absent":
+                    seen.discard(item.path)
+                else:
+                    seen[item.path] = Known(ref=item.cur_after)
+
     def recover(self) -> list[Command]:
         """Completes decisions that a crash interrupted, as far as the disk shows they were done."""
         commands: list[Command] = []
         for intended in list(self.ledger.unfinished.values()):
-            found = [
-                self.recall.item(item)
-                for item in intended.items
-                if item.cur_before != item.cur_after
-                and read_entry(self.held, item.path, max_bytes=self._max_bytes).ref()
-                == item.cur_after
-            ]
+            found = [self.recall.item(item) for item in self._carried_out(intended)]
             self._logger.warning(
                 "decision was interrupted",
                 extra={"decision": intended.decision, "recovered": len(found)},
@@ -272,7 +289,7 @@ class Desk:
         for command in commands:
             match command:
                 case Append():
-                    self._append(command)
+                    self.keeping.append(command)
                 case WriteEntry():
                     self.handle(self._write(command))
                 case Publish():
@@ -285,7 +302,7 @@ class Desk:
                         turn=command.turn,
                     )
                 case Answer():
-                    self.store.commit()
+                    self.keeping.commit()
                     self._answer(command)
                 case Report():
                     level = logging.INFO if command.level == "info" else logging.WARNING
@@ -296,18 +313,6 @@ class Desk:
         if waiting is not None:  # what git decided was nobody's request
             waiting.set_result(command.result)
 
-    def _append(self, command: Append) -> None:
-        for entry in command.entries:
-            self.recall.keep(entry)
-        self.store.append(command.seq, command.record)
-        if isinstance(command.record, DecisionMade | DecisionTurned):
-            # After a crash the tracker must not take our own write for somebody's.
-            self.store.learn((i.path, i.cur_after, None) for i in command.record.items)
-        if command.durable:
-            # Contents first: a record must never name what a power cut took.
-            self.blobs.sync()
-            self.store.commit(durable=True)
-
     def _write(self, command: WriteEntry) -> EntryWritten:
         path = command.path
         if command.expect == command.write:
@@ -316,6 +321,8 @@ class Desk:
             return EntryWritten(
                 path=path, received_ns=time.time_ns(), found=None if same else found
             )
+        if (refusal := self.keeping.refusal) is not None:
+            return EntryWritten(path=path, received_ns=time.time_ns(), failed=refusal)
         outcome = write_entry(self.held, path, expect=command.expect, write=command.write)
         now = time.time_ns()
         match outcome:
@@ -351,5 +358,5 @@ class Desk:
 
     def publish(self) -> None:
         """Commits, and tells attached editors what changed since the last call."""
-        self.store.commit()
+        self.keeping.commit()
         self.audience.publish(self.ledger)

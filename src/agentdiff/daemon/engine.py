@@ -167,6 +167,8 @@ class Engine:
                 handler(requests.Request(self, desk, params, client, future, tuple(reasons)))
             except RequestError as error:
                 future.set_exception(error)
+            except sqlite3.OperationalError as error:  # the state folder's disk refuses
+                future.set_exception(RequestError("unavailable", str(error)))
 
         self._queue.put(functools.partial(self._answered, work, method, future))
 
@@ -340,6 +342,7 @@ class Engine:
                 "warm": desk.tracker.is_warm,
                 "skipped": len(desk.tracker.coverage()),
                 "store_problem": desk.upkeep.problem,
+                "storage_problem": desk.keeping.problem,
                 "blobs": desk.blobs.count,
                 "blob_bytes": desk.blobs.size_bytes,
                 "blob_budget_bytes": desk.upkeep.budget_bytes,

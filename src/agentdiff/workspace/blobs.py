@@ -14,6 +14,7 @@ import contextlib
 import mmap
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,7 @@ from agentdiff.workspace.packformat import (
     FILE_MARK,
     HEADER_BYTES,
     decode,
+    lock_pack,
     make_header,
     next_record,
     parse_header,
@@ -36,6 +38,9 @@ _TAIL_CHECK_BYTES = 4 << 20
 _ZSTD_LEVEL = 1
 # What was put lazily is written at the latest when it is that much.
 _BUFFER_BYTES = 1 << 18
+# What a disk that is full or fails does not take is kept in memory, up to that much.
+_PATIENCE_BYTES = 64 << 20
+_TRY_AGAIN_S = 0.5
 
 
 class Elsewhere(Protocol):
@@ -55,17 +60,25 @@ class BlobStore:
     """Content-addressed store in one append-only file, named by git's blob id.
 
     Callable from any thread.  Only one process may have a pack open: the daemon's lock sees to
-    that.
+    that, and where that lock was removed under a running daemon, a lock on the pack itself.
 
     Args:
         path: the pack file; made (mode 0600) when missing, its folder must exist.
+        patience_bytes: how much may wait in memory for a disk that refuses.
+
+    Attributes:
+        problem: why contents wait in memory, a sentence; None while all of them are written.
 
     Raises:
-        OSError: the file cannot be opened, or is no pack of this format version (EINVAL).
+        OSError: the file cannot be opened, is used by another process (EWOULDBLOCK), or is no pack
+            of this format version (EINVAL).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience_bytes: int = _PATIENCE_BYTES) -> None:
         self.path = path
+        self.problem: str | None = None
+        self._patience_bytes = patience_bytes
+        self._try_again_s = 0.0
         self._lock = threading.Lock()
         self._index: dict[bytes, int] = {}
         self._problems: list[str] = []
@@ -73,10 +86,11 @@ class BlobStore:
         self._elsewhere: Elsewhere | None = None
         # What is not written yet: the file ends at `_end - len(_buffer)`.
         self._buffer = bytearray()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(_fresh(path))  # a rewrite that a crash interrupted
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
+            lock_pack(self._fd, path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(_fresh(path))  # a rewrite that a crash interrupted
             self._end = self._load()
         except OSError:
             os.close(self._fd)
@@ -105,7 +119,8 @@ class BlobStore:
             oid: the content's blob id, when the caller has computed it.
 
         Raises:
-            OSError: it cannot be written; the store is as it was before.
+            OSError: the disk refuses, and more waits for it than memory may hold; the store is as
+                it was before.
         """
         oid = oid or git_blob_oid(data)
         key = bytes.fromhex(oid)
@@ -114,12 +129,19 @@ class BlobStore:
         with self._lock:
             if key not in self._index:
                 payload = self._compressor.compress(data)
-                self._index[key] = self._end
+                before = self._end
+                self._index[key] = before
                 self._buffer += make_header(key, len(data), len(payload))
                 self._buffer += payload
                 self._end += HEADER_BYTES + len(payload)
-            if not lazily or len(self._buffer) > _BUFFER_BYTES:
-                self._write()
+                if not lazily or len(self._buffer) > _BUFFER_BYTES:
+                    refused = self._write()
+                    if refused is not None and len(self._buffer) > self._patience_bytes:
+                        del self._index[key]
+                        del self._buffer[before - self._end :]
+                        self._end = before
+                        self.problem = self.problem if self._buffer else None
+                        raise refused
         return oid
 
     def get(self, oid: str) -> bytes:
@@ -169,11 +191,7 @@ class BlobStore:
         return tuple(self._problems)
 
     def flush(self) -> None:
-        """Hands everything that was put lazily to the operating system.
-
-        Raises:
-            OSError: it cannot be written; none of it is stored.
-        """
+        """Hands everything that was put lazily to the operating system, or notes a `problem`."""
         with self._lock:
             self._write()
 
@@ -181,9 +199,12 @@ class BlobStore:
         """Makes everything stored so far durable.
 
         Raises:
-            OSError: the disk refuses.
+            OSError: the disk refuses; nothing is lost yet.
         """
-        self.flush()
+        with self._lock:
+            refused = self._write(anyhow=True)
+        if refused is not None:
+            raise refused
         os.fsync(self._fd)
 
     def sizes(self) -> dict[bytes, int]:
@@ -213,7 +234,9 @@ class BlobStore:
         """
         fresh = _fresh(self.path)
         with self._lock:
-            self._write()
+            refused = self._write(anyhow=True)
+            if refused is not None:
+                raise refused
             kept = [
                 (key, at)
                 for key, at in sorted(self._index.items(), key=lambda item: item[1])
@@ -221,6 +244,7 @@ class BlobStore:
             ]
             fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
+                lock_pack(fd, fresh)  # before anybody can find it
                 index, end = self._copy(kept, fd)
                 os.fsync(fd)
                 os.rename(fresh, self.path)
@@ -258,29 +282,41 @@ class BlobStore:
             fd = self._fd
             if fd >= 0:
                 try:
-                    self._write()
+                    refused = self._write(anyhow=True)
+                    if refused is not None:
+                        raise refused
                     os.fsync(fd)
                 finally:
                     self._fd = -1
                     os.close(fd)
 
-    def _write(self) -> None:
-        """Writes the buffer, the caller holding the lock; what cannot be written is forgotten."""
-        data, offset = bytes(self._buffer), self._end - len(self._buffer)
-        self._buffer.clear()
-        start, view = offset, memoryview(data)
+    def _write(self, *, anyhow: bool = False) -> OSError | None:
+        """Writes the buffer, the caller holding the lock; returns why it could not be written.
+
+        Args:
+            anyhow: also when the disk refused a moment ago.
+        """
+        if not self._buffer:
+            return None
+        now_s = time.monotonic()
+        if self.problem is not None and now_s < self._try_again_s and not anyhow:
+            return OSError(self.problem)
+        start = offset = self._end - len(self._buffer)
+        view = memoryview(bytes(self._buffer))
         try:
             while view:
                 written = os.pwrite(self._fd, view, offset)
                 view, offset = view[written:], offset + written
-        except OSError:
-            self._end = start
-            for key in [key for key, at in self._index.items() if at >= start]:
-                del self._index[key]
+        except OSError as error:
+            self.problem = f"{self.path} cannot be written: {error.strerror}"
+            self._try_again_s = now_s + _TRY_AGAIN_S
             # Half a record would be overwritten by the next one in any case.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, start)
-            raise
+            return error
+        self._buffer.clear()
+        self.problem = None
+        return None
 
     def _read(self, offset: int, key: bytes) -> bytes | None:
         """Returns the content of the record at `offset`, None when it is not what `key` names."""

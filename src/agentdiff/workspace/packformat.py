@@ -10,9 +10,11 @@ Must not know what is stored where: that is `agentdiff.workspace.blobs`.  Hop 5.
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +28,8 @@ RECORD_MARK = b"AdB2"
 _BODY = struct.Struct(">4s20sII")
 _CRC = struct.Struct(">I")
 HEADER_BYTES = _BODY.size + _CRC.size
+_LOCK_WITHIN_S = 2.0
+_LOCK_AGAIN_S = 0.01
 
 
 def make_header(key: bytes, size: int, stored: int) -> bytes:
@@ -65,6 +69,25 @@ def decode(payload: bytes, key: bytes, size: int) -> bytes | None:
     except zstandard.ZstdError:
         return None
     return data if len(data) == size and git_blob_oid(data) == key.hex() else None
+
+
+def lock_pack(fd: int, path: Path) -> None:
+    """Makes sure that no other process has a pack open; one that just ends gets a moment.
+
+    Raises:
+        BlockingIOError: one has.
+    """
+    deadline_s = time.monotonic() + _LOCK_WITHIN_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline_s:
+                reason = "another agentdiff daemon has it open: stop that one"
+                raise BlockingIOError(error.errno, reason, str(path)) from error
+            time.sleep(_LOCK_AGAIN_S)
+        else:
+            return
 
 
 def check_pack(path: Path) -> Iterator[str]:

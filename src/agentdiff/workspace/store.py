@@ -6,6 +6,9 @@ does.  Hop 5; used by the engine's worker thread only, after it was opened.
 One transaction holds a record, what it implies for the table of seen files, and nothing else, so
 that any prefix of commits is a consistent state.  An ordinary commit survives the death of the
 process; a durable one also a power cut.
+
+A disk that is full or fails does not make the log differ from the state in memory: SQLite gives the
+transaction up, we keep what it held, and the next commit that succeeds writes all of it, in order.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,6 +26,7 @@ import orjson
 from agentdiff.core.codec import SCHEMA
 from agentdiff.core.entries import Ref
 from agentdiff.core.records import Record, decode_record, encode_record
+from agentdiff.workspace import migrations
 from agentdiff.workspace.known import KnownTable, Row
 from agentdiff.workspace.seen import TABLES, Seen
 from agentdiff.workspace.tree import Signature
@@ -34,6 +39,7 @@ CREATE TABLE IF NOT EXISTS log (
 );
 CREATE TABLE IF NOT EXISTS made (directory BLOB PRIMARY KEY) WITHOUT ROWID;
 """
+_TRY_AGAIN_S = 0.5
 
 
 class StoreTooNew(OSError):  # noqa: N818 - reads as a fact
@@ -61,34 +67,62 @@ class Store:
         folder: the workspace's folder below `Locations.workspaces`; made when missing (0700).
         root: absolute path of the workspace, written down for people who look into the folder.
 
+    Attributes:
+        path: the file.
+        problem: why nothing can be written to it, a sentence; None while all is well.
+
     Raises:
         StoreTooNew: the schema is newer than ours.
+        agentdiff.workspace.migrations.CannotMigrate: it is older than anything we read.
+        OSError: the copy that comes before a migration cannot be written.
         sqlite3.Error: the file cannot be opened or is not a database.
     """
 
     def __init__(self, folder: Path, root: bytes) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / "state.sqlite3"
+        self.problem: str | None = None
+        # What the running transaction holds, to be done again when SQLite gives it up.
+        self._owed: list[Callable[[], object]] = []
+        self._try_again_s = 0.0
         # The engine opens a store on a hook thread and then uses it on its worker only.
         self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_TABLES + TABLES)
         self._seen = Seen(self._db)
-        self.path.chmod(0o600)
-        stored = self._meta("schema")
-        if stored is not None and int(stored) > SCHEMA:
+        try:
+            self._open(root)
+        except (sqlite3.Error, OSError):
             self._db.close()
+            raise
+
+    def _open(self, root: bytes) -> None:
+        """Looks at the file before anything is written to it, and makes it one of today."""
+        stored = self._stored_schema()
+        if stored > SCHEMA:
             raise StoreTooNew(
                 f"{self.path} has schema {stored}, this agentdiff knows {SCHEMA}: upgrade agentdiff"
             )
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self.path.chmod(0o600)
+        if stored and stored < SCHEMA:
+            migrations.migrate(self._db, self.path, stored, SCHEMA)
+            self._set_meta("schema", str(SCHEMA))
+            self._db.execute("COMMIT")
+        self._db.executescript(_TABLES + TABLES)
         self._db.execute("BEGIN")
         self._set_meta("schema", str(SCHEMA))
         self._set_meta("root", root.hex())
         self._db.execute("COMMIT")
 
+    def _stored_schema(self) -> int:
+        """Returns the schema of the file, 0 for a new one."""
+        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
+            return 0
+        return int(self._meta("schema") or 0)
+
     def close(self) -> None:
-        """Commits what is left and closes the file."""
+        """Commits what is left, if the disk takes it by now, and closes the file."""
+        self._try_again_s = 0.0
         self.commit()
         self._db.close()
 
@@ -98,7 +132,13 @@ class Store:
             yield seq, decode_record(orjson.loads(body))
 
     def changes_since(self, seq: int) -> Iterator[Record]:
-        """Yields what changed paths after a record, oldest first (changes and decisions)."""
+        """Yields what changed paths after a record, oldest first (changes and decisions).
+
+        Raises:
+            sqlite3.OperationalError: the disk refuses, so that the newest are not in the file.
+        """
+        if self.problem is not None:
+            raise sqlite3.OperationalError(self.problem)
         rows = self._db.execute(
             "SELECT body FROM log WHERE seq > ? AND kind IN "
             "('PathChanged', 'DecisionMade', 'DecisionTurned') ORDER BY seq",
@@ -118,11 +158,9 @@ class Store:
 
     def append(self, seq: int, record: Record) -> None:
         """Adds a record to the running transaction."""
-        self._begin()
-        self._db.execute(
-            "INSERT INTO log (seq, kind, at_ns, body) VALUES (?, ?, ?, ?)",
-            (seq, type(record).__name__, record.at_ns, orjson.dumps(encode_record(record))),
-        )
+        row = (seq, type(record).__name__, record.at_ns, orjson.dumps(encode_record(record)))
+        sql = "INSERT INTO log (seq, kind, at_ns, body) VALUES (?, ?, ?, ?)"
+        self._do(lambda: self._db.execute(sql, row))
 
     def seen(self) -> KnownTable | None:
         """Returns what was last seen of each path, None when the workspace was never populated."""
@@ -139,9 +177,8 @@ class Store:
         Args:
             rows: what was there; what was learnt before stays, and wins.
         """
-        self._begin()
-        self._seen.add_population(rows)
-        self._set_meta("population", "1")
+        self._do(lambda: self._seen.add_population(rows))
+        self._do(lambda: self._set_meta("population", "1"))
 
     def learn(
         self,
@@ -154,9 +191,10 @@ class Store:
             seen: (path, content, signature; None makes the tracker read it again).
             forgotten: paths of which nothing is to be remembered.
         """
-        self._begin()
-        self._seen.learn(seen)
-        self._seen.forget(forgotten)
+        if rows := list(seen):
+            self._do(lambda: self._seen.learn(rows))
+        if gone := list(forgotten):
+            self._do(lambda: self._seen.forget(gone))
 
     def made(self) -> set[bytes]:
         """Returns the directories that came with created files."""
@@ -164,10 +202,9 @@ class Store:
 
     def note_made(self, directories: Iterable[bytes]) -> None:
         """Notes directories that came with a created file, in the running transaction."""
-        self._begin()
-        self._db.executemany(
-            "INSERT OR IGNORE INTO made (directory) VALUES (?)", ((one,) for one in directories)
-        )
+        rows = [(one,) for one in directories]
+        sql = "INSERT OR IGNORE INTO made (directory) VALUES (?)"
+        self._do(lambda: self._db.executemany(sql, rows))
 
     def commit(self, *, durable: bool = False) -> None:
         """Ends the running transaction; harmless when there is none.
@@ -175,19 +212,62 @@ class Store:
         Args:
             durable: whether it must survive a power cut; then also everything committed before
                 does.
+
+        Raises:
+            sqlite3.OperationalError: durable, and the disk refuses: nothing is lost yet, see
+                `problem`.  An ordinary commit only notes it.
         """
-        if not self._db.in_transaction:
+        if self.problem is not None:
+            self._do_again(anyhow=durable)
+        if not (self._db.in_transaction or self._owed):
             return
-        if durable:
-            # Only a pragma outside of a transaction has an effect; COMMIT itself syncs under FULL.
-            self._db.execute("COMMIT")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("BEGIN IMMEDIATE")
-            self._set_meta("synced", str(self._count()))
-            self._db.execute("COMMIT")
-            self._db.execute("PRAGMA synchronous=NORMAL")
+        try:
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+                self._owed.clear()
+            if durable:
+                # Only a pragma outside of a transaction has an effect; COMMIT itself syncs then.
+                self._db.execute("PRAGMA synchronous=FULL")
+                self._db.execute("BEGIN IMMEDIATE")
+                self._set_meta("synced", str(self._count()))
+                self._db.execute("COMMIT")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+        except sqlite3.Error as error:
+            self._give_up(error)
+        if durable and self.problem is not None:
+            raise sqlite3.OperationalError(self.problem)
+
+    def _do(self, act: Callable[[], object]) -> None:
+        """Changes something in the running transaction, now or, while the disk refuses, later."""
+        if self.problem is None:
+            try:
+                self._begin()
+                act()
+            except sqlite3.OperationalError as error:
+                self._give_up(error)
+        self._owed.append(act)
+
+    def _do_again(self, *, anyhow: bool) -> None:
+        """Executes what is owed; `anyhow` without waiting a moment since the last time."""
+        now_s = time.monotonic()
+        if now_s < self._try_again_s and not anyhow:
+            return
+        self._try_again_s = now_s + _TRY_AGAIN_S
+        try:
+            self._begin()
+            for act in self._owed:
+                act()
+        except sqlite3.OperationalError as error:
+            self._give_up(error)
         else:
-            self._db.execute("COMMIT")
+            self.problem = None
+
+    def _give_up(self, error: sqlite3.Error) -> None:
+        """Notes that nothing can be written; what the transaction held is owed."""
+        self.problem = f"{self.path} cannot be written: {error}"
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("ROLLBACK")
+        self._db.execute("PRAGMA synchronous=NORMAL")
 
     def _count(self) -> int:
         row = self._db.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()

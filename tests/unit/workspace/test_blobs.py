@@ -157,7 +157,7 @@ def test_a_failed_write_leaves_the_store_as_it_was(pack: Path) -> None:
     import resource
     import signal
 
-    store = BlobStore(pack)
+    store = BlobStore(pack, patience_bytes=0)
     store.put(b"small")
     size = store.size_bytes
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -188,22 +188,54 @@ def test_what_was_put_lazily_is_there_at_once_and_on_disk_after_flush(pack: Path
     again.close()
 
 
-def test_a_refused_flush_forgets_what_it_could_not_write(pack: Path, monkeypatch) -> None:
-    """Nobody is told of a content that is nowhere."""
+def _refuse(*_: object) -> int:
+    raise OSError(28, "No space left on device")
+
+
+def test_what_the_disk_refuses_waits_in_memory(pack: Path, monkeypatch) -> None:
+    """It is served, it is said, only making it durable fails; then it is written as it came."""
     store = BlobStore(pack)
     kept = store.put(b"kept")
-    lost = store.put(b"lost", lazily=True)
-
-    def refuse(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "pwrite", refuse)
+    monkeypatch.setattr(os, "pwrite", _refuse)
+    waiting = [store.put(b"lazy", lazily=True), store.put(b"now")]
+    store.flush()
+    assert "blobs cannot be written: No space left on device" in str(store.problem)
+    assert [store.get(oid) for oid in (kept, *waiting)] == [b"kept", b"lazy", b"now"]
     with pytest.raises(OSError, match="No space"):
-        store.flush()
+        store.sync()
     monkeypatch.undo()
-    assert (kept in store, lost in store) == (True, False)
-    assert store.get(store.put(b"lost")) == b"lost"
+    store.sync()
+    assert store.problem is None
     store.close()
+    again = BlobStore(pack)
+    assert [again.get(oid) for oid in (kept, *waiting)] == [b"kept", b"lazy", b"now"]
+    again.close()
+
+
+def test_memory_for_what_the_disk_refuses_is_bounded(pack: Path, monkeypatch) -> None:
+    """What does not fit is refused, and what waits already stays."""
+    store = BlobStore(pack, patience_bytes=2000)
+    monkeypatch.setattr(os, "pwrite", _refuse)
+    waiting, lost = store.put(b"waits"), os.urandom(3000)
+    with pytest.raises(OSError, match="No space"):
+        store.put(lost)
+    monkeypatch.undo()
+    assert (store.get(waiting), git_blob_oid(lost) in store) == (b"waits", False)
+    store.sync()
+    assert store.get(store.put(lost)) == lost
+    store.close()
+
+
+def test_a_pack_is_open_once(pack: Path, monkeypatch) -> None:
+    """A second daemon cannot write to it, also after it was written anew."""
+    monkeypatch.setattr("agentdiff.workspace.packformat._LOCK_WITHIN_S", 0.0)
+    store = BlobStore(pack)
+    for _ in range(2):
+        with pytest.raises(BlockingIOError, match="another agentdiff daemon has it open"):
+            BlobStore(pack)
+        store.keep_only(lambda _: True, until=store.size_bytes)
+    store.close()
+    BlobStore(pack).close()
 
 
 def test_a_rewrite_keeps_what_is_wanted_and_what_is_young(pack: Path) -> None:

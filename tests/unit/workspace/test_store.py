@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import sqlite3
+import stat
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ from agentdiff.core.entries import ABSENT_REF, File, Link, Ref
 from agentdiff.core.owners import USER
 from agentdiff.core.records import PathChanged, Record, SessionChanged, TurnStarted
 from agentdiff.workspace.known import pack
+from agentdiff.workspace.migrations import CannotMigrate
 from agentdiff.workspace.observations import Known
 from agentdiff.workspace.store import Store, StoreTooNew, root_of
 from agentdiff.workspace.tree import Signature
@@ -197,6 +202,93 @@ def test_a_newer_schema_is_refused_and_left_alone(folder: Path) -> None:
         assert database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() == (
             newer,
         )
+
+
+def _older(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Makes a log that the version before wrote: ours, from the view of a later one."""
+    store = Store(folder, b"/w")
+    store.append(1, RECORDS[0])
+    store.close()
+    patch.setattr("agentdiff.workspace.store.SCHEMA", SCHEMA + 1)
+
+
+def _schema(file: Path) -> str:
+    with closing(sqlite3.connect(file)) as database:
+        return str(database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0])
+
+
+def test_an_older_log_is_migrated_and_kept_beside(folder: Path, monkeypatch) -> None:
+    """The steps change it once; the copy is what the older version wrote, and private."""
+    _older(folder, monkeypatch)
+    steps = {SCHEMA: lambda db: db.execute("ALTER TABLE log ADD COLUMN more TEXT")}
+    monkeypatch.setattr("agentdiff.workspace.migrations.STEPS", steps)
+    for _ in range(2):
+        store = Store(folder, b"/w")
+        assert list(store.records()) == [(1, RECORDS[0])]
+        store.close()
+    copy = folder / f"state.sqlite3.schema{SCHEMA}"
+    assert (_schema(folder / "state.sqlite3"), _schema(copy)) == (str(SCHEMA + 1), str(SCHEMA))
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+
+
+def test_a_migration_that_fails_changes_nothing(folder: Path, monkeypatch) -> None:
+    """Half of it is rolled back, and the older version goes on with its file."""
+    _older(folder, monkeypatch)
+
+    def step(db: sqlite3.Connection) -> None:
+        db.execute("DELETE FROM log")
+        db.execute("nonsense")
+
+    monkeypatch.setattr("agentdiff.workspace.migrations.STEPS", {SCHEMA: step})
+    with pytest.raises(sqlite3.OperationalError, match="nonsense"):
+        Store(folder, b"/w")
+    monkeypatch.undo()
+    assert reopened(folder, "records") == [(1, RECORDS[0])]
+
+
+def test_a_log_that_is_too_old_is_refused_and_left_alone(folder: Path, monkeypatch) -> None:
+    """The message names the file and the remedy."""
+    _older(folder, monkeypatch)
+    with pytest.raises(CannotMigrate, match=r"state\.sqlite3 has schema .*agentdiff purge"):
+        Store(folder, b"/w")
+    monkeypatch.undo()
+    assert reopened(folder, "records") == [(1, RECORDS[0])]
+
+
+@contextmanager
+def _full(file: Path, bytes_more: int = 0) -> Iterator[None]:
+    """No file of this process can grow beyond the log's present length."""
+    wal = file.with_name(file.name + "-wal")
+    limit = max(file.stat().st_size, wal.stat().st_size if wal.exists() else 0) + bytes_more
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_what_a_full_disk_refuses_is_written_later_in_order(folder: Path) -> None:
+    """Nothing is forgotten, it is said, and only what must be durable fails."""
+    store = Store(folder, b"/w")
+    long = replace(RECORDS[1], prompt="x" * 100_000)  # type: ignore[call-arg]
+    with _full(store.path):
+        store.append(1, long)
+        store.learn([(b"a", File(data=b"1").ref(), None)])
+        store.commit()
+        assert "state.sqlite3 cannot be written" in str(store.problem)
+        store.append(2, RECORDS[2])
+        store.note_made([b"d"])
+        with pytest.raises(sqlite3.OperationalError, match="cannot be written"):
+            store.commit(durable=True)
+        with pytest.raises(sqlite3.OperationalError, match="cannot be written"):
+            list(store.changes_since(0))
+    store.commit(durable=True)
+    assert (store.problem, store.made()) == (None, {b"d"})
+    assert reopened(folder, "records") == [(1, long), (2, RECORDS[2])]
+    store.close()
 
 
 def test_a_file_that_is_no_database_is_an_error(folder: Path) -> None:
