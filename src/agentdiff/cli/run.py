@@ -106,7 +106,7 @@ def _traced(
                 traced["AGENTDIFF_TRACE_ENV"] = "1"
             if settings.builtins:
                 path = launchers.folder / "xtrace"
-                builtins = Builtins(path, server.write)
+                builtins = Builtins(path, server.write, settings.redact)
                 traced["AGENTDIFF_TRACE_BUILTINS"] = str(path)
             start = functools.partial(_start, server, builtins)
             yield _Trace(argv=_careful(argv), environ=traced, start=start)

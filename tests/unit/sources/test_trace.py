@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import subprocess
-import tempfile
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def test_a_command_is_logged_and_one_that_writes_is_told() -> None:
         assert second["exit_code"] == 0
         fields = "ts command argv cwd exit_code duration_ms pid ppid user host platform mode tty"
         assert set(fields.split()) <= second.keys()
+        assert datetime.fromisoformat(first["ts"]).utcoffset() == timedelta(0)  # RFC 3339
         assert (run.root / "log" / NAME).stat().st_mode & 0o777 == 0o600
 
 
@@ -53,6 +55,39 @@ def test_lookup_finds_the_launcher_first_and_the_program_behind_it() -> None:
         for argv in (["bash", "-lc"], ["bash", "-c"], ["sh", "-c"]):
             assert run(*argv, "command -v git").strip() == mine
         assert run("bash", "-c", "command -v bash").strip() != str(run.launchers.bin / "bash")
+
+
+def test_the_environment_keeps_the_path_that_was(tmp_path: Path) -> None:
+    """Each folder once, in both; launchers of a run around this one are in neither."""
+    given = {"PATH": "/usr/bin:/bin:/usr/bin", "KEPT": "yes", "SHIM_ACTIVE": "x"}
+    outer = _launchers(tmp_path / "outer", given)
+    first = outer.environment(given, tmp_path / "sock")
+    assert first["PATH"] == f"{outer.bin}:/usr/bin:/bin"
+    assert first["ORIGINAL_PATH"] == "/usr/bin:/bin"
+    assert (first["KEPT"], "SHIM_ACTIVE" in first) == ("yes", False)
+    inner = _launchers(tmp_path / "inner", first)
+    second = inner.environment(first, tmp_path / "sock")
+    assert second["PATH"] == f"{inner.bin}:/usr/bin:/bin"
+    assert second["ORIGINAL_PATH"] == "/usr/bin:/bin"
+    assert "AGENTDIFF_BASH_ENV" not in second
+
+
+def test_launchers_are_real_files_of_ours_alone(tmp_path: Path) -> None:
+    """A link would let a program see another name than its own; others must not write them."""
+    found = _launchers(tmp_path / "run", {"PATH": os.environ["PATH"]})
+    files = list(found.bin.iterdir())
+    assert files
+    for place in files:
+        status = place.lstat()
+        assert (stat.S_ISREG(status.st_mode), status.st_nlink) == (True, 1)
+        assert status.st_mode & 0o777 == 0o700
+    assert found.bin.stat().st_mode & 0o777 == 0o700
+
+
+def _launchers(folder: Path, environ: dict[str, str]) -> Launchers:
+    """Launchers for everything that is on the PATH of `environ`."""
+    off, perl = folder / "off", str(PERL)
+    return Launchers(folder, off=off, perl=perl, tools=("git", "python3"), environ=environ)
 
 
 def test_exit_codes_and_pipelines_are_those_of_the_programs() -> None:
@@ -171,13 +206,12 @@ def test_a_folder_that_vanishes_breaks_nothing() -> None:
             )
 
 
-def test_the_users_own_bash_env_is_read() -> None:
-    """Ours comes first and passes on."""
-    with tempfile.NamedTemporaryFile("w", suffix=".sh") as own:
-        own.write("MINE=yes\n")
-        own.flush()
-        with traced(BASH_ENV=own.name) as run:
-            assert run("bash", "-c", "echo $MINE") == "yes\n"
+def test_the_users_own_bash_env_is_read(tmp_path: Path) -> None:
+    """Ours comes first and passes on, however the user's is called."""
+    own = tmp_path / "bash_env.sh"
+    own.write_text("MINE=yes\n")
+    with traced(BASH_ENV=str(own)) as run:
+        assert run("bash", "-c", "echo $MINE") == "yes\n"
 
 
 def test_rules_deny_and_only_show() -> None:

@@ -80,12 +80,39 @@ def test_everything_else_can_write(line: str) -> None:
         (["sk-ant-0123456789abcdef"], ("***",)),
         (["ghp_0123456789abcdefABCD"], ("***",)),
         (["custom-77"], ("***",)),
+        (["-sume:pw", "-sb", "a=b", "http://h/"], ("-su***", "-sb", "***", "http://h/")),
+        (["-d", '{"password": "two words", "a": 1}'], ("-d", '{"password": "***", "a": 1}')),
+        (["-c", "set x.password='two words' y"], ("-c", "set x.password='***' y")),
+        (["x({'Authorization': 'Bearer abc'})"], ("x({'Authorization': '***'})",)),
+        (['"{\\"token\\": \\"abc\\"}"'], ('"{\\"token\\": \\"***"',)),
+        (
+            ["DB_PASS=x", "bypass=1", "AWS_ACCESS_KEY_ID=x"],
+            ("DB_PASS=***", "bypass=1", "AWS_ACCESS_KEY_ID=***"),
+        ),
+        (["-----BEGIN RSA PRIVATE KEY-----\nabc\n"], ("-----BEGIN RSA PRIVATE KEY-----***",)),
         (["status", "--short", "a=b", "--author=me"], ("status", "--short", "a=b", "--author=me")),
     ],
 )
 def test_secrets_are_masked(given: list[str], kept: tuple[str, ...]) -> None:
     """What looks like a secret is not written down; the rest is."""
     assert redacted("curl", given, [re.compile("custom-[0-9]+")]) == kept
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("npm config set //registry/:_authToken abc", "npm config set //registry/:_authToken ***"),
+        ("git config --global github.token abc", "git config --global github.token ***"),
+        ("git commit -m token abc", "git commit -m token abc"),
+        ("docker login -u me -p abc", "docker login -u me -p ***"),
+        ("docker run -p 80:80 x", "docker run -p 80:80 x"),
+        ("make -b abc", "make -b abc"),
+    ],
+)
+def test_some_words_mean_a_secret_to_one_program_only(line: str, kept: str) -> None:
+    """The program decides."""
+    tool, *words = line.split()
+    assert [tool, *redacted(tool, words)] == kept.split()
 
 
 def test_the_first_rule_that_matches_counts() -> None:
@@ -104,6 +131,16 @@ def test_the_first_rule_that_matches_counts() -> None:
 def test_a_shell_never_gets_a_launcher(name: str) -> None:
     """Neither a shell nor a path."""
     assert not folder.acceptable(name)
+
+
+def test_the_default_list() -> None:
+    """What doc/trace.md promises; core utilities only when they are asked for."""
+    names = (
+        "git npm npx node pnpm bun python python3 pip pip3 jq curl wget tar unzip make go cargo "
+        "deno docker kubectl"
+    )
+    assert tuple(names.split()) == folder.DEFAULT
+    assert not set(folder.DEFAULT) & set(folder.CORE_UTILITIES)
 
 
 def test_no_default_is_a_shell() -> None:

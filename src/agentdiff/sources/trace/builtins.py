@@ -11,10 +11,12 @@ import os
 import re
 import shlex
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+from agentdiff.sources.trace.redact import redacted
 
 NAMES: Final = frozenset(
     {
@@ -49,11 +51,18 @@ class Builtins:
     Args:
         path: of the file; made here, private, removed at the end.
         write: takes one record of the log; any thread.
+        redact: the user's further patterns.
     """
 
-    def __init__(self, path: Path, write: Callable[[Mapping[str, object]], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        write: Callable[[Mapping[str, object]], None],
+        redact: Iterable[re.Pattern[str]] = (),
+    ) -> None:
         self._path = path
         self._write = write
+        self._redact = tuple(redact)
         self._rest = b""
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self._file = open(fd, "rb")  # noqa: SIM115 - closed in `close`
@@ -86,6 +95,8 @@ class Builtins:
         text = b"\n".join(lines).decode("utf-8", "replace")
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         for pid, cwd, words in parse(text):
-            record = {"ts": now, "command": words[0], "argv": list(words), "cwd": cwd}
+            # `exec`, `trap` and `eval` are given whole commands.
+            shown = redacted(words[0], words[1:], self._redact)
+            record = {"ts": now, "command": words[0], "argv": [words[0], *shown], "cwd": cwd}
             timing = {"exit_code": None, "duration_ms": None, "pid": pid, "ppid": None}
             self._write({**record, **timing, "mode": "builtin", "tty": None})

@@ -33,6 +33,7 @@ SHELLS: Final = frozenset({
 WAIT_S = 30
 """Longer than a first baseline may take: a supervisor that is silent for so long was stopped."""
 _STALE_SUFFIX = ".pid"
+_BASH_ENV = "bash_env.sh"
 # Number of prctl(2) in the system call tables of Linux (asm/unistd_64.h, asm-generic/unistd.h).
 _CALLS: Final = {"x86_64": "157", "aarch64": "167", "riscv64": "167"}
 _PRCTL: Final = _CALLS.get(platform.machine(), "0") if sys.platform == "linux" else "0"
@@ -80,7 +81,7 @@ class Launchers:
     ) -> None:
         self.folder = folder
         self.bin = folder / "bin"
-        self.bash_env = folder / "bash_env.sh"
+        self.bash_env = folder / _BASH_ENV
         self.original_path = unique(environ.get("PATH", os.defpath), without=_others(environ))
         self.bin.mkdir(mode=0o700, parents=True)
         (folder / f"{os.getpid()}{_STALE_SUFFIX}").touch()
@@ -97,7 +98,7 @@ class Launchers:
             path = self.bin / name
             path.write_bytes(launcher)
             path.chmod(0o700)
-        self.bash_env.write_bytes(_rendered("bash_env.sh", words, {"'": "'\\''"}))
+        self.bash_env.write_bytes(_rendered(_BASH_ENV, words, {"'": "'\\''"}))
 
     def environment(self, environ: Mapping[str, str], socket: Path) -> dict[str, str]:
         """Returns the environment of the traced program.
@@ -113,7 +114,7 @@ class Launchers:
             "BASH_ENV": str(self.bash_env),
         }
         own = environ.get("BASH_ENV", "")
-        if own and not own.endswith("/bash_env.sh"):
+        if own and not _is_ours(own):
             more["AGENTDIFF_BASH_ENV"] = own
         kept = {name: value for name, value in environ.items() if name not in _OURS}
         return {**kept, **more}
@@ -129,7 +130,13 @@ _OURS = frozenset({"SHIM_ACTIVE", "AGENTDIFF_TRACE_PARENT", "AGENTDIFF_TRACE_ENV
 def _others(environ: Mapping[str, str]) -> list[str]:
     """Returns the launchers of the run around this one, which the PATH still begins with."""
     outer = environ.get("BASH_ENV", "")
-    return [os.path.join(os.path.dirname(outer), "bin")] if outer.endswith("/bash_env.sh") else []
+    return [os.path.join(os.path.dirname(outer), "bin")] if _is_ours(outer) else []
+
+
+def _is_ours(bash_env: str) -> bool:
+    """Whether a file for ``BASH_ENV`` is that of a run, be it one with another HOME."""
+    folder, name = os.path.split(bash_env)
+    return name == _BASH_ENV and any(Path(folder).glob(f"*{_STALE_SUFFIX}"))
 
 
 def _rendered(name: str, words: Mapping[str, str], escapes: Mapping[str, str]) -> bytes:
