@@ -8,6 +8,7 @@ that leaves, or a disk that is full, disturbs nobody.  Hop 1.
 from __future__ import annotations
 
 import contextlib
+import functools
 import getpass
 import itertools
 import os
@@ -248,10 +249,18 @@ class _Command:
         self._connection = connection
         self._stream = stream
         self._request = request
-        self._words = redacted(request.tool, request.arguments, server.policy.redact)
-        self._line = command_line([request.tool, *self._words])
         self._id = f"{server.session.id}.{server.number()}"
-        self._started = time.time()
+        self._started = self._ended = time.time()
+
+    @functools.cached_property
+    def _words(self) -> tuple[str, ...]:
+        """Without secrets; a command that only reads does not wait for that."""
+        policy = self._server.policy
+        return redacted(self._request.tool, self._request.arguments, policy.redact)
+
+    @functools.cached_property
+    def _line(self) -> str:
+        return command_line([self._request.tool, *self._words])
 
     def run(self) -> None:
         """Answers, waits for the end, and writes it down."""
@@ -267,13 +276,17 @@ class _Command:
             self._tell("command_started")
         self._send(f"go {self._id} {'wait' if writes else 'run'}")
         status, errors = self._end()
-        code = None if status is None else os.waitstatus_to_exitcode(status)
-        code = code if code is None or code >= 0 else 128 - code  # as a shell has it in $?
-        self._write("run", code, {"stderr_bytes": errors} if policy.stderr_bytes else {})
-        if writes:
-            self._tell("command_finished", outcome="unknown" if status is None else outcome(status))
-            with contextlib.suppress(OSError):
-                self._send("ok")
+        self._ended = time.time()
+        try:
+            if writes:  # first: the launcher waits for it, and nobody for the log
+                how = "unknown" if status is None else outcome(status)
+                self._tell("command_finished", outcome=how)
+                with contextlib.suppress(OSError):
+                    self._send("ok")
+        finally:
+            code = None if status is None else os.waitstatus_to_exitcode(status)
+            code = code if code is None or code >= 0 else 128 - code  # as a shell has it in $?
+            self._write("run", code, {"stderr_bytes": errors} if policy.stderr_bytes else {})
 
     def _refuse(self, rule: Rule) -> None:
         what = "denied by the rule" if rule.action == "deny" else "dry run, rule"
@@ -315,7 +328,7 @@ class _Command:
                 "argv": _shown([request.tool, *self._words]),
                 "cwd": _shown([request.cwd])[0],
                 "exit_code": code,
-                "duration_ms": round((time.time() - self._started) * 1000, 3),
+                "duration_ms": round((self._ended - self._started) * 1000, 3),
                 "pid": request.pid,
                 "ppid": request.ppid,
                 "mode": mode,
