@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 import traceback
+import warnings
 from pathlib import Path
 from types import FrameType
 
@@ -87,6 +88,7 @@ def work(target: Target, seconds: float, seed: int) -> int:
     """Tries inputs until the time is over; returns how many different things are wrong."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGVTALRM, _hang)
+    warnings.simplefilter("ignore", FutureWarning)  # of `re`: "possible nested set"
     source, found, tried = random.Random(seed), set[str](), 0
     seeds, until = target.seeds(), time.monotonic() + seconds
     current = TRIED / target.name

@@ -14,6 +14,9 @@ from tests.fuzz import engine, targets
 from tests.fuzz.mutate import mutated
 from tests.fuzz.targets import CORPUS, Run, Target
 
+# What Python says of a class like `[[a]`: not that it is none.
+pytestmark = pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
+
 TARGETS = {target.name: target for target in (*targets.TARGETS, *engine.TARGETS)}
 
 

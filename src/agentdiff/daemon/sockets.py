@@ -27,7 +27,11 @@ class SocketTaken(OSError):  # noqa: N818 - reads as a fact
 
 
 def answers(path: Path) -> bool:
-    """Returns whether a process accepts connections at this path right now."""
+    """Returns whether a process of ours accepts connections at this path right now.
+
+    In a folder that others may write to (a wrong ``XDG_RUNTIME_DIR``) it could be theirs: nothing
+    is said to them.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:
@@ -35,7 +39,7 @@ def answers(path: Path) -> bool:
         except OSError as error:
             # EAGAIN: the backlog is full, so there is a listener, and a busy one.
             return error.errno == errno.EAGAIN
-    return True
+        return is_owner(probe)
 
 
 def listen(path: Path) -> socket.socket:

@@ -8,6 +8,7 @@
  *
  * The three @...@ words stand for string literals.  Protocol: doc/protocol.md, hook.sock.
  */
+#define _GNU_SOURCE /* struct ucred */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -68,6 +69,21 @@ static void name_safely(char *to, const char *from) {
   to[at] = 0;
 }
 
+/* Whether this user answers, or root: a folder that others may write to could hold their socket.  What an agent
+ * says is not for them. */
+static int is_ours(int daemon_fd) {
+#ifdef __linux__
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  if (getsockopt(daemon_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return 0;
+  return peer.uid == geteuid() || peer.uid == 0;
+#else
+  uid_t user;
+  gid_t group;
+  return getpeereid(daemon_fd, &user, &group) == 0 && (user == geteuid() || user == 0);
+#endif
+}
+
 /* Sends header and payload and reads the line of the answer; 0 when there is no daemon to give one. */
 static int ask(const struct buffer *payload, struct buffer *answer) {
   struct sockaddr_un address;
@@ -79,6 +95,7 @@ static int ask(const struct buffer *payload, struct buffer *answer) {
   strcpy(address.sun_path, socket_path);
   daemon_fd = socket(AF_UNIX, SOCK_STREAM, 0);
   if (daemon_fd < 0 || connect(daemon_fd, (struct sockaddr *)&address, sizeof address) != 0) return 0;
+  if (!is_ours(daemon_fd)) return 0;
   name_safely(name, agent);
   name_safely(run, getenv("AGENTDIFF_SESSION")); /* set by `agentdiff run` for everything inside it */
   length = snprintf(header, sizeof header,

@@ -63,6 +63,9 @@ sub ask {
     return if length $socket > $long;
     socket(my $daemon, 1, 1, 0) or return;
     connect($daemon, $address)  or return;
+    # Who answers?  A folder that others may write to could hold their socket: what an agent says is not for them.
+    my @peer = $^O eq 'linux' ? unpack('LLL', getsockopt($daemon, 1, 17)) : unpack('LL', getsockopt($daemon, 0, 1));
+    return if $peer[1] != $> && $peer[1] != 0;
     binmode $daemon;
     my $name = $agent;
     $name =~ tr/a-zA-Z0-9._-/_/c;

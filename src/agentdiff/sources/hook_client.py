@@ -51,6 +51,13 @@ def write_all(to: int, data: bytes) -> None:
         rest = rest[posix.write(to, rest) :]
 
 
+def is_ours(daemon: _socket.socket) -> bool:
+    """Whether this user answers, or root; what an agent says is not for others."""
+    level, option, size = (1, 17, 12) if sys.platform == "linux" else (0, 1, 76)
+    peer = daemon.getsockopt(level, option, size)
+    return int.from_bytes(peer[4:8], sys.byteorder) in (posix.geteuid(), 0)
+
+
 def ask(socket: str, agent: str, payload: bytes) -> bytes:
     """Sends header and payload; returns the line of the answer, empty when there is no daemon."""
     name = "".join(c if c.isalnum() or c in "_.-" else "_" for c in agent)
@@ -63,6 +70,8 @@ def ask(socket: str, agent: str, payload: bytes) -> bytes:
     try:
         daemon = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         daemon.connect(socket)
+        if not is_ours(daemon):
+            return b""
         daemon.sendall(header.encode("ascii", "replace") + payload)
         while not line.endswith(b"\n"):
             part = daemon.recv(65536)

@@ -127,7 +127,7 @@ def place(path: bytes, cwd: bytes | None) -> bytes | None:
 def _target(operation: Operation, cwd: bytes | None) -> Target | None:
     path = place(operation.path, cwd)
     move_to = None if operation.move_to is None else place(operation.move_to, cwd)
-    if path is None:
+    if path is None or b"\0" in path + (move_to or b""):  # no system has such a path
         return None
     match operation.action:
         case "add":

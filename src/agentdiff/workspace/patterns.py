@@ -34,7 +34,7 @@ def compile_patterns(lines: Sequence[str]) -> GitIgnoreSpec:
     lines = [line for line in lines[:MAX_LINES] if len(line) <= MAX_LINE]
     try:
         spec = GitIgnoreSpec.from_lines(lines)
-    except ValueError:
+    except (ValueError, re.error):  # a class such as ``[z-a]``
         # One line that is no pattern must not switch off the others.
         spec = GitIgnoreSpec.from_lines([line for line in lines if _is_pattern(line)])
     for pattern in spec.patterns:
@@ -49,7 +49,7 @@ def compile_patterns(lines: Sequence[str]) -> GitIgnoreSpec:
 def _is_pattern(line: str) -> bool:
     try:
         GitIgnoreSpec.from_lines([line])
-    except ValueError:
+    except (ValueError, re.error):
         return False
     return True
 
