@@ -41,7 +41,7 @@ def run(
         on_alive: called every hour.
     """
     ours = os.getpgrp()
-    with _Signals(on_alive) as signals:  # before the fork: an early one must not end us alone
+    with Signals(on_alive) as signals:  # before the fork: an early one must not end us alone
         child = signals.child = spawn(argv, environ)
         on_started()
         status = wait(child)
@@ -58,7 +58,7 @@ def allow_descriptors() -> None:
 
 def spawn(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Forks and executes; returns the child's pid.  A program that is not found exits with 127."""
-    _flush()
+    flush()
     child = os.fork()
     if child == 0:
         execute(argv, environ)
@@ -110,7 +110,7 @@ def _stop(number: int) -> None:
         signal.signal(number, old)
 
 
-def _flush() -> None:
+def flush() -> None:
     """Prints what Python holds back; a stream that was closed before we came is None."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -122,7 +122,7 @@ def leave_as(status: int) -> int:
     if not os.WIFSIGNALED(status):
         return os.waitstatus_to_exitcode(status)
     number = os.WTERMSIG(status)
-    _flush()
+    flush()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one core is enough, and it is not ours
     if number not in (signal.SIGKILL, signal.SIGSTOP):
         signal.signal(number, signal.SIG_DFL)
@@ -130,8 +130,15 @@ def leave_as(status: int) -> int:
     return 128 + number
 
 
-class _Signals:
-    """What happens to signals while the child runs; a context manager."""
+class Signals:
+    """What happens to signals while the child runs; a context manager.
+
+    Attributes:
+        child: pid of the child, 0 for none yet.
+
+    Args:
+        on_alive: called every hour.
+    """
 
     def __init__(self, on_alive: Callable[[], None]) -> None:
         self.child = 0

@@ -2,6 +2,9 @@
 
 Owns the copying between the two terminals, byte for byte, the window size, and the outer terminal's
 mode.  Must not look at what passes.  Hop 1.
+
+The inner terminal's session is led by a process of ours that only waits: the kernel lets a Ctrl-Z
+stop none but programs whose parent is in their session.
 """
 
 from __future__ import annotations
@@ -15,8 +18,17 @@ import termios
 import tty
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
+from typing import Any, NoReturn
 
-from agentdiff.sources.run.foreground import FORWARDED, FROM_TERMINAL, HEARTBEAT_S, execute
+from agentdiff.sources.run.foreground import (
+    FORWARDED,
+    FROM_TERMINAL,
+    HEARTBEAT_S,
+    Signals,
+    execute,
+    flush,
+    leave_as,
+)
 
 _CHUNK = 65536
 _END_OF_FILE = b"\x04"
@@ -30,14 +42,46 @@ def run(
     on_alive: Callable[[], None],
 ) -> int:
     """Runs a program to its end; returns its wait status.  Arguments as in `foreground.run`."""
-    size = _size(0)
+    size, mode = _size(0), _mode(0)
+    flush()
     child, master = os.forkpty()
     if child == 0:
         if size is not None:
             fcntl.ioctl(0, termios.TIOCSWINSZ, size)
-        execute(argv, environ)
+        if mode is not None:
+            termios.tcsetattr(0, termios.TCSANOW, mode)  # keys that erase, UTF-8, flow control
+        _lead(argv, environ)
     on_started()
     return _Relay(child, master, on_alive).run()
+
+
+def _lead(argv: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+    """Runs the program as the inner terminal's foreground job, and stops and ends as it does."""
+    program = os.fork()
+    if program == 0:
+        os.setpgid(0, 0)
+        _give_terminal(os.getpid())
+        execute(argv, environ)
+    with contextlib.suppress(OSError):  # it may have done so itself, and be another program now
+        os.setpgid(program, program)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # what belongs to the process that we came from
+    with Signals(lambda: None) as signals:
+        signals.child = program
+        while True:
+            _, status = os.waitpid(program, os.WUNTRACED)
+            if not os.WIFSTOPPED(status):
+                break
+            os.kill(os.getpid(), signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program, signal.SIGCONT)
+    os._exit(leave_as(status))
+
+
+def _give_terminal(group: int) -> None:
+    """Makes a process group the one that the terminal talks to."""
+    old = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    os.tcsetpgrp(0, group)
+    signal.signal(signal.SIGTTOU, old)
 
 
 def _size(fd: int) -> bytes | None:
@@ -48,6 +92,14 @@ def _size(fd: int) -> bytes | None:
         return None
 
 
+def _mode(fd: int) -> list[Any] | None:
+    """Returns the settings of a terminal, None where there is none."""
+    try:
+        return termios.tcgetattr(fd)
+    except termios.error:
+        return None
+
+
 class _Relay:
     """One pseudo-terminal while its program runs."""
 
@@ -55,8 +107,7 @@ class _Relay:
         self._child = child
         self._master = master
         self._on_alive = on_alive
-        self._outer = os.isatty(0)
-        self._mode = termios.tcgetattr(0) if self._outer else None
+        self._mode = _mode(0)
         self._status: int | None = None
 
     def run(self) -> int:
@@ -103,13 +154,18 @@ class _Relay:
     def _output(self) -> bool:
         try:
             data = os.read(self._master, _CHUNK)
+            _write_all(1, data)
         except OSError:
-            return False  # Linux reports the end of a pty as an input/output error
-        _write_all(1, data)
+            return False  # so Linux reports the end of a pty; or nobody sees our output any more
         return bool(data)
 
     def _input(self) -> bool:
-        data = os.read(0, _CHUNK)
+        try:
+            data = os.read(0, _CHUNK)
+        except BlockingIOError:
+            return True
+        except OSError:  # the outer terminal has hung up; SIGHUP says so, too
+            data = b""
         with contextlib.suppress(OSError):
             _write_all(self._master, data or _END_OF_FILE)
         return bool(data)
@@ -145,11 +201,12 @@ class _Relay:
         self._raw()
         self._resize()
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(os.getpgid(self._child), signal.SIGCONT)
+            os.kill(self._child, signal.SIGCONT)
 
     def _raw(self) -> None:
-        if self._outer:
-            tty.setraw(0)
+        if self._mode is not None:
+            with contextlib.suppress(termios.error):
+                tty.setraw(0, termios.TCSADRAIN)  # what was typed already is the program's
 
     def _restore(self) -> None:
         if self._mode is not None:
@@ -160,4 +217,7 @@ class _Relay:
 def _write_all(fd: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
-        rest = rest[os.write(fd, rest) :]
+        try:
+            rest = rest[os.write(fd, rest) :]
+        except BlockingIOError:  # somebody else who has this terminal made it so
+            select.select([], [fd], [])
