@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,20 @@ child = subprocess.Popen(["sleep", "1000"])
 print(child.pid, flush=True)
 time.sleep(1000)
 """
+# Leaves when its input ends; what it has started, in a group of its own, keeps the output open.
+LEAVES = """
+import subprocess, sys
+child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+print(child.pid, flush=True)
+sys.stdin.read()
+print("bye", flush=True)
+"""
 WAIT_S = 60
 
 
-def start(locations: Locations, agent: str, *, cwd: Path) -> subprocess.Popen[bytes]:
+def start(
+    locations: Locations, agent: str, *, cwd: Path, stdout: int = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
     """Starts ``agentdiff acp`` around a Python program."""
     environ = environment(locations.runtime.parent.parent)
     words = [sys.executable, "-P", "-m", "agentdiff", "acp", "--name", "echo"]
@@ -44,7 +55,7 @@ def start(locations: Locations, agent: str, *, cwd: Path) -> subprocess.Popen[by
         cwd=cwd,
         env=environ,
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
     )
 
 
@@ -123,6 +134,37 @@ def test_the_agents_process_group_is_ended(
     process.communicate(timeout=WAIT_S)
     assert process.returncode == 128 + signal.SIGTERM
     until(lambda: _gone(child))
+
+
+def test_what_an_agent_leaves_behind_does_not_keep_the_proxy(
+    acp_locations: Locations, tmp_path: Path
+) -> None:
+    """The last words arrive, and the client sees that the agent is gone."""
+    process = start(acp_locations, LEAVES, cwd=tmp_path)
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    try:
+        rest, _ = process.communicate(timeout=WAIT_S)
+        assert (rest, process.returncode) == (b"bye\n", 0)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_client_whose_pipe_does_not_block_gets_every_byte(
+    acp_locations: Locations, tmp_path: Path
+) -> None:
+    """As a program that shares its standard output with others may have made it."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    process = start(acp_locations, ECHO, cwd=tmp_path, stdout=writing)
+    os.close(writing)
+    line = b"x" * 1_000_000 + b"\n"
+    teller = threading.Thread(target=process.communicate, args=(line * 3,))
+    teller.start()
+    with open(reading, "rb") as stream:
+        assert stream.read() == line * 3
+    teller.join(WAIT_S)
+    assert process.returncode == 0
 
 
 def _gone(pid: int) -> bool:

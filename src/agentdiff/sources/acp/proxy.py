@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import select
 import signal
 import subprocess
 import threading
@@ -24,6 +25,7 @@ from agentdiff.sources.run.session import Deliver
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """A longer line is passed on unread."""
 GRACE_S = 3.0
+_LINGER_S = 0.2
 _CHUNK = 256 * 1024
 
 _Read = Callable[[object], list[Told]]
@@ -74,14 +76,16 @@ class Proxy:
         assert self._agent.stdout is not None
         self._to_agent = self._agent.stdin.fileno()
         self._from_agent = self._agent.stdout.fileno()
+        self._gone, self._going = os.pipe()
+        self._teller = threading.Thread(target=self._tell, name="teller")
 
     def run(self) -> int:
         """Passes on until one side ends; ends the other, and all that the agent has started."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        teller = threading.Thread(target=self._tell, name="teller")
-        teller.start()
+        self._teller.start()
         threading.Thread(target=self._client_side, name="client", daemon=True).start()
+        threading.Thread(target=self._await_end, name="end", daemon=True).start()
         self._pass_on(self._from_agent, 1, self._conversation.from_agent)
         self._stop()
         with self._lock:
@@ -89,8 +93,14 @@ class Proxy:
         for one in told:
             self._news.put((one, threading.Event()))
         self._news.put(None)
-        teller.join()
+        self._teller.join()
         return self._agent.wait()
+
+    def _await_end(self) -> None:
+        """Notes the agent's end: what it has started may hold its output open for ever."""
+        with contextlib.suppress(ChildProcessError):  # somebody was faster
+            os.waitid(os.P_PID, self._agent.pid, os.WEXITED | os.WNOWAIT)
+        os.close(self._going)
 
     def _client_side(self) -> None:
         self._pass_on(0, self._to_agent, self._conversation.from_client)
@@ -107,28 +117,37 @@ class Proxy:
         """Copies lines from one side to the other until either is gone."""
         pending = bytearray()
         skipping = False
-        while True:
-            try:
-                data = os.read(source, _CHUNK)
-            except OSError:
-                data = b""
-            if not data:
-                break
+        while data := self._next(source):
             pending += data
-            *lines, rest = bytes(pending).split(b"\n") if b"\n" in data else [bytes(pending)]
-            for line in lines:
-                if not skipping:
-                    self._see(line, read)
-                skipping = False
-                if not _write_all(target, line + b"\n"):
-                    return
-            pending = bytearray(rest)
+            if b"\n" in data:
+                *lines, rest = bytes(pending).split(b"\n")
+                pending = bytearray(rest)
+                for line in lines:
+                    if not skipping:
+                        self._see(line, read)
+                    skipping = False
+                    if not _write_all(target, line + b"\n"):
+                        return
             if len(pending) > MAX_LINE_BYTES:
                 skipping = True
                 if not _write_all(target, bytes(pending)):
                     return
                 pending.clear()
         _write_all(target, bytes(pending))
+
+    def _next(self, source: int) -> bytes:
+        """Returns what comes next from a side, nothing when it has ended."""
+        ends = [source, self._gone] if source == self._from_agent else [source]
+        while True:
+            ready, _, _ = select.select(ends, [], [])
+            if source not in ready and not select.select([source], [], [], _LINGER_S)[0]:
+                return b""  # the agent is gone, and all that it said is read
+            try:
+                return os.read(source, _CHUNK)
+            except BlockingIOError:  # whoever has the other end made it so
+                continue
+            except OSError:
+                return b""
 
     def _see(self, line: bytes, read: _Read) -> None:
         """Looks at a line before it goes on; waits when it must not go on yet."""
@@ -145,7 +164,8 @@ class Proxy:
             self._news.put((one, done))
             waits += [done] if one.held else []
         for done in waits:
-            done.wait()
+            while not done.wait(1.0) and self._teller.is_alive():
+                continue  # nobody waits for a teller that is gone
 
     def _tell(self) -> None:
         """Delivers in order, on a thread of its own: only what is held waits for it."""
@@ -193,6 +213,8 @@ def _write_all(fd: int, data: bytes) -> bool:
     while rest:
         try:
             rest = rest[os.write(fd, rest) :]
+        except BlockingIOError:
+            select.select([], [fd], [])
         except OSError:
             return False
     return True
