@@ -115,13 +115,13 @@ class Locations:
         return self.config / "config.toml"
 
     def prepare(self) -> None:
-        """Creates state and runtime folders, private to the user (0700).
+        """Creates the folders of state, workspaces and sockets, private to the user (0700).
 
         Raises:
             PermissionError: a folder exists and belongs to somebody else.
             OSError: it cannot be made.
         """
-        for folder in (self.state, self.runtime):
+        for folder in (self.state, self.runtime, self.workspaces):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             owner = folder.stat().st_uid
             if owner != os.getuid():

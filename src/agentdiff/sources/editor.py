@@ -7,7 +7,6 @@ press starts here and goes the same road as an agent's hook.
 
 from __future__ import annotations
 
-import binascii
 import os
 from base64 import b64decode
 from collections.abc import Mapping
@@ -63,7 +62,7 @@ def decoded(params: Mapping[str, object], name: str) -> bytes:
     """Returns the bytes of a required ``…_b64`` parameter."""
     try:
         return b64decode(required(params, name, str), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # `binascii.Error`, or characters that are no ASCII
         raise RequestError("usage", f"{name}: not base64: {error}") from error
 
 

@@ -6,7 +6,6 @@ client, `Spool.drain` by the daemon.  Must not interpret a payload.  Hop 1.
 
 from __future__ import annotations
 
-import binascii
 import contextlib
 import logging
 import os
@@ -129,7 +128,7 @@ def _preimage(value: object) -> PreImage:
             data=None if data is None else b64decode(data, validate=True),
             mode=mode,
         )
-    except binascii.Error as error:
+    except ValueError as error:  # `binascii.Error`, or characters that are no ASCII
         raise MalformedPayload(f"not base64: {error}", field="preimages") from error
 
 
