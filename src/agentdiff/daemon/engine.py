@@ -47,6 +47,7 @@ TICK_S = 2.0
 RESTLESS_TICK_S = 0.1
 READERS = 4
 GONE_CLIENTS = 256
+DIGESTED_WITHIN_S = 10.0
 
 _Job: TypeAlias = Callable[[], None]
 _Answer = TypeVar("_Answer")
@@ -105,6 +106,21 @@ class Engine:
     ) -> HookAnswer:
         """Takes one hook; see `agentdiff.daemon.ports.Backend.hook`."""
         return self.intake.hook(agent, payload, received_ns, preimages, within)
+
+    def digested(self) -> bool:
+        """Commits what hooks told so far; see `agentdiff.daemon.ports.Backend.digested`."""
+        written: Future[bool] = Future()
+
+        def commit() -> None:
+            for desk in self._desks.all():
+                desk.keeping.commit()
+            written.set_result(all(desk.keeping.problem is None for desk in self._desks.all()))
+
+        self._queue.put(commit)
+        try:
+            return written.result(DIGESTED_WITHIN_S)
+        except TimeoutError:
+            return False
 
     def telemetry(self, reports: Sequence[ToolReported]) -> bool:
         """Takes what telemetry tells; see `agentdiff.daemon.ports.Backend.telemetry`."""

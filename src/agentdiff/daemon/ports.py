@@ -106,6 +106,13 @@ class Backend(Protocol):
             OSError, sqlite3.Error: the workspace or its store cannot be used; the caller logs it.
         """
 
+    def digested(self) -> bool:
+        """Waits until everything that hooks told so far is in the log; any thread.
+
+        Returns:
+            False when that took too long, or the disk refuses.
+        """
+
     def telemetry(self, reports: Sequence[ToolReported]) -> bool:
         """Takes what telemetry tells about calls; any thread, never blocks.
 

@@ -103,6 +103,7 @@ class Daemon:
         self._spool = Spool(
             locations.spool,
             backend.hook,
+            digested=backend.digested,
             on_replayed=lambda: self._counters.note_received(replayed=True),
             on_bad=self._counters.note_malformed,
             logger=logger,

@@ -2,6 +2,10 @@
 
 Owns the file format (doc/protocol.md) and both of its ends: `write` is used by the hook's fallback
 client, `Spool.drain` by the daemon.  Must not interpret a payload.  Hop 1.
+
+A file is there until what it told is in the log.  Each try is counted in its name before it begins:
+a daemon that dies over one meets it again, and after a few of those puts it aside instead.  A hook
+that is told twice changes nothing, because deliveries are idempotent.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sqlite3
 import stat
 import threading
@@ -24,7 +29,13 @@ SUFFIX = ".hook"
 BAD = "bad"
 MAX_FILES = 4096
 """A spool that nobody empties stops growing here: the newest hooks are lost, not the oldest."""
+MAX_TRIES = 3
 MAX_PREIMAGE_BYTES = 16 * 1024 * 1024
+
+# No hook client lives longer: one that was received before a spooled one by more than that was not.
+_TAKES_AT_MOST_NS = 15_000_000_000
+# Time, process, and how often it was tried.
+_NAME = re.compile(r"(\d+)(-\d+)(?:\.(\d+))?\.hook")
 
 Replay = Callable[[str, bytes, int, tuple[PreImage, ...]], HookAnswer]
 OnBad = Callable[[str, str, int], None]
@@ -61,7 +72,8 @@ def write(
         OSError: it cannot be written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if len(os.listdir(folder)) >= MAX_FILES:
+    there = os.listdir(folder)
+    if len(there) >= MAX_FILES:
         return None
     header = {
         "proto": wire.PROTO,
@@ -78,14 +90,23 @@ def write(
             for image in preimages
         ],
     }
-    # The name sorts by time (19 digits until the year 2286); the rename makes it appear whole.
-    final = folder / f"{received_ns:019d}-{os.getpid()}{SUFFIX}"
+    # The name sorts by time (19 digits until the year 2286), also when the clock was set back.
+    newest_ns = max((int(name[1]) for one in there if (name := _NAME.fullmatch(one))), default=0)
+    at_ns = newest_ns + 1 if newest_ns - received_ns > _TAKES_AT_MOST_NS else received_ns
+    final = folder / f"{at_ns:019d}-{os.getpid()}{SUFFIX}"
     partial = final.with_suffix(".partial")
     fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:
-        file.write(wire.encode(header))
-        file.write(payload)
-    os.rename(partial, final)
+    try:
+        with open(fd, "wb") as file:
+            file.write(wire.encode(header))
+            file.write(payload)
+            file.flush()
+            os.fsync(fd)
+        os.rename(partial, final)  # it appears whole
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
     return final
 
 
@@ -133,11 +154,12 @@ def _preimage(value: object) -> PreImage:
 
 
 class Spool:
-    """The daemon's end: hands every kept hook on, oldest first, once.
+    """The daemon's end: hands every kept hook on, oldest first.
 
     Args:
         folder: may be missing.
         replay: takes agent, payload, ``received_ns`` and pre-images; blocks.
+        digested: waits until what was handed on is in the log; returns whether it is.
         on_replayed: called before each hook is handed on.
         on_bad: told agent, reason and ``received_ns`` of each file that made no sense.
         logger: the daemon's.
@@ -148,16 +170,20 @@ class Spool:
         folder: Path,
         replay: Replay,
         *,
+        digested: Callable[[], bool],
         on_replayed: Callable[[], None],
         on_bad: OnBad,
         logger: logging.Logger,
     ) -> None:
         self._folder = folder
         self._replay = replay
+        self._digested = digested
         self._on_replayed = on_replayed
         self._on_bad = on_bad
         self._logger = logger
         self._lock = threading.Lock()
+        # What this daemon had its turn with, and is there all the same.
+        self._kept: set[str] = set()
 
     def waiting(self) -> list[str]:
         """Returns the names of the kept hooks, oldest first."""
@@ -178,48 +204,85 @@ class Spool:
 
         A second caller waits for the first: nothing may be observed before what was spooled.
         """
-        if not self.waiting():
+        if self._kept.issuperset(self.waiting()):
             return 0
         with self._lock:
-            return sum(map(self._take, self.waiting()))
+            names = [name for name in self.waiting() if name not in self._kept]
+            taken = [path for name in names if (path := self._take(name)) is not None]
+            if taken and not self._digested():
+                self._kept.update(path.name for path in taken)
+                return len(taken)
+            for path in taken:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        return len(taken)
 
-    def _take(self, name: str) -> bool:
-        """Hands one file on and removes it; moves it aside when it makes no sense."""
+    def _take(self, name: str) -> Path | None:
+        """Hands one file on; moves it aside when it makes no sense.
+
+        Returns:
+            Where it is now, None when it was not taken.
+        """
         path = self._folder / name
         try:
             agent, payload, received_ns, images = parse(path.read_bytes())
         except (MalformedPayload, OSError) as error:
             self._aside(path)
             self._report(path, "?", str(error), 0)
-            return False
+            return None
+        held = self._count(path)
+        if held is None:
+            self._aside(path)
+            self._report(path, agent, f"no daemon survived it, {MAX_TRIES} tried", received_ns)
+            return None
         self._on_replayed()
-        # Aside first: one that makes us stumble must not meet the next daemon again.
-        held = self._aside(path)
         try:
             self._replay(agent, payload, received_ns, images)
-        except (MalformedPayload, OSError, sqlite3.Error) as error:
+        except MalformedPayload as error:
+            self._aside(held)
             self._report(path, agent, str(error), received_ns)
-            return False
-        with contextlib.suppress(OSError):
-            held.unlink()
-            held.parent.rmdir()  # stays when there is something to look at
+            return None
+        except (OSError, sqlite3.Error) as error:
+            # Its workspace cannot be used now; the next daemon may be luckier.
+            self._kept.add(held.name)
+            self._logger.error(
+                "spooled hook waits", extra={"file": held.name, "reason": str(error)}
+            )
+            return None
         self._logger.info("hook replayed", extra={"agent": agent, "file": name})
-        return True
+        return held
 
-    def _aside(self, path: Path) -> Path:
-        """Moves a file to ``bad/``, out of the way; returns where it is now."""
-        bad = self._folder / BAD
+    def _count(self, path: Path) -> Path | None:
+        """Counts a try in a file's name; returns where it is now, None when it had its tries."""
+        name = _NAME.fullmatch(path.name)
+        if name is None:
+            return path  # not named by us: it has one try, and `parse` was content
+        tries = int(name[3] or 0) + 1
+        if tries > MAX_TRIES:
+            return None
+        counted = path.with_name(f"{name[1]}{name[2]}.{tries}{SUFFIX}")
         try:
-            bad.mkdir(mode=0o700, exist_ok=True)
-            os.replace(path, bad / path.name)
+            os.rename(path, counted)
         except OSError as error:
             self._logger.error(
                 "spooled hook stays", extra={"file": path.name, "reason": str(error)}
             )
             return path
-        return bad / path.name
+        return counted
+
+    def _aside(self, path: Path) -> None:
+        """Moves a file to ``bad/``, out of the way; it is kept for a look."""
+        bad = self._folder / BAD
+        try:
+            bad.mkdir(mode=0o700, exist_ok=True)
+            os.replace(path, bad / path.name)
+        except OSError as error:
+            self._kept.add(path.name)
+            self._logger.error(
+                "spooled hook stays", extra={"file": path.name, "reason": str(error)}
+            )
 
     def _report(self, path: Path, agent: str, reason: str, received_ns: int) -> None:
-        """Says that a file makes no sense; it is kept in ``bad/`` for a look."""
+        """Says that a file makes no sense."""
         self._on_bad(agent, reason, received_ns)
         self._logger.warning("spooled hook malformed", extra={"file": path.name, "reason": reason})

@@ -64,6 +64,9 @@ class FakeBackend:
         self.hooks.append((agent, payload, received_ns, preimages))
         return HookAnswer(certain=not payload.startswith(b"cold"), text=f"{agent} said “hi”\n")
 
+    def digested(self) -> bool:
+        return True
+
     def call(
         self, method: str, params: Mapping[str, object], client: ClientPort
     ) -> Future[dict[str, object]]:

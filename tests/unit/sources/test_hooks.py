@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -13,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from agentdiff.client import Client
-from agentdiff.daemon.ports import PreImage
+from agentdiff.daemon.ports import HookAnswer, PreImage
 from agentdiff.locations import Locations
 from agentdiff.sources import hooks, spool
 from tests.unit.daemon import fixtures
 
+TAKEN = HookAnswer(certain=True, text="")
 GREETING = "claude said “hi”\n".encode()
 
 
@@ -326,6 +328,72 @@ def test_bad_spool_file_is_moved_aside(locations: Locations, content: bytes) -> 
     fixtures.launch.ensure_running(locations, 20.0, argv=fixtures.argv(locations))
     assert len(_malformed(locations)) == 1
     assert (locations.spool / "bad" / "0000000000000000001-1.hook").read_bytes() == content
+
+
+def _spool(folder: Path, replay: spool.Replay, *, digested: bool = True) -> spool.Spool:
+    return spool.Spool(
+        folder,
+        replay,
+        digested=lambda: digested,
+        on_replayed=lambda: None,
+        on_bad=lambda *_: None,
+        logger=logging.getLogger("spool"),
+    )
+
+
+def test_a_clock_that_was_set_back_does_not_change_the_order(tmp_path: Path) -> None:
+    """What came later is replayed later, whatever the clock said."""
+    minute_ns = 60_000_000_000
+    for number in (5, 6, 1, 2):
+        spool.write(tmp_path, "claude", b"%d" % number, number * minute_ns, [])
+    told: list[bytes] = []
+    _spool(tmp_path, lambda *given: told.append(given[1]) or TAKEN).drain()
+    assert told == [b"5", b"6", b"1", b"2"]
+
+
+def test_a_spooled_hook_stays_until_it_is_in_the_log(tmp_path: Path) -> None:
+    """A daemon that cannot write its log tells it once, and leaves it to the next one."""
+    spool.write(tmp_path, "claude", b"kept", 5, [])
+    told: list[bytes] = []
+    for digested in (False, True):
+        daemon = _spool(tmp_path, lambda *given: told.append(given[1]) or TAKEN, digested=digested)
+        daemon.drain()
+        daemon.drain()
+    assert (told, list(tmp_path.iterdir())) == ([b"kept"] * 2, [])
+
+
+def test_a_spooled_hook_survives_the_daemons_that_die_over_it_but_not_for_ever(
+    tmp_path: Path,
+) -> None:
+    """Three daemons get their try, and in each of them nothing comes before it."""
+    spool.write(tmp_path, "claude", b"deadly", 5, [])
+    tries = []
+
+    def die(*_: object) -> HookAnswer:
+        tries.append(1)
+        raise KeyboardInterrupt
+
+    for _ in range(spool.MAX_TRIES):
+        with pytest.raises(KeyboardInterrupt):
+            _spool(tmp_path, die).drain()
+    _spool(tmp_path, die).drain()
+    left = [path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*.hook")]
+    assert (len(tries), left) == (spool.MAX_TRIES, ["bad"])
+
+
+def test_a_spooled_hook_whose_workspace_cannot_be_used_waits(tmp_path: Path) -> None:
+    """It is tried once by each daemon, and counted as waiting."""
+    spool.write(tmp_path, "claude", b"kept", 5, [])
+    tries = []
+
+    def refuse(*_: object) -> HookAnswer:
+        tries.append(1)
+        raise OSError(13, "Permission denied")
+
+    daemon = _spool(tmp_path, refuse)
+    daemon.drain()
+    daemon.drain()
+    assert (len(tries), len(daemon.waiting())) == (1, 1)
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "folder", "nul"])
