@@ -33,8 +33,14 @@ if TYPE_CHECKING:
 MAX_PROMPT_CHARS = 4000
 
 
-# What an agent's notice proves.  opencode alone tells of the answer, while the tool runs.
-_NOTICES = {"permission_prompt": "waiting", "permission_replied": "working"}
+# What an agent's notice proves.  opencode alone tells of the answer, while the tool runs; of a turn
+# that the user ended at a question Qwen Code says nothing but that it is idle (Claude Code a minute
+# later).
+_NOTICES = {
+    "permission_prompt": "waiting",
+    "permission_replied": "working",
+    "idle_prompt": "idle",
+}
 
 
 class Tracking:
