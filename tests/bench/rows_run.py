@@ -17,9 +17,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from agentdiff.install.hook_client import find_perl
+from agentdiff.install import launcher
+from agentdiff.install.hook_client import find_compiler, find_perl
 from agentdiff.sources.run.session import Session
-from agentdiff.sources.trace.folder import Launchers
+from agentdiff.sources.trace.folder import WAIT_S, Launchers
 from agentdiff.sources.trace.log import TraceLog
 from agentdiff.sources.trace.server import Policy, TraceServer
 from tests.bench.harness import Pair, Row, Skipped, interleaved
@@ -56,18 +57,24 @@ def rows(scratch: Path) -> Iterator[Row]:
 @contextlib.contextmanager
 def _traced(scratch: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
     """Yields the folder of the launchers and their environment."""
-    perl = find_perl(os.environ["PATH"])
-    if perl is None:
-        raise Skipped("no perl")
+    perl, compiler = find_perl(os.environ["PATH"]), find_compiler(os.environ["PATH"])
+    program = launcher.build(launcher.source_of(WAIT_S), compiler) if compiler else None
+    if program is None and perl is None:
+        raise Skipped("neither perl nor a C compiler")
     root = Path(tempfile.mkdtemp(prefix="ad-", dir="/tmp"))
     session = Session(deliver=lambda *_: None, name="bench", argv=("bench",), cwd=str(scratch))
     try:
         launchers = Launchers(
-            root / "run", off=root / "off", perl=perl, tools=("git",), environ=os.environ
+            root / "run",
+            off=root / "off",
+            program=program,
+            perl=perl,
+            tools=("git",),
+            environ=os.environ,
         )
         log = TraceLog(root / "log", max_bytes=1 << 30, keep=0)
         environ = launchers.environment(os.environ, root / "sock")
-        with TraceServer(root / "sock", session, log, Policy(), environ) as server:
+        with TraceServer(root / "sock", session, log, Policy(), environ, print) as server:
             server.start()
             yield launchers.bin, environ
     finally:

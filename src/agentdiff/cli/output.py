@@ -61,7 +61,8 @@ def say(line: str = "") -> None:
 
 def complain(line: str) -> None:
     """Prints one line to standard error."""
-    sys.stderr.write(_encodable(f"agentdiff: {line}", sys.stderr.encoding) + "\n")
+    if sys.stderr is not None:  # it is when somebody closed it (``2>&-``)
+        sys.stderr.write(_encodable(f"agentdiff: {line}", sys.stderr.encoding) + "\n")
 
 
 def _encodable(line: str, encoding: str) -> str:

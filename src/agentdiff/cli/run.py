@@ -17,7 +17,8 @@ from typing import TypeAlias
 from agentdiff.cli import hook, launch, output
 from agentdiff.cli.context import Context, UsageError
 from agentdiff.config import TraceConfig, load
-from agentdiff.install.hook_client import find_perl
+from agentdiff.install import launcher
+from agentdiff.install.hook_client import find_compiler, find_perl
 from agentdiff.locations import Locations
 from agentdiff.sources.run import foreground, terminal
 from agentdiff.sources.run.session import Session, command_line
@@ -37,8 +38,9 @@ _Start: TypeAlias = Callable[[], None]
 def run(context: Context) -> int:
     """``agentdiff run``; returns the program's exit code."""
     args = context.args
+    voice = _Voice()
     session = Session(
-        deliver=deliverer(context.locations, context.environ.get(SESSION, "")),
+        deliver=deliverer(context.locations, context.environ.get(SESSION, ""), voice.complain),
         name=args.name or os.path.basename(args.cmd[0]),
         argv=tuple(args.cmd),
         cwd=os.fsdecode(context.cwd),
@@ -49,12 +51,40 @@ def run(context: Context) -> int:
     settings = load(context.locations.config_file).trace
     shown = redacted(session.tool, args.cmd[1:], settings.redact)
     command = command_line([args.cmd[0], *shown])
-    with _traced(context, session, settings, environ) as trace:
+    with _traced(context, session, settings, environ, voice) as trace:
         runner = terminal.run if args.pty else foreground.run
         session.started(command)
-        status = runner(trace.argv, trace.environ, on_started=trace.start, on_alive=session.alive)
+        with voice.held():
+            status = runner(
+                trace.argv, trace.environ, on_started=trace.start, on_alive=session.alive
+            )
         session.ended(command, status)
     return foreground.leave_as(status)
+
+
+class _Voice:
+    """Complains; while the program runs that has to wait: the screen is the program's."""
+
+    def __init__(self) -> None:
+        self._held: list[str] | None = None
+
+    def complain(self, text: str) -> None:
+        """Takes one line without control characters; any thread."""
+        if self._held is None:
+            output.complain(text)
+        else:
+            self._held.append(text)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps what is said until the end."""
+        self._held = []
+        try:
+            yield
+        finally:
+            later, self._held = self._held, None
+            for text in later:
+                output.complain(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +98,11 @@ class _Trace:
 
 @contextlib.contextmanager
 def _traced(
-    context: Context, session: Session, settings: TraceConfig, environ: Mapping[str, str]
+    context: Context,
+    session: Session,
+    settings: TraceConfig,
+    environ: Mapping[str, str],
+    voice: _Voice,
 ) -> Iterator[_Trace]:
     """Puts the launchers in place and takes them away again."""
     argv = context.args.cmd
@@ -78,14 +112,17 @@ def _traced(
         yield _Trace(argv=argv, environ=environ, start=lambda: None)
         return
     locations = context.locations
-    perl = find_perl(context.environ.get("PATH", os.defpath))
-    if perl is None:
-        raise UsageError("--trace needs perl, which is not on this machine; leave --trace out")
+    search = context.environ.get("PATH", os.defpath)
+    perl = find_perl(search)
+    program = launcher.program(locations, find_compiler(search), wait_s=folder.WAIT_S)
+    if program is None and perl is None:
+        raise UsageError("--trace needs perl or a C compiler: install one, or leave --trace out")
     folder.remove_stale(locations.launchers)
     locations.prepare()
     launchers = folder.Launchers(
         locations.launchers / session.id,
         off=locations.trace / "off",
+        program=program,
         perl=perl,
         tools=(*folder.DEFAULT, *_more(settings)),
         environ=environ,
@@ -101,7 +138,7 @@ def _traced(
     log = TraceLog(locations.trace, max_bytes=settings.max_log_bytes, keep=settings.keep_logs)
     builtins: Builtins | None = None
     try:
-        with TraceServer(socket, session, log, policy, traced) as server:
+        with TraceServer(socket, session, log, policy, traced, voice.complain) as server:
             if settings.env_diff:
                 traced["AGENTDIFF_TRACE_ENV"] = "1"
             if settings.builtins:
@@ -144,7 +181,9 @@ def _careful(argv: Sequence[str]) -> Sequence[str]:
     return [*argv[:at], "-O", "checkhash", *argv[at:]]
 
 
-def deliverer(locations: Locations, within: str) -> Callable[[str, bytes], object]:
+def deliverer(
+    locations: Locations, within: str, complain: Callable[[str], None] = output.complain
+) -> Callable[[str, bytes], object]:
     """Returns the way to the daemon; it complains once when there is none."""
     complained: list[bool] = []
     again_at = 0.0
@@ -158,7 +197,7 @@ def deliverer(locations: Locations, within: str) -> Callable[[str, bytes], objec
             again_at = time.monotonic() + PAUSE_S
             if not complained:
                 complained.append(True)
-                output.complain("no daemon: changes are not followed (agentdiff doctor says why)")
+                complain("no daemon: changes are not followed (agentdiff doctor says why)")
         return answer
 
     return deliver

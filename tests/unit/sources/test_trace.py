@@ -16,9 +16,13 @@ from agentdiff.sources.trace.folder import Launchers, remove_stale
 from agentdiff.sources.trace.log import NAME, TraceLog, read
 from agentdiff.sources.trace.rules import Rule
 from agentdiff.sources.trace.server import Policy
-from tests.unit.sources.trace_rig import DEADLINE_S, PERL, traced
+from tests.unit.daemon.fixtures import until
+from tests.unit.sources.trace_rig import DEADLINE_S, KINDS, each_kind, kind, traced
 
-pytestmark = pytest.mark.skipif(PERL is None, reason="launchers need perl")
+pytestmark = [
+    pytest.mark.skipif(not KINDS, reason="launchers need perl or a C compiler"),
+    pytest.mark.usefixtures(each_kind.__name__),
+]
 
 
 def test_a_command_is_logged_and_one_that_writes_is_told() -> None:
@@ -86,8 +90,8 @@ def test_launchers_are_real_files_of_ours_alone(tmp_path: Path) -> None:
 
 def _launchers(folder: Path, environ: dict[str, str]) -> Launchers:
     """Launchers for everything that is on the PATH of `environ`."""
-    off, perl = folder / "off", str(PERL)
-    return Launchers(folder, off=off, perl=perl, tools=("git", "python3"), environ=environ)
+    off, tools = folder / "off", ("git", "python3")
+    return Launchers(folder, off=off, tools=tools, environ=environ, **kind())
 
 
 def test_exit_codes_and_pipelines_are_those_of_the_programs() -> None:
@@ -198,11 +202,7 @@ def test_a_folder_that_vanishes_breaks_nothing() -> None:
             assert run(shell, "-c", script).count("git version") == 2
             assert run(shell, "-c", "git --version").startswith("git version")
             run.launchers = Launchers(
-                run.launchers.folder,
-                off=run.off,
-                perl=str(PERL),
-                tools=("git",),
-                environ=run.environ,
+                run.launchers.folder, off=run.off, tools=("git",), environ=run.environ, **kind()
             )
 
 
@@ -255,6 +255,16 @@ def test_a_log_that_grows_is_put_aside(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [NAME, f"{NAME}.1", f"{NAME}.2"]
     numbers = [one["number"] for one in read(tmp_path)]
     assert numbers == list(range(20 - len(numbers), 20))
+
+
+def test_a_log_that_cannot_be_written_is_said_once_and_stops_nobody() -> None:
+    """A full disk, a foreign folder."""
+    with traced() as run:
+        (run.root / "log" / NAME).mkdir()
+        run("git", "--version")
+        run("git", "init", "-q", "inner")
+        until(lambda: len(run.told) == 2)
+        assert run.complaints == ["the trace cannot be written: Is a directory"]
 
 
 def test_folders_of_runs_that_were_killed_are_removed(tmp_path: Path) -> None:

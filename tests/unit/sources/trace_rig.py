@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypedDict
 
-from agentdiff.install.hook_client import find_perl
+import pytest
+
+from agentdiff.install import launcher
+from agentdiff.install.hook_client import find_compiler, find_perl
 from agentdiff.sources.run.session import Session
 from agentdiff.sources.trace.folder import WAIT_S, Launchers
 from agentdiff.sources.trace.log import TraceLog, read
@@ -22,6 +25,8 @@ from agentdiff.sources.trace.server import Policy, TraceServer
 from tests.unit.daemon.fixtures import until
 
 PERL = find_perl(os.environ["PATH"])
+COMPILER = find_compiler(os.environ["PATH"])
+KINDS = [*(["c"] if COMPILER else []), *(["perl"] if PERL else [])]
 DEADLINE_S = 60
 # Puts the terminal in order before it stops, as full-screen programs do; here that takes a key.
 TIDY = r"""
@@ -39,6 +44,11 @@ os.write(1, b"on again\n")
 """
 
 
+class _Kind(TypedDict):
+    program: bytes | None
+    perl: str | None
+
+
 @dataclass
 class Run:
     """One traced run without a supervisor."""
@@ -49,6 +59,7 @@ class Run:
     server: TraceServer
     environ: dict[str, str]
     told: list[dict[str, Any]] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
 
     @property
     def off(self) -> Path:
@@ -86,6 +97,21 @@ class Run:
         return [(one["event"], one.get("command", "")) for one in self.told]
 
 
+@pytest.fixture(params=KINDS)
+def each_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of both launchers: the one in C and the one in perl."""
+    monkeypatch.setattr("tests.unit.sources.trace_rig.KINDS", [request.param])
+
+
+def kind(wait_s: int = WAIT_S) -> _Kind:
+    """Returns the launcher of this test, compiled once for all tests of this process."""
+    if KINDS[0] == "perl" or COMPILER is None:
+        return {"program": None, "perl": PERL}
+    program = launcher.build(launcher.source_of(wait_s), COMPILER)
+    assert program is not None
+    return {"program": program, "perl": None}
+
+
 @contextlib.contextmanager
 def traced(
     policy: Policy = Policy(),  # noqa: B008 - frozen
@@ -95,6 +121,7 @@ def traced(
     """A traced run in a folder of its own; its socket's path is short."""
     root = Path(tempfile.mkdtemp(prefix="ad-", dir="/tmp")).resolve()
     told: list[dict[str, Any]] = []
+    complaints: list[str] = []
     try:
         for name in ("ws", "home", "tools"):
             (root / name).mkdir()
@@ -110,16 +137,18 @@ def traced(
         launchers = Launchers(
             root / "run",
             off=root / "off",
-            perl=str(PERL),
             tools=("git", "python3", "wrapped", "absent", "bash"),
             environ=environ,
             wait_s=wait_s,
+            **kind(wait_s),
         )
         log = TraceLog(root / "log", max_bytes=1 << 20, keep=2)
         traced_environ = launchers.environment(environ, root / "sock")
-        with TraceServer(root / "sock", session, log, policy, traced_environ) as server:
+        with TraceServer(
+            root / "sock", session, log, policy, traced_environ, complaints.append
+        ) as server:
             server.start()
-            yield Run(root, launchers, session, server, traced_environ, told)
+            yield Run(root, launchers, session, server, traced_environ, told, complaints)
     finally:
         shutil.rmtree(root)
 

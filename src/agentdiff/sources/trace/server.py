@@ -16,10 +16,9 @@ import platform
 import re
 import select
 import socket
-import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BufferedReader
@@ -119,6 +118,7 @@ class TraceServer:
         log: where they are written down.
         policy: see `Policy`.
         environ: of the program, for ``env_diff``.
+        complain: takes a line for the user; any thread.
     """
 
     def __init__(
@@ -128,8 +128,10 @@ class TraceServer:
         log: TraceLog,
         policy: Policy,
         environ: Mapping[str, str],
+        complain: Callable[[str], None],
     ) -> None:
         self._path = path
+        self._complain = complain
         self._session = session
         self._log = log
         self._policy = policy
@@ -232,7 +234,7 @@ class TraceServer:
         except OSError as error:
             if not self._complained:
                 self._complained = True
-                sys.stderr.write(f"agentdiff: the trace cannot be written: {error}\n")
+                self._complain(f"the trace cannot be written: {error.strerror}")
 
 
 class _Command:
