@@ -100,6 +100,11 @@ class Locations:
         return self.data / "bin" / "agentdiff-hook"
 
     @property
+    def launcher(self) -> Path:
+        """The compiled launcher of the command trace, kept from one run to the next."""
+        return self.data / "launcher"
+
+    @property
     def trace(self) -> Path:
         """The command trace: its log, and the file ``off`` while it is switched off."""
         return self.state / "trace"

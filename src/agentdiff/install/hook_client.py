@@ -111,9 +111,9 @@ def render(
         compiler: absolute path; where it works, the client is a program of its own, which takes
             a third of the time of the one in perl.
     """
-    built = _compiled(locations, python, compiler) if compiler is not None else None
-    if built is not None:
-        return built
+    program = _compiled(locations, python, compiler) if compiler is not None else None
+    if program is not None:
+        return program
     socket, state = str(locations.hook_socket), str(locations.state)
     if perl is not None:
         places = {"@PERL@": perl, "@PYTHON@": python, "@SOCKET@": socket, "@STATE@": state}
@@ -135,27 +135,36 @@ def _compiled(locations: Locations, python: str, compiler: str) -> bytes | None:
         # Octal, three digits: no character of a path can end the literal or join its neighbour.
         literal = "".join(f"\\{byte:03o}" for byte in os.fsencode(place))
         source = source.replace(f"@{word}@".encode(), f'"{literal}"'.encode())
-    return _built(source, compiler)
+    return built(source, compiler, name="client", arguments=("--probe",), says=PROBED)
 
 
 @functools.lru_cache(maxsize=4)
-def _built(source: bytes, compiler: str) -> bytes | None:
-    """Returns the program that a compiler makes, None when none of its ways gives one that runs."""
+def built(
+    source: bytes, compiler: str, *, name: str, arguments: tuple[str, ...], says: bytes
+) -> bytes | None:
+    """Returns the program that a compiler makes, None when none of its ways gives one that runs.
+
+    Args:
+        source: in C.
+        compiler: absolute path.
+        name: of the program when it is tried.
+        arguments: what it is tried with.
+        says: what it must print then, and end with 0.
+    """
     with tempfile.TemporaryDirectory(prefix="agentdiff-cc-") as folder:
-        built = Path(folder) / "client"
+        path = Path(folder) / name
         for options in _COMPILE:
             try:
                 subprocess.run(
-                    [compiler, "-x", "c", *options, "-o", str(built), "-"],
+                    [compiler, "-x", "c", *options, "-o", str(path), "-"],
                     input=source,
                     capture_output=True,
                     cwd=folder,
                     timeout=_COMPILE_TIMEOUT_S,
                     check=True,
                 )
-                # Without an agent's payload and with no daemon's answer possible it must be quiet.
                 tried = subprocess.run(
-                    [str(built), "--probe"],
+                    [str(path), *arguments],
                     input=b"",
                     capture_output=True,
                     timeout=_COMPILE_TIMEOUT_S,
@@ -163,8 +172,8 @@ def _built(source: bytes, compiler: str) -> bytes | None:
                 )
             except (OSError, subprocess.SubprocessError):
                 continue
-            if tried.stdout == PROBED:
-                return built.read_bytes()
+            if tried.stdout == says:
+                return path.read_bytes()
     return None
 
 

@@ -22,6 +22,7 @@ from agentdiff.install import (
     files,
     gemini,
     hook_client,
+    launcher,
     opencode,
     qwen,
     record,
@@ -178,6 +179,7 @@ def uninstall(
             if recorded is not None:
                 record.save(locations, entries)
         if not entries and not _in_use(locations, environ):
+            launcher.remove(locations)
             hook_client.remove_hook_client(locations)
     return _result(known, site, plans)
 

@@ -13,9 +13,12 @@ import pytest
 
 from agentdiff.sources.trace.log import read
 from tests.unit.daemon.fixtures import until
-from tests.unit.sources.trace_rig import DEADLINE_S, PERL, TIDY, stop_and_go_on, traced
+from tests.unit.sources.trace_rig import DEADLINE_S, KINDS, TIDY, each_kind, stop_and_go_on, traced
 
-pytestmark = pytest.mark.skipif(PERL is None, reason="launchers need perl")
+pytestmark = [
+    pytest.mark.skipif(not KINDS, reason="launchers need perl or a C compiler"),
+    pytest.mark.usefixtures(each_kind.__name__),
+]
 
 OPEN = """
 import os, sys

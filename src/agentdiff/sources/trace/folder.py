@@ -59,11 +59,12 @@ class Launchers:
 
     Args:
         folder: for everything of this run; must not exist.
-        off: the file that switches traces off.
-        perl: absolute path.
+        off: the file that switches traces off; absolute.
+        program: the launcher as a program, None for the one in perl.
+        perl: absolute path; needed where there is no program.
         tools: programs that get a launcher, if they are on the PATH.
         environ: of the run; only its PATH is read here.
-        wait_s: how long a launcher waits for the supervisor before it runs its program alone.
+        wait_s: how long the one in perl waits for the supervisor before it runs its program alone.
 
     Raises:
         OSError: it cannot be written.
@@ -74,7 +75,8 @@ class Launchers:
         folder: Path,
         *,
         off: Path,
-        perl: str,
+        program: bytes | None,
+        perl: str | None,
         tools: Iterable[str],
         environ: Mapping[str, str],
         wait_s: int = WAIT_S,
@@ -85,9 +87,12 @@ class Launchers:
         self.original_path = unique(environ.get("PATH", os.defpath), without=_others(environ))
         self.bin.mkdir(mode=0o700, parents=True)
         (folder / f"{os.getpid()}{_STALE_SUFFIX}").touch()
-        words = {"@PERL@": perl, "@FOLDER@": str(self.bin), "@OFF@": str(off), "@PRCTL@": _PRCTL}
-        words["@WAIT@"] = str(wait_s)
-        launcher = _rendered("launcher.pl", words, {"\\": "\\\\", "'": "\\'"})
+        # A program is the same for all runs: it finds the switch by this link.
+        (folder / "switch").symlink_to(off)
+        words = {"@FOLDER@": str(self.bin), "@OFF@": str(off)}
+        if program is None:
+            more = {"@PERL@": str(perl), "@PRCTL@": _PRCTL, "@WAIT@": str(wait_s)}
+            program = _rendered("launcher.pl", words | more, {"\\": "\\\\", "'": "\\'"})
         self.tools = tuple(
             name
             for name in dict.fromkeys(tools)
@@ -96,7 +101,7 @@ class Launchers:
         for name in self.tools:
             # Real files: a link would let a program see another name than its own.
             path = self.bin / name
-            path.write_bytes(launcher)
+            path.write_bytes(program)
             path.chmod(0o700)
         self.bash_env.write_bytes(_rendered(_BASH_ENV, words, {"'": "'\\''"}))
 
