@@ -12,6 +12,8 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agentdiff.workspace.plain import is_special
+
 _TIMEOUT_S = 20.0
 _FILES = (
     b"index",
@@ -20,6 +22,13 @@ _FILES = (
     b"info/attributes",
     b"packed-refs",
     b"refs/replace",
+)
+# Git reads these whatever it is asked, and would wait for a FIFO among them as long as we let it.
+_READ_BY_GIT = (
+    *(b".git", b".gitignore", b".gitattributes", b".git/HEAD", b".git/config", b".git/index"),
+    *(b".git/commondir", b".git/config.worktree", b".git/packed-refs", b".git/shallow"),
+    *(b".git/info/exclude", b".git/info/attributes", b".git/info/sparse-checkout"),
+    *(b".git/info/grafts", b".git/objects/info/alternates", b".git/logs/HEAD"),
 )
 _SAFE = (b"-c", b"core.fsmonitor=false", b"-c", b"core.hooksPath=/dev/null")
 
@@ -52,8 +61,10 @@ def run_git(root: bytes, *arguments: bytes) -> bytes | None:
 
     Returns:
         What it printed, None when there is no git, or it fails (no repository, not ours, damaged)
-        or takes longer than 20 s.
+        or takes longer than 20 s, or one of its files is none.
     """
+    if any(is_special(os.path.join(root, name)) for name in _READ_BY_GIT):
+        return None
     environment: Mapping[bytes, bytes] = {
         **{name: value for name, value in os.environb.items() if not name.startswith(b"GIT_")},
         b"GIT_OPTIONAL_LOCKS": b"0",

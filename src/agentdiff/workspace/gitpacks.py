@@ -318,7 +318,8 @@ def _object_folders(objects: bytes) -> list[bytes]:
             continue
         for line in lines:
             other = os.path.normpath(os.path.join(folder, line)) if line else b""
-            if other and not line.startswith(b"#") and other not in folders:
+            usable = other and b"\0" not in other and not line.startswith(b"#")
+            if usable and other not in folders:
                 folders.append(other)
         if len(folders) > _MAX_ALTERNATES:
             break

@@ -272,13 +272,14 @@ def _git_dir(root: bytes) -> bytes | None:
     if os.path.isdir(place):
         return place
     said = _read(place)
-    return os.path.join(root, said[8:]) if said.startswith(b"gitdir: ") else None
+    usable = said.startswith(b"gitdir: ") and b"\0" not in said
+    return os.path.join(root, said[8:]) if usable else None
 
 
 def _common_dir(folder: bytes) -> bytes:
     """Returns where a repository keeps what its work trees share (refs, stash)."""
     said = _read(os.path.join(folder, b"commondir"))
-    return os.path.join(folder, said) if said else folder
+    return os.path.join(folder, said) if said and b"\0" not in said else folder
 
 
 def _read(path: bytes) -> bytes:

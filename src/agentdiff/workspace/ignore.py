@@ -25,6 +25,8 @@ from agentdiff.workspace.plain import read_plain
 from agentdiff.workspace.tree import Root, Signature, is_settled, read_signed
 
 _MAX_BYTES = 1 << 20
+# Git needs 0.3 s for 100,000 files; a FIFO named ``.gitignore`` somewhere would hold it for ever.
+_GIT_ANSWERS_WITHIN_S = 3.0
 # What version control keeps for itself is never followed: rejecting in there would break it.
 METADATA = frozenset({b".git", b".hg", b".jj", b".svn"})
 # Stands for "any name": only patterns like ``*`` match it.
@@ -146,9 +148,12 @@ class IgnoreRules:
         return self.tracked - before
 
     def await_tracked(self) -> None:
-        """Waits until git has answered what `tracked` is now."""
+        """Waits until git has answered what `tracked` is now, but not for ever.
+
+        What comes later is in `newly_tracked`.
+        """
         if self._answer is not None:
-            futures.wait([self._answer])
+            futures.wait([self._answer], _GIT_ANSWERS_WITHIN_S)
             self.newly_tracked()
 
     def enter(self, path: bytes, parent: Scope, status: os.stat_result | None) -> Scope:

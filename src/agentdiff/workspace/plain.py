@@ -21,6 +21,8 @@ def open_plain(path: bytes) -> int:
     Raises:
         OSError: it cannot be opened, or is no regular file.
     """
+    if b"\0" in path:
+        raise OSError(errno.EINVAL, "no path", path)
     _check(os.stat(path), path)  # opening a device may do something
     fd = os.open(path, _FLAGS)
     try:
@@ -44,3 +46,12 @@ def read_plain(path: bytes, max_bytes: int) -> bytes:
 def _check(status: os.stat_result, path: bytes) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "no regular file", path)
+
+
+def is_special(path: bytes) -> bool:
+    """Whether something is at a path that is neither a regular file nor a directory."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
