@@ -44,7 +44,7 @@ check-layers: $(DEV)
 	$(PYTEST) -q tests/unit/test_layers.py
 
 unit: $(DEV) ## unit tests, property tests (fast profile), golden tests
-	HYPOTHESIS_PROFILE=fast $(PYTEST) -n 2 --ignore=tests/unit/test_layers.py tests/unit tests/properties tests/golden tests/fuzz
+	HYPOTHESIS_PROFILE=fast $(PYTEST) -n 2 --ignore=tests/unit/test_layers.py tests/unit tests/properties tests/golden tests/fuzz tests/security
 
 test-nvim: $(if $(NVIM_BIN),test-nvim-own,$(SERIES:%=test-nvim-%)) ## tests in a real Neovim 0.10 and 0.12, or only in $NVIM_BIN
 
