@@ -274,9 +274,14 @@ class Tracking:
         name = _name(session, event)
         commands = self._open(session, event)
         call = session.open.get(name) or session.jobs.get(name)
+        at_ns = event.received_ns
         if call is None:
-            return commands
-        closed = self.close(call, event.outcome, event.received_ns, event.background_task)
+            # The end of its turn was told first, as opencode does when the user aborts.
+            call = session.calls.get(name)
+            if call is None or call.closed_ns is None or call.outcome != "unknown":
+                return commands
+            at_ns = call.closed_ns
+        closed = self.close(call, event.outcome, at_ns, event.background_task)
         return [*commands, *closed, *self.reports.confirm(call, event)]
 
     def _overtake(self, session: Session, event: ev.ToolStarted) -> list[Command]:

@@ -229,6 +229,21 @@ def test_a_command_that_its_agent_leaves_running_is_a_job(play: Play) -> None:
     assert play.ledger.sessions.jobs() == []
 
 
+def test_a_finish_that_the_end_of_its_turn_overtook_still_says_how_it_ended(play: Play) -> None:
+    """opencode says that it is idle before it says that the command is aborted."""
+    started = play.start("claude", "s")
+    play.handle(TurnEnded(**WHO, received_ns=play.tick()))
+    assert outcome(play, started.tool_call) == "unknown"
+    call = play.ledger.sessions.by_key["claude", "s"].calls[started.tool_call]
+    closed_ns = call.closed_ns
+    end = {**WHO, "tool_call": started.tool_call, "tool": started.tool, "scope": "tree"}
+    play.handle(ToolFinished(**end, outcome="interrupted", received_ns=play.tick()))
+    assert (call.outcome, call.closed_ns) == ("interrupted", closed_ns)
+    assert image(play.reload()) == image(play.ledger)
+    play.finish(started)
+    assert outcome(play, started.tool_call) == "interrupted"
+
+
 def test_other_sessions_windows_stay_open(play: Play) -> None:
     """What one session says proves nothing about another."""
     play.prompt("codex", "r")
