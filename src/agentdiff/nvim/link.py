@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from agentdiff.daemon.ports import RequestError
 from agentdiff.locations import Locations
 from agentdiff.wire import MAX_LINE_BYTES, WireError, check_greeting, decode, encode, greeting
+
+SENT_AGAIN_S = 5.0
+"""As long after it was sent a notification that must arrive is sent again over a new link."""
+KEPT = 256
+"""So many of those are remembered, the newest."""
 
 
 class DaemonLink:
@@ -115,6 +122,16 @@ class DaemonLink:
             future.set_exception(RequestError(code, str(error.get("message", ""))))
 
 
+@dataclass(slots=True)
+class _Kept:
+    """A notification that must arrive; `sent_s` is None while it waits for a link."""
+
+    method: str
+    params: Mapping[str, object]
+    still: Callable[[], bool]
+    sent_s: float | None
+
+
 class Connection:
     """The link that is there, was lost, or will be made when somebody needs it.
 
@@ -144,7 +161,7 @@ class Connection:
         self._on_lost = on_lost
         self._making = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
-        self._kept: deque[tuple[str, Mapping[str, object]]] = deque()
+        self._kept: deque[_Kept] = deque(maxlen=KEPT)
 
     async def linked(self, *, start: bool) -> DaemonLink:
         """Returns the link, making one (and with `start` a daemon) when there is none.
@@ -161,17 +178,46 @@ class Connection:
             self.link = link
             self._reading = asyncio.create_task(self._read(link))
             await self._on_link(link)
-            # At once: a proof may come only a little later than the look at the disk.
-            while self._kept:
-                link.notify(*self._kept.popleft())
+            # At once: a proof may come only a little later than the look at the disk.  What was
+            # sent just before the old link ended may have died with the daemon that read it.
+            now_s = time.monotonic()
+            self._forget(now_s)
+            for one in self._kept:
+                if one.sent_s is None or one.still():
+                    link.notify(one.method, one.params)
+                    one.sent_s = now_s if one.sent_s is None else one.sent_s
             return link
 
-    def notify(self, method: str, params: Mapping[str, object], *, keep: bool = False) -> None:
-        """Sends a notification; without a link it is dropped, or kept for the next one."""
-        if self.link is not None and not self.link.closing:
+    def notify(
+        self,
+        method: str,
+        params: Mapping[str, object],
+        *,
+        keep: Callable[[], bool] | None = None,
+    ) -> None:
+        """Sends a notification; without a link it is dropped, or kept for the next one.
+
+        Args:
+            method: its name.
+            params: its parameters.
+            keep: given for one that must arrive; when a link ends soon after it was sent, it is
+                sent again if this returns whether it still holds.
+        """
+        linked = self.link is not None and not self.link.closing
+        if self.link is not None and linked:
             self.link.notify(method, params)
-        elif keep:
-            self._kept.append((method, params))
+        if keep is not None:
+            now_s = time.monotonic()
+            self._forget(now_s)
+            self._kept.append(_Kept(method, params, keep, now_s if linked else None))
+
+    def _forget(self, now_s: float) -> None:
+        """Lets go of what arrived for certain."""
+        while self._kept:
+            sent_s = self._kept[0].sent_s
+            if sent_s is None or now_s - sent_s < SENT_AGAIN_S:
+                return
+            self._kept.popleft()
 
     async def _read(self, link: DaemonLink) -> None:
         await link.read_until_lost()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 def to_bytes(name: str) -> bytes:
@@ -32,6 +32,19 @@ def path_key(path: bytes) -> str:
 def resolve(name: str) -> bytes:
     """Returns the absolute path of the file that a write to a buffer of this name reaches."""
     return os.path.realpath(to_bytes(name))
+
+
+def holding(path: bytes, data: bytes) -> Callable[[], bool]:
+    """Returns a question: whether a file holds exactly these bytes at that time."""
+
+    def holds() -> bool:
+        try:
+            with open(path, "rb") as file:
+                return file.read(len(data) + 1) == data
+        except OSError:
+            return False
+
+    return holds
 
 
 def git_top(path: bytes) -> bytes | None:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from agentdiff.daemon.ports import RequestError
 from agentdiff.locations import Locations
+from agentdiff.nvim import paths as files
 from agentdiff.nvim.link import Connection, DaemonLink
 from agentdiff.nvim.merging import merged
 from agentdiff.nvim.params import exact, folder_param
@@ -278,8 +279,10 @@ class EditorSession:
                 "written": bool(payload["written"]),
                 "at_us": int(payload["at_us"]),
             }
-            # A claim without its write proves nothing later; what was written still does.
-            self._connection.notify("claim", claim, keep=claim["written"])
+            # A claim without its write proves nothing later; what was written still does, and for
+            # as long as nobody wrote something else it may be told again.
+            still = files.holding(path, to_bytes(payload["data"])) if claim["written"] else None
+            self._connection.notify("claim", claim, keep=still)
             return
         if payload["written"] and payload["path"] in self._waiting:
             self._early.append(payload)
