@@ -77,6 +77,11 @@ class Driver(ABC):
         """Returns the id of the session from what a run printed, where the agent makes its own."""
         raise NotImplementedError(f"{self.name} is told its session")
 
+    def diary(self, rig: Rig) -> bytes:
+        """Returns what the agent wrote down last, for the message of a run that failed."""
+        del rig
+        return b""
+
     @property
     def own_in_git(self) -> frozenset[bytes]:
         """What the agent itself puts into ``.git``."""
@@ -148,7 +153,7 @@ def ids_by_content(
     of_turn.sort(key=lambda entry: str(entry["started"]))
     found: dict[str, str] = {}
     for scripted in turn.scenario.calls():
-        for entry in of_turn if scripted.call.touches else ():
+        for entry in of_turn if scripted.call.touches or scripted.call.outcome else ():
             whose = not subagents or bool(entry["subagent"]) == scripted.subagent
             if whose and _is_alike(entry, scripted.call):
                 found[scripted.id] = entry["tool_call"]

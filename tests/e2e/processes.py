@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _GRACE_S = 5.0
+_SHOWN = 200
 
 
 def of_home(home: Path) -> list[int]:
@@ -26,6 +27,19 @@ def of_home(home: Path) -> list[int]:
             environment = Path("/proc", name, "environ").read_bytes().split(b"\0")
             if wanted in environment and int(name) != os.getpid():
                 found.append(int(name))
+    return found
+
+
+def described(home: Path) -> list[str]:
+    """Returns what `of_home` finds in words: pid, state, what the kernel has it wait in, words."""
+    found = []
+    for pid in of_home(home):
+        with suppress(OSError):
+            folder = Path("/proc", str(pid))
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            words = (folder / "cmdline").read_bytes().replace(b"\0", b" ")[:_SHOWN]
+            waits = (folder / "wchan").read_text()
+            found.append(f"{pid} {state} {waits} {words.decode(errors='replace')}")
     return found
 
 

@@ -252,9 +252,11 @@ class Rig:
                 yield run
                 out, err = process.communicate(timeout=AGENT_TIMEOUT_S)
             except BaseException as error:
+                alive = processes.described(self.home)
                 processes.end(process.pid)
                 out, err = process.communicate()
                 error.add_note(f"{agent.name} said {out!r} {err!r}; it asked {model.asked}")
+                error.add_note(f"alive: {alive}\nits diary: {agent.diary(self)!r}")
                 raise
             assert process.returncode == 0, (process.returncode, out, err, model.asked)
             run.session = session or agent.session_of(out)
