@@ -17,6 +17,8 @@ from e2e.model_server import Call, Step, Track
 if TYPE_CHECKING:
     from e2e.rig import Rig
 
+_DIARY_BYTES = 4000
+
 
 class OpenCode(Driver):
     """See `Driver`."""
@@ -51,6 +53,11 @@ class OpenCode(Driver):
         }
         (folder / "opencode.json").write_text(json.dumps(settings))
 
+    def diary(self, rig: Rig) -> bytes:
+        """See `Driver.diary`."""
+        log = Path(rig.environment()["XDG_DATA_HOME"], "opencode", "log", "opencode.log")
+        return log.read_bytes()[-_DIARY_BYTES:] if log.exists() else b"no log"
+
     @property
     def own_in_git(self) -> frozenset[bytes]:
         """The id that opencode gives the project."""
@@ -77,6 +84,10 @@ class OpenCode(Driver):
         how = ["--session", launch.session] if launch.resume else []
         words = launch.prompt.split(" ")
         return [str(self.program), "run", "--format", "json", *how, *words]
+
+    def server_command(self, port: int) -> list[str]:
+        """Returns the command line of the server that opencode's own interfaces talk to."""
+        return [str(self.program), "serve", "--hostname", "127.0.0.1", "--port", str(port)]
 
     def session_of(self, output: bytes) -> str:
         """Every line of the output names the session."""

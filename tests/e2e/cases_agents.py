@@ -5,11 +5,14 @@ Must not check anything: `e2e.claims` does.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from e2e.agent_gemini import GeminiCli
 from e2e.agent_opencode import OpenCode
 from e2e.case import TEN, Case, played
 from e2e.driver import step, steps
 from e2e.model_server import Call, ModelServer, Scenario, Step
+from e2e.opencode_server import OpenCodeServer, free_port
 from e2e.rig import PROMPT, Rig, Turn
 from e2e.terminal import Terminal
 
@@ -89,6 +92,44 @@ def _refused_by_opencode(rig: Rig) -> tuple[Turn, ...]:
         ),
     )
 
+
+def _asked_by_opencode(rig: Rig) -> tuple[Turn, ...]:
+    """Through its server: an edit refused, then another allowed, then a command aborted."""
+    ws, agent, barrier, port = rig.workspace, rig.agent, rig.barrier("running"), free_port()
+    assert isinstance(agent, OpenCode)
+    command = f"echo partial >> b.txt; {barrier.bash}; echo never > never.txt"
+    refused = agent.edit(ws, b"a.txt", "line 2\n", "line two\n", survives=False)
+    allowed = agent.edit(ws, b"a.txt", "line 3\n", "line three\n")
+    refuse = step(replace(refused, outcome="denied"))
+    allow = step(replace(allowed, outcome="ok"))
+    runs = step(replace(agent.bash(command, b"b.txt"), outcome="interrupted"))
+    with ModelServer(Scenario(steps=(refuse, allow, Step(text="edited"), runs))) as model:
+        env = {**agent.environment(model.url), "OPENCODE_PERMISSION": '{"edit": "ask"}'}
+        argv = agent.server_command(port)
+        with Terminal(argv, env=rig.environment(env), cwd=ws) as terminal:
+            terminal.expect("listening on")
+            with OpenCodeServer(f"http://127.0.0.1:{port}") as user:
+                user.prompt("refuse")
+                user.answer("reject")
+                user.wait_for("session.idle")
+                user.prompt("allow")
+                user.answer("once")
+                user.wait_for("session.idle")
+                user.prompt(PROMPT)
+                barrier.wait_reached()
+                user.abort()
+                user.wait_for("session.idle")
+
+    def turn(prompt: str, said: Step, start: int) -> Turn:
+        scenario = Scenario(steps=(said,), start=start)
+        return Turn(agent=agent, session=user.session, prompt=prompt, scenario=scenario)
+
+    return turn("refuse", refuse, 0), turn("allow", allow, 1), turn(PROMPT, runs, 3)
+
+
+ASKED_BY_OPENCODE = Case(
+    name="asked", baseline={b"a.txt": TEN, b"b.txt": TEN}, play=_asked_by_opencode
+)
 
 REFUSED_BY_OPENCODE = Case(name="refused", baseline={b"a.txt": TEN}, play=_refused_by_opencode)
 

@@ -149,19 +149,20 @@ def accept_leaves_the_disk(review: Review) -> None:
 
 
 def log_names_every_call(review: Review) -> None:
-    """``log --json`` has every call that touches a path, once, with its prompt and its paths."""
+    """``log --json`` has every call that matters, once, with its prompt, its paths and its end."""
     logged: dict[str, dict[str, Any]] = {}
     for entry in review.rig.log():
         assert entry["tool_call"] not in logged, entry
         logged[entry["tool_call"]] = entry
     for turn in review.turns:
         for scripted in turn.agent.known_ids(turn, list(logged.values())):
-            if not scripted.call.touches:
+            if not scripted.call.touches and not scripted.call.outcome:
                 continue
             entry = logged[scripted.id]
             assert (entry["agent"], entry["session"]) == (turn.agent.name, turn.session)
             assert (entry["prompt"], entry["tool"]) == (turn.prompt, scripted.call.reported)
             assert set(scripted.call.touches) <= set(map(path_of, entry["paths"])), entry
+            assert scripted.call.outcome in ("", entry["outcome"]), entry
 
 
 def review_survives_a_restart(review: Review) -> None:

@@ -24,6 +24,8 @@ class Call:
             not listed.
         evidence: how sure agentdiff may be of that: one of these, and of nothing else.
         shown: the name under which the agent's hooks report the tool, when that is another.
+        outcome: how the log must say that it ended; empty when that is not what the scenario is
+            about.
         inner: calls that a program in `input` makes, in the place of this one: the hooks report
             them, under ids that nobody knows before (Codex's code mode).
     """
@@ -33,6 +35,7 @@ class Call:
     touches: tuple[bytes, ...] = ()
     evidence: tuple[str, ...] = ()
     shown: str = ""
+    outcome: str = ""
     inner: tuple[Call, ...] = ()
 
     @property

@@ -72,9 +72,12 @@ def _call(hook: Fields, base: Base) -> Call:
 
 
 def _tool_finished(hook: Fields, base: Base) -> tuple[AgentEvent, ...]:
-    """tool.execute.after.bash.exit; the exit code of a command that was aborted is null."""
-    failed = hook.value.get("exit") not in (None, 0)
-    outcome: Outcome = "error" if failed else "ok"
+    """tool.execute.after.bash.{exit,aborted}; only ``bash`` has an exit code.
+
+    It is null of a command that opencode ended, because the user wanted so or its time was over.
+    """
+    code = hook.value.get("exit", 0)
+    outcome: Outcome = "interrupted" if code is None else "error" if code != 0 else "ok"
     return (events.ToolFinished(**base, **_call(hook, base), outcome=outcome),)
 
 
