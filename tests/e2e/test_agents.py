@@ -15,7 +15,7 @@ from e2e import cases_agents, cases_content, cases_tools, claims, processes, tre
 from e2e.agent_opencode import OpenCodePatching
 from e2e.case import TEN, Case, played
 from e2e.claims import Review
-from e2e.driver import Driver, step
+from e2e.driver import Driver, said, step
 from e2e.model_server import Scenario, Step
 from e2e.rig import Rig, Turn, WorkspaceKind
 
@@ -31,6 +31,7 @@ CLAIMS = (
     claims.git_gained_nothing,
 )
 AGENTS = ("gemini", "opencode", "qwen", "copilot")
+EVERY = ("claude", "codex", *AGENTS)
 COMMON = (
     cases_tools.MIX,
     cases_tools.EDIT_TOOLS,
@@ -55,6 +56,7 @@ RUNS: list[tuple[str, Case, WorkspaceKind]] = [
     ("qwen", cases_tools.PARALLEL, "git"),
     ("gemini", cases_agents.DIALOGUES, "git"),
     ("opencode", cases_agents.REFUSED_BY_OPENCODE, "git"),
+    ("opencode", cases_agents.ASKED_BY_OPENCODE, "git"),
     ("opencode_patching", cases_agents.PATCH, "git"),
 ]
 
@@ -88,7 +90,7 @@ def test_claim(review: Review, claim: claims.Claim) -> None:
     claim(review)
 
 
-@pytest.fixture(params=AGENTS)
+@pytest.fixture(params=EVERY)
 def agent(request: pytest.FixtureRequest) -> Driver:
     """Each agent."""
     driver: Driver = request.getfixturevalue(request.param)
@@ -134,39 +136,59 @@ def _asked(rig: Rig, resumed: Turn) -> str:
     return "\n".join(asked.body for asked in run.model.asked if asked.track != "helper")
 
 
-def test_two_agents_in_one_tree_are_told_apart(gemini: Driver, qwen: Driver) -> None:
+@pytest.mark.parametrize(
+    "pair", [("gemini", "qwen"), ("opencode", "copilot")], ids=lambda pair: " and ".join(pair)
+)
+def test_two_agents_in_one_tree_are_told_apart(
+    request: pytest.FixtureRequest, pair: tuple[str, str]
+) -> None:
     """Rejecting one agent's work leaves that of the other, and the user's."""
-    with Rig(agent=gemini, others=(qwen,), kind="git") as rig:
-        ws = rig.workspace
+    one, other = (request.getfixturevalue(name) for name in pair)
+    with Rig(agent=one, others=(other,), kind="git") as rig:
         rig.prepare({b"a.txt": TEN, b"b.txt": TEN, b"mine.txt": TEN})
+        rig.put(b"mine.txt", TEN + b"typed before\n")
         rig.install_hooks()
-        first = Scenario(
-            steps=(
-                step(gemini.edit(ws, b"a.txt", "line 2\n", "line two\n")),
-                Step(text="waits", gate="the other works"),
-            )
-        )
-        second = Scenario(
-            steps=(
-                step(qwen.read(ws, b"a.txt"), qwen.read(ws, b"b.txt")),
-                step(qwen.edit(ws, b"a.txt", "line 9\n", "line nine\n")),
-                step(qwen.bash("rm b.txt", b"b.txt")),
-            )
-        )
-        with rig.run(first) as one:
-            gate = one.gate("the other works")
-            gate.wait_reached()
-            with rig.run(second, agent=qwen):
-                pass
-            gate.release()
+        _work_together(rig, one, other)
         owners = {
             (file["path"], owner["agent"])
             for file in rig.status()["files"]
             for hunk in file["hunks"]
             for owner in hunk["owners"]
         }
-        assert owners == {("a.txt", "gemini"), ("a.txt", "qwen"), ("b.txt", "qwen")}
-        rig.agentdiff("reject", "--agent", "qwen")
-        left = {path: node.data for path, node in tree.files(rig.tree()).items()}
-        assert left[b"a.txt"] == TEN.replace(b"line 2\n", b"line two\n")
-        assert left[b"b.txt"] == TEN
+        assert owners == {("a.txt", one.name), ("a.txt", other.name), ("b.txt", other.name)}
+        everything = tree.files(rig.tree())
+        mine, twos, nines = TEN + b"typed before\n", b"line two\n", b"line nine\n"
+        for name, left in (
+            (other.name, {b"a.txt": TEN.replace(b"line 2\n", twos), b"b.txt": TEN}),
+            (one.name, {b"a.txt": TEN.replace(b"line 9\n", nines)}),
+        ):
+            rig.agentdiff("reject", "--agent", name)
+            found = {path: node.data for path, node in tree.files(rig.tree()).items()}
+            assert found == {**left, b"mine.txt": mine}
+            rig.agentdiff("undo")
+            assert tree.files(rig.tree()) == everything
+
+
+def _work_together(rig: Rig, one: Driver, other: Driver) -> None:
+    """Both change one file, the second while the first is at work."""
+    ws = rig.workspace
+    first = Scenario(
+        steps=said(
+            step(one.read(ws, b"a.txt")),
+            step(one.edit(ws, b"a.txt", "line 2\n", "line two\n")),
+            Step(text="waits", gate="the other works"),
+        )
+    )
+    second = Scenario(
+        steps=said(
+            step(other.read(ws, b"a.txt"), other.read(ws, b"b.txt")),
+            step(other.edit(ws, b"a.txt", "line 9\n", "line nine\n")),
+            step(other.bash("rm b.txt", b"b.txt")),
+        )
+    )
+    with rig.run(first) as run:
+        gate = run.gate("the other works")
+        gate.wait_reached()
+        with rig.run(second, agent=other):
+            pass
+        gate.release()
