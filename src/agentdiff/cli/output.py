@@ -81,6 +81,16 @@ def say_bytes(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def say_content(data: bytes) -> None:
+    """Writes exact bytes, for programs; a terminal gets what could do something to it escaped."""
+    if not sys.stdout.isatty():
+        say_bytes(data)
+        return
+    text = data.decode("utf-8", "surrogateescape")
+    shown = "".join(c if c in "\n\t\\" else _escaped_character(c) for c in text)
+    sys.stdout.write(_encodable(shown, sys.stdout.encoding))
+
+
 def path_name(item: object) -> str:
     """Returns the path of an answer for display: a string, or an object with ``path``."""
     return escaped(str(item["path"] if isinstance(item, dict) else item))

@@ -76,7 +76,7 @@ def _session_line(session: dict[str, Any]) -> str:
 
 
 def diff(context: Context) -> int:
-    """``agentdiff diff``: exact bytes, for ``git apply``."""
+    """``agentdiff diff``: exact bytes, for ``git apply``; escaped on a terminal."""
     args = context.args
     answer = context.call(
         "diff",
@@ -87,7 +87,7 @@ def diff(context: Context) -> int:
         external=args.external,
     )
     data = b64decode(answer["diff_b64"])
-    output.say_bytes(data)
+    output.say_content(data)
     for skipped in answer.get("skipped", []):
         reason = output.escaped(str(skipped["reason"]))
         output.complain(f"not in the diff: {output.path_name(skipped)}: {reason}")
@@ -221,7 +221,7 @@ def _baseline_show(context: Context) -> int:
     if context.args.json:
         output.say_json(answer)
     elif answer["kind"] in ("file", "link"):
-        output.say_bytes(b64decode(answer["data_b64"]))
+        output.say_content(b64decode(answer["data_b64"]))
     elif answer["kind"] == "absent":
         output.complain(f"{output.escaped(context.args.path)}: does not exist in the baseline")
         return NOTHING

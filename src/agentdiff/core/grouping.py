@@ -74,11 +74,12 @@ def group_of(ledger: Ledger, owners: Sequence[Owner], by: Grouping) -> Group:
     turn = turn_of(ledger, newest)
     agent, session = newest.agent or "agent", newest.session
     if by == "agent":
-        return Group(kind="agent", label=agent, agent=agent)
+        return Group(kind="agent", label=_plain(agent), agent=agent)
     if by == "session" or turn is None:
-        label = f"{agent} · session {(session or '')[:8]}{_first_prompt(ledger, newest)}"
+        label = f"{_plain(agent)} · session {_plain((session or '')[:8])}"
+        label += _first_prompt(ledger, newest)
         return Group(kind="agent", label=label, agent=agent, session=session)
-    label = f"turn {turn.n} · {agent}: {headline(turn.prompt)}"
+    label = f"turn {turn.n} · {_plain(agent)}: {headline(turn.prompt)}"
     return Group(
         kind="agent", label=label, n=turn.n, agent=agent, session=session, turn=newest.turn
     )
@@ -102,8 +103,7 @@ def headline(prompt: str) -> str:
     """Returns the first line of a prompt that says something, shortened."""
     lines = [line.strip() for line in prompt.split("\n") if line.strip()]
     text = lines[0] if lines else "(no prompt)"
-    # Control characters would not stand in one line of a buffer, or not alone in a cell.
-    text = "".join(char if char.isprintable() else " " for char in text)
+    text = _plain(text)
     if len(text) > MAX_PROMPT:
         return text[: MAX_PROMPT - 1] + "…"
     return text + " …" if len(lines) > 1 else text
@@ -121,5 +121,11 @@ def owner_label(ledger: Ledger, owners: Sequence[Owner]) -> str:
         if turn is not None:
             parts.append(f"turn {turn.n}")
         parts.append(owner.tool or "")
-        out.append(" · ".join(part for part in parts if part))
+        out.append(" · ".join(_plain(part) for part in parts if part))
     return ", ".join(dict.fromkeys(out))
+
+
+def _plain(text: str) -> str:
+    """Returns what can stand in a line of a buffer: a server chooses the names of its tools."""
+    # Control characters would not stand in one line, or not alone in a cell.
+    return "".join(char if char.isprintable() else " " for char in text)
