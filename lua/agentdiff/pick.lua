@@ -24,7 +24,7 @@ function M.items()
         path = status.workspace .. '/' .. name,
         lnum = lnum,
         text = ('%s:%d  +%d -%d  %s'):format(
-          file.path,
+          require('agentdiff.report').one_line(file.path),
           lnum,
           hunk.new_lines or 0,
           hunk.old_lines or 0,

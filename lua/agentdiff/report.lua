@@ -7,6 +7,13 @@ local function notify(message, level)
   require('agentdiff').notify(message, level)
 end
 
+--- Returns a text that agents chose as it can stand in one line.
+---@param text string
+---@return string
+function M.one_line(text)
+  return (text:gsub('[\n\r]', ' '))
+end
+
 --- Prints lines without adding them to the history.
 ---@param lines string[]
 function M.echo(lines)
@@ -18,8 +25,9 @@ end
 ---@param filetype string
 function M.show(lines, filetype)
   local buf = vim.api.nvim_create_buf(false, true)
-  vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines)
+  vim.api.nvim_buf_set_lines(buf, 0, -1, false, vim.tbl_map(M.one_line, lines))
   vim.bo[buf].modifiable = false
+  vim.bo[buf].modeline = false
   vim.bo[buf].bufhidden = 'wipe'
   vim.bo[buf].filetype = filetype
   vim.keymap.set('n', 'q', '<Cmd>close<CR>', { buffer = buf, desc = 'agentdiff: close' })
@@ -72,7 +80,8 @@ function M.files()
     prompt = 'Pending files',
     kind = 'agentdiff.file',
     format_item = function(file)
-      return ('%-9s %s  +%d -%d'):format(file.status, file.path, file.added, file.removed)
+      local name = M.one_line(file.path)
+      return ('%-9s %s  +%d -%d'):format(file.status, name, file.added, file.removed)
     end,
   }, function(file)
     if file then
@@ -195,7 +204,7 @@ function M.status()
   for _, file in ipairs(result.files) do
     lines[#lines + 1] = ('  %-9s %s  +%d -%d'):format(
       file.status,
-      file.path,
+      M.one_line(file.path),
       file.added,
       file.removed
     )

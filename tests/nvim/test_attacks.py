@@ -1,0 +1,115 @@
+"""A hostile tree in a real Neovim: names, prompts and contents are shown, and do nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from nvim_driver import Editor
+from scripted_agent import Agent
+
+# What Neovim, a shell, a statusline or a terminal would make something of.
+NAMES = [
+    "`touch pwned`.txt",
+    "|touch pwned|.txt",
+    "%{system('touch pwned')}%#Error#.txt",
+    "=system('touch pwned').txt",
+    "$(touch pwned).txt",
+    "+exe 'qall!'.txt",
+    "line\nfeed \x1b[2J\u202e\u009b.txt",
+    "[a-z]*?.txt",
+    "# < > & ~ \\.txt",
+]
+MODELINE = "vim: set shiftwidth=3 foldmethod=expr foldexpr=system('touch\\ pwned') :"
+PROMPT = "do\n\x1b[2J \u202e %{system('touch pwned')} `touch pwned`"
+
+
+@pytest.fixture
+def hostile(agent: Agent, workspace: Path) -> Path:
+    """The agent has written files with these names, and a modeline into each."""
+    agent.prompt(PROMPT)
+    text = "".join(f"{MODELINE}\n" for _ in range(5))
+    for name in NAMES:
+        with agent.tool(f"mcp__{NAMES[6]}", file_path=str(workspace / name), content=text):
+            (workspace / name).write_text(text)
+    with agent.tool("Bash", command=f"echo {PROMPT}"):
+        (workspace / "a.txt").write_text(text)
+    return workspace
+
+
+def calm(editor: Editor, workspace: Path) -> bool:
+    """Whether nothing was run, and nothing looks like an error."""
+    said = editor.messages()
+    assert not any(word in said for word in ("stack traceback", "Error", "E5108")), said
+    return not list(workspace.parent.rglob("pwned"))
+
+
+def test_names_and_prompts_are_only_shown(reviewer: Editor, hostile: Path) -> None:
+    """In the review by every grouping, in lists, messages, the winbar and the statusline."""
+    reviewer.command("AgentDiff")
+    for group in ("turn", "session", "agent", "file"):
+        reviewer.lua("require('agentdiff.review').regroup(...)", group)
+        assert len(reviewer.lines()) > len(NAMES)
+        reviewer.screen()
+    for name in ("log", "status", "qf"):
+        reviewer.command(f"AgentDiff {name}")
+        reviewer.screen()
+        reviewer.command("silent! only | enew")
+    for name in NAMES:
+        reviewer.lua("require('agentdiff').review({ path = ... })", name)
+        assert MODELINE in "\n".join(reviewer.lines())
+        reviewer.command("normal G")
+        reviewer.command("AgentDiff explain")
+        reviewer.screen()
+    reviewer.command("set statusline=%{get(g:,'agentdiff_status','')} laststatus=2")
+    reviewer.screen()
+    assert calm(reviewer, hostile)
+
+
+def test_a_hostile_name_is_opened_and_decided(reviewer: Editor, hostile: Path) -> None:
+    """<CR> opens that file and no other; a reject removes it and nothing else."""
+    for name in NAMES:
+        reviewer.lua("require('agentdiff').review({ path = ... })", name)
+        reviewer.keys("G<CR>")
+        assert reviewer.lua("return vim.api.nvim_buf_get_name(0)") == str(hostile / name)
+        reviewer.wait("(vim.b.agentdiff_status_dict or {}).hunks == 1")
+        reviewer.keys("<Plug>(agentdiff-reject-file)")
+        assert not (hostile / name).exists()
+        reviewer.command("AgentDiff undo")
+        assert (hostile / name).read_text().startswith("vim: set")
+    assert calm(reviewer, hostile)
+
+
+def test_no_modeline_of_a_file_counts_in_our_buffers(
+    reviewer: Editor, agent: Agent, workspace: Path
+) -> None:
+    """Not even where the user lets modelines count, and the buffer is edited or read again."""
+    reviewer.command("set modeline modelines=5 modelineexpr")
+    text = "".join(f"{MODELINE}\n" for _ in range(5))
+    (workspace / "b.txt").write_text(text)
+    subprocess.run(["git", "commit", "-qam", "x"], cwd=workspace, check=True, env=_identity())
+    agent.write("b.txt", text + "more\n")
+    reviewer.command("edit b.txt | setlocal shiftwidth=8 foldmethod=manual")
+    reviewer.wait("(vim.b.agentdiff_status_dict or {}).hunks == 1")
+    for command in ("AgentDiff", "AgentBaseline", "AgentDiff log", "AgentDiff rejected"):
+        reviewer.command(f"silent! only | edit b.txt | {command}")
+        for window in reviewer.nvim.windows:
+            buffer = window.buffer
+            if not buffer.name.startswith(str(workspace)):
+                reviewer.nvim.current.window = window
+                reviewer.command("silent! doautocmd BufRead | silent! doautocmd BufWinEnter")
+                found = reviewer.lua(
+                    "return { vim.bo.shiftwidth, vim.wo.foldmethod, vim.bo.modeline }"
+                )
+                assert (found[0], found[2]) == (8, False), (command, buffer.name)
+                assert found[1] != "expr"
+    assert calm(reviewer, workspace)
+
+
+def _identity() -> dict[str, str]:
+    who = {
+        f"GIT_{one}_{two}": "t@t" for one in ("AUTHOR", "COMMITTER") for two in ("NAME", "EMAIL")
+    }
+    return {**os.environ, **who}
