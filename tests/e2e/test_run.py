@@ -192,8 +192,9 @@ class Tty(Terminal):
 
     def wait(self) -> int:
         """Returns the program's exit code once it has ended; `Terminal` reaps it."""
-        while self._read(DEADLINE_S):
-            pass
+        with self._news:
+            while not self._ended:
+                assert self._news.wait(DEADLINE_S), self._fresh()[-2000:]
         ended = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
         assert ended is not None
         assert ended.si_code == os.CLD_EXITED
@@ -247,6 +248,7 @@ def test_a_full_screen_program_is_itself(rig: Rig, options: tuple[str, ...]) -> 
     program = (
         "import curses\n"
         "def main(screen):\n"
+        "    screen.timeout(100)\n"  # curses overhears a new size right before it waits for a key
         "    while True:\n"
         "        screen.erase()\n"
         "        screen.addstr(1, 2, 'size %d x %d ' % screen.getmaxyx())\n"
