@@ -35,6 +35,7 @@ from agentdiff.core.records import (
     PathChanged,
     PathParked,
     Record,
+    SessionChanged,
 )
 from agentdiff.core.sessions import Sessions
 from agentdiff.core.tracking import Tracking
@@ -226,6 +227,22 @@ class Ledger:
         return self.decisions[stack[-1]] if stack else None
 
     # --- events ----------------------------------------------------------------------------------
+
+    def resume(self, now_ns: int, slept_ns: int) -> list[Command]:
+        """Returns what follows from a time in which nothing could be heard of anybody.
+
+        A machine that was suspended, or a clock that was set, is no agent's silence: its call may
+        be in the middle.  Worker thread only.
+
+        Args:
+            now_ns: wall clock.
+            slept_ns: for how long nothing happened before that.
+        """
+        live = self.sessions.live(now_ns - slept_ns)
+        return [
+            self.commit(SessionChanged(agent=s.agent, session=s.id, state=s.state, at_ns=now_ns))
+            for s in live
+        ]
 
     def handle(self, event: ev.Event) -> list[Command]:
         """Returns what has to be done about an event.  Worker thread only."""

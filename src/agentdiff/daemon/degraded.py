@@ -43,7 +43,7 @@ def _workspace_checks(workspaces: list[Mapping[str, Any]]) -> Iterator[Check]:
         workspaces,
         "storage_problem",
         name="storage",
-        title="Log",
+        title="State on disk",
         level="error",
         well="written",
         remedy="free space, or make the folder writable, and do not stop the daemon before: what "

@@ -10,18 +10,21 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agentdiff import __version__
 from agentdiff.config import Config
-from agentdiff.daemon import degraded
+from agentdiff.core.codec import SCHEMA
+from agentdiff.daemon import degraded, lifecycle
 from agentdiff.daemon.check import Check
 from agentdiff.install import status
 from agentdiff.locations import Locations
 from agentdiff.workspace.packformat import check_pack
 from agentdiff.workspace.roots import find_root
+from agentdiff.workspace.store import root_of, schema_of
 
 PACK_NAME = "blobs.pack"
 MAX_SHOWN = 5
@@ -48,7 +51,7 @@ def run(
         daemon: result of ``daemon.status``, None when no daemon answers.
     """
     return (
-        *_daemon_checks(daemon),
+        *_daemon_checks(daemon, locations),
         *_folder_checks(locations),
         *_config_checks(config, locations),
         *_disk_checks(locations),
@@ -59,9 +62,20 @@ def run(
     )
 
 
-def _daemon_checks(daemon: Mapping[str, object] | None) -> Iterator[Check]:
+def _daemon_checks(daemon: Mapping[str, object] | None, locations: Locations) -> Iterator[Check]:
     """The process itself, its OTLP port, and what it could not understand."""
     title = "Daemon"
+    holder = lifecycle.holder(locations.lock_file) if daemon is None else None
+    if holder is not None:
+        yield Check(
+            id="daemon",
+            level="error",
+            title=title,
+            detail=f"pid {holder.pid} has the lock {locations.lock_file}, but does not answer in "
+            f"{holder.runtime}; it makes vanished sockets again within seconds",
+            remedy=f"look again, then `agentdiff daemon stop`; {locations.log_file} may say why",
+        )
+        return
     if daemon is None:
         yield Check(
             id="daemon",
@@ -135,7 +149,11 @@ def _folder_checks(locations: Locations) -> Iterator[Check]:
             yield Check(id=name, level="error", title=title, detail=detail, remedy=remedy)
             continue
         mode = stat.S_IMODE(info.st_mode)
-        if info.st_uid != os.getuid():
+        if not stat.S_ISDIR(info.st_mode):
+            detail = f"{folder} is no folder: no daemon can start, hooks wait in the spool"
+            remedy = f"move {folder} away"
+            yield Check(id=name, level="error", title=title, detail=detail, remedy=remedy)
+        elif info.st_uid != os.getuid():
             detail = f"{folder} belongs to uid {info.st_uid}"
             remedy = f"remove {folder}"
             yield Check(id=name, level="error", title=title, detail=detail, remedy=remedy)
@@ -143,8 +161,22 @@ def _folder_checks(locations: Locations) -> Iterator[Check]:
             detail = f"{folder} is open to others (mode {mode:04o})"
             remedy = f"chmod 700 {folder}"
             yield Check(id=name, level="error", title=title, detail=detail, remedy=remedy)
+        elif reason := _not_writable(folder):
+            detail = f"{folder} cannot be written: {reason}; no daemon can start"
+            remedy = f"chmod 700 {folder}, or free space, or mount its disk for writing"
+            yield Check(id=name, level="error", title=title, detail=detail, remedy=remedy)
         else:
             yield Check(id=name, level="ok", title=title, detail=str(folder))
+
+
+def _not_writable(folder: Path) -> str:
+    """Returns why nothing can be made in a folder, empty when something can."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _config_checks(config: Config, locations: Locations) -> Iterator[Check]:
@@ -171,7 +203,7 @@ def _disk_checks(locations: Locations) -> Iterator[Check]:
 
 
 def _store_checks(locations: Locations) -> Iterator[Check]:
-    """Every content of every workspace is what its name says."""
+    """Every content of every workspace is what its name says, and every log is one that we read."""
     problems: list[str] = []
     size = 0
     packs = sorted(locations.workspaces.glob(f"*/{PACK_NAME}"))
@@ -181,20 +213,50 @@ def _store_checks(locations: Locations) -> Iterator[Check]:
             problems += check_pack(pack)
         except OSError as error:
             problems.append(f"{pack}: {error.strerror}")
-    if not problems:
+    if problems:
+        yield Check(
+            id="store",
+            level="error",
+            title="Kept contents",
+            detail=_some(problems),
+            remedy="what is damaged cannot be restored any more, the rest can: look at what pends "
+            "in that workspace, decide it, then `agentdiff purge` it; and check the disk",
+        )
+    else:
         detail = f"{len(packs)} workspaces, {size / 1048576:.1f} MiB, all of it sound"
         yield Check(id="store", level="ok", title="Kept contents", detail=detail)
-        return
-    shown = "; ".join(problems[:MAX_SHOWN])
-    more = f"; and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
-    yield Check(
-        id="store",
+    yield _log_check(locations)
+
+
+def _log_check(locations: Locations) -> Check:
+    """Logs that this version cannot use: of a newer one, or damaged."""
+    problems = []
+    for folder in sorted(locations.workspaces.glob("*")):
+        root = root_of(folder)
+        named = f"{folder}" if root is None else f"{root.decode(errors='replace')} ({folder})"
+        try:
+            schema = schema_of(folder)
+        except OSError as error:
+            problems.append(f"{named}: {error}")
+            continue
+        if schema > SCHEMA:
+            problems.append(f"{named} has schema {schema}, this agentdiff knows {SCHEMA}")
+    if not problems:
+        return Check(id="log", level="ok", title="Logs", detail="all of them can be read")
+    return Check(
+        id="log",
         level="error",
-        title="Kept contents",
-        detail=shown + more,
-        remedy="what is damaged cannot be restored any more, the rest can: look at what pends in "
-        "that workspace, decide it, then `agentdiff purge` it; and check the disk",
+        title="Logs",
+        detail=_some(problems),
+        remedy="one of a newer schema: upgrade agentdiff; one that is damaged: move that folder "
+        "away, and what is on disk becomes the baseline.  No file of the workspace is touched",
     )
+
+
+def _some(problems: list[str]) -> str:
+    """Returns the first of many sentences."""
+    more = f"; and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
+    return "; ".join(problems[:MAX_SHOWN]) + more
 
 
 def _watch_checks() -> Iterator[Check]:

@@ -47,6 +47,8 @@ TICK_S = 2.0
 RESTLESS_TICK_S = 0.1
 READERS = 4
 GONE_CLIENTS = 256
+# The worker wakes every two seconds: so long a gap is a suspended machine, or a clock that was set.
+SLEPT_NS = 60_000_000_000
 DIGESTED_WITHIN_S = 10.0
 
 _Job: TypeAlias = Callable[[], None]
@@ -75,6 +77,7 @@ class Engine:
         self._settling: dict[str, tuple[threading.Event, set[str]]] = {}
         self._requests = 0
         self.counters = {"bugs": 0}
+        self._awake_ns = time.time_ns()
         self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
         self._worker.start()
 
@@ -316,10 +319,22 @@ class Engine:
                 job = self._tick
             if job is None:
                 return
+            self._notice_sleep()
             self._do(job)
             if self._queue.empty():
                 for desk in self._desks.all():
                     self._do(desk.publish)
+
+    def _notice_sleep(self) -> None:
+        """Tells every workspace of a time in which nobody could be heard; before the next job."""
+        before_ns, self._awake_ns = self._awake_ns, time.time_ns()
+        slept_ns = self._awake_ns - before_ns
+        if slept_ns < SLEPT_NS:
+            return
+        self.logger.info("the clock jumped", extra={"seconds": slept_ns // 10**9})
+        for desk in self._desks.all():
+            commands = desk.ledger.resume(self._awake_ns, slept_ns)
+            self._do(functools.partial(desk.perform, commands))
 
     def _do(self, job: _Job) -> bool:
         """Does a job; returns whether it came to its end."""

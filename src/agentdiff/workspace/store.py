@@ -60,6 +60,24 @@ def root_of(folder: Path) -> bytes | None:
             return None
 
 
+def schema_of(folder: Path) -> int:
+    """Returns the schema of a workspace's log, 0 when there is none; changes nothing.
+
+    Raises:
+        OSError: it is no log, or cannot be read.
+    """
+    file = folder / "state.sqlite3"
+    if not file.exists():
+        return 0
+    try:
+        db = sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)
+        with contextlib.closing(db):
+            row = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+            return 0 if row is None else int(row[0])
+    except (sqlite3.Error, ValueError) as error:
+        raise OSError(f"{file.name} cannot be read: {error}") from error
+
+
 class Store:
     """One workspace's log and table of seen files.
 

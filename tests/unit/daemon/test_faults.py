@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from agentdiff.daemon import degraded
+from agentdiff.daemon import degraded, doctor, lifecycle
 from agentdiff.daemon.ports import RequestError
+from agentdiff.workspace.tracker import Tracker
 from tests.unit.daemon.bench import Bench
 
 
@@ -107,6 +110,155 @@ def test_the_doctor_says_what_a_full_disk_means(
     assert (check.level, "blobs.pack" in check.detail) == ("error", True)
     assert "do not stop the daemon" in check.remedy
     bench.status()
+
+
+def test_the_doctor_names_a_log_that_cannot_be_used(bench: Bench) -> None:
+    """One of a newer agentdiff, or a damaged one: workspace, folder, remedy."""
+    bench.prompt()
+    bench.write("a", b"2\n")
+    bench.engine.close()
+    folder = bench.locations.workspace_folder(os.fsencode(bench.root))
+    with closing(sqlite3.connect(folder / "state.sqlite3")) as opened, opened:
+        opened.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
+    newer = doctor._log_check(bench.locations)
+    assert (newer.level, f"{bench.root} ({folder}) has schema 99" in newer.detail) == (
+        "error",
+        True,
+    )
+    (folder / "state.sqlite3").write_bytes(b"not a database at all" * 200)
+    (folder / "state.sqlite3-wal").unlink(missing_ok=True)
+    damaged = doctor._log_check(bench.locations)
+    assert (damaged.level, str(folder) in damaged.detail) == ("error", True)
+    assert "No file of the workspace is touched" in damaged.remedy
+    bench.start()
+
+
+@pytest.mark.parametrize("folder", ["state", "runtime"])
+def test_the_doctor_names_a_folder_that_is_none(bench: Bench, folder: str) -> None:
+    """A file in the place of the folder keeps every daemon from starting."""
+    path: Path = getattr(bench.locations, folder)
+    moved = path.with_name("moved")
+    if path.exists():
+        path.rename(moved)
+    path.write_bytes(b"in the way")
+    (check,) = [one for one in doctor._folder_checks(bench.locations) if one.id == folder]
+    assert (check.level, check.remedy) == ("error", f"move {path} away")
+    path.unlink()
+    if moved.exists():
+        moved.rename(path)
+
+
+def test_the_doctor_names_a_daemon_that_does_not_answer(bench: Bench) -> None:
+    """It holds the lock, and its sockets are gone."""
+    locations = bench.locations
+    locations.prepare()
+    lock = lifecycle.Lock.acquire(locations.lock_file, locations.runtime)
+    (check,) = doctor._daemon_checks(None, locations)
+    assert (check.level, f"pid {os.getpid()} has the lock" in check.detail) == ("error", True)
+    assert "agentdiff daemon stop" in check.remedy
+    lock.release()
+
+
+# --- time ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Clocks that can jump, for everything of ours that asks."""
+    made = Clock()
+    monkeypatch.setattr(time, "time_ns", made.time_ns)
+    monkeypatch.setattr(time, "monotonic", made.monotonic)
+    defaults = (made.time_ns, None)
+    monkeypatch.setattr(Tracker.__init__, "__defaults__", defaults)
+    return made
+
+
+class Clock:
+    """Wall clock and monotonic clock, each with an offset in seconds."""
+
+    def __init__(self) -> None:
+        self.wall_s = 0.0
+        self.run_s = 0.0
+        self._time_ns, self._monotonic = time.time_ns, time.monotonic
+
+    def time_ns(self) -> int:
+        """Stands for `time.time_ns`."""
+        return self._time_ns() + round(self.wall_s * 1e9)
+
+    def monotonic(self) -> float:
+        """Stands for `time.monotonic`."""
+        return self._monotonic() + self.run_s
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "run_s"),
+    [(3600.0, 0.0), (-3600.0, 0.0), (86400.0, 86400.0), (400 * 86400.0, 0.0)],
+    ids=["suspended", "set back", "both clocks", "a year"],
+)
+def test_a_jump_of_the_clock_loses_nothing(
+    clock: Clock, tmp_path: Path, wall_s: float, run_s: float
+) -> None:
+    """In the middle of a call, between calls, and before a decision: all of it pends and goes."""
+    bench = Bench(tmp_path)
+    for name in ("a", "b", "c"):
+        (bench.root / name).write_bytes(b"1\n")
+    bench.prompt()
+    bench.status()
+    desk = bench.engine.desk(os.fsencode(bench.root))
+
+    def work() -> None:
+        (bench.root / "a").write_bytes(b"2\n")
+        clock.wall_s, clock.run_s = wall_s, run_s
+        (bench.root / "b").write_bytes(b"2\n")
+        desk.tracker.cut()  # the watcher is faster than the end of the call
+
+    bench.shell(work)
+    bench.write("c", b"2\n", call="toolu_2")
+    found = bench.status()
+    assert sorted(found) == ["a", "b", "c"]
+    assert {o["kind"] for one in found.values() for h in one["hunks"] for o in h["owners"]} == {
+        "agent"
+    }
+    bench.restart()
+    assert sorted(bench.status()) == ["a", "b", "c"]
+    bench.decide("reject")
+    assert set(bench.tree().values()) == {b"1\n"}
+    bench.call("undo")
+    assert set(bench.tree().values()) == {b"2\n"}
+    bench.engine.close()
+
+
+# --- the workspace itself ------------------------------------------------------------------------
+
+
+def test_a_workspace_that_vanishes_and_comes_back_keeps_its_review(bench: Bench) -> None:
+    """Moved away and back (another disk, say): what pended pends, and rejects as before."""
+    bench.prompt()
+    bench.write("a", b"2\n")
+    bench.status()
+    away = bench.root.with_name("away")
+    bench.root.rename(away)
+    with pytest.raises(RequestError, match=f"cwd: no such folder: {bench.root}"):
+        bench.call("status")
+    bench.hook("PreToolUse", "Bash", {"command": "x", "description": "x"}, call="toolu_2")
+    away.rename(bench.root)
+    assert "a" in bench.status()
+    bench.decide("reject")
+    assert bench.tree() == {"a": b"1\n", "b": b"1\n"}
+
+
+def test_a_workspace_that_is_replaced_is_compared_with_what_was_there(bench: Bench) -> None:
+    """Cloned anew in the same place: what pends can be rejected to the bytes that it had before."""
+    bench.prompt()
+    bench.write("a", b"2\n")
+    bench.status()
+    shutil.rmtree(bench.root)
+    bench.root.mkdir()
+    (bench.root / "a").write_bytes(b"3\n")
+    (bench.root / "new").write_bytes(b"x\n")
+    assert "a" in bench.status()
+    bench.decide("reject", all=True, external=True)
+    assert bench.tree()["a"] == b"1\n"
 
 
 def test_a_reject_that_a_crash_interrupted_is_nobodys_change(bench: Bench) -> None:

@@ -313,6 +313,34 @@ def test_a_process_that_dies_loses_only_what_it_had_not_committed(folder: Path) 
     assert reopened(folder, "records") == [(1, RECORDS[0])]
 
 
+def test_a_log_that_is_torn_anywhere_is_a_prefix(folder: Path, tmp_path: Path) -> None:
+    """Wherever a power cut ends the file, the commits before are whole, and no half of one is."""
+    store = Store(folder, b"/w")
+    store.populate({})
+    count = 8
+    for number in range(1, count + 1):
+        store.append(number, changed(b"%d" % number, number))
+        store.learn([(b"%d" % number, File(data=b"%d" % number).ref(), None)])
+        store.commit(durable=number % 3 == 0)
+    wal = store.path.with_name("state.sqlite3-wal").read_bytes()
+    main = store.path.read_bytes()
+    store.close()
+    found = set()
+    step = len(wal) // 60
+    for end in (*range(0, len(wal), step), len(wal)):
+        copy = tmp_path / f"torn-{end}"
+        copy.mkdir()
+        (copy / "state.sqlite3").write_bytes(main)
+        (copy / "state.sqlite3-wal").write_bytes(wal[:end])
+        with closing(Store(copy, b"/w")) as torn:
+            seqs = [seq for seq, _ in torn.records()]
+            seen = torn.seen()
+        assert seqs == list(range(1, len(seqs) + 1))
+        assert sorted(seen or ()) == [b"%d" % seq for seq in seqs]
+        found.add(len(seqs))
+    assert found == set(range(count + 1))
+
+
 def test_a_population_comes_back_and_what_was_learnt_wins(store: Store, folder: Path) -> None:
     """Thousands of files take a few chunks; rows before and after the population prevail."""
     crowd = {b"d/%d" % number: Known(ref=File(data=b"%d" % number).ref()) for number in range(5000)}

@@ -1,0 +1,1 @@
+"""Kills daemons, plugin hosts and Neovims at random points of long runs."""
