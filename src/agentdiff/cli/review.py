@@ -6,6 +6,7 @@ Owns the wording.  Must not compute anything about changes: the daemon did.
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Iterator
 from typing import Any
 
 from agentdiff.cli import output
@@ -13,6 +14,7 @@ from agentdiff.cli.context import DONE, NOTHING, REFUSED, Context, UsageError
 
 _LETTERS = {"modified": "M", "created": "A", "deleted": "D", "renamed": "R", "type": "T"}
 _PROMPT_WIDTH = 60
+_MAX_GAPS = 5
 _PAST = {"accept": "accepted", "reject": "rejected", "undo": "undone", "redo": "redone"}
 
 
@@ -34,6 +36,8 @@ def status(context: Context) -> int:
         )
         for line in output.table(map(_file_row, answer["files"])):
             output.say(line)
+    for line in _gap_lines(answer.get("coverage", [])):
+        output.say(line)
     for session in answer.get("sessions", []):
         output.say(_session_line(session))
     if not answer.get("settled", True):
@@ -41,6 +45,17 @@ def status(context: Context) -> int:
         why = ", ".join(output.escaped(str(reason)) for reason in reasons)
         output.complain(f"not settled{': ' + why if why else ''}")
     return DONE
+
+
+def _gap_lines(gaps: list[dict[str, Any]]) -> Iterator[str]:
+    """Yields what is not followed or not kept, and what else limits the baseline."""
+    for gap in gaps[:_MAX_GAPS]:
+        reason = output.escaped(str(gap["reason"]))
+        yield (
+            f"not covered: {output.path_name(gap)}: {reason}" if gap["path"] else f"note: {reason}"
+        )
+    if len(gaps) > _MAX_GAPS:
+        yield f"not covered: {len(gaps) - _MAX_GAPS} more (agentdiff status --json)"
 
 
 def _file_row(file: dict[str, Any]) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ def status(request: Request) -> None:
         for skipped in desk.tracker.coverage()
         if os.path.join(desk.root, skipped.path) not in inside
     ]
-    problems = (desk.watcher.problem, desk.upkeep.problem)
+    problems = (desk.watcher.problem, desk.upkeep.problem, desk.tracker.git_problem)
     coverage += [{"path": "", "reason": problem} for problem in problems if problem is not None]
     request.answer(
         {

@@ -36,6 +36,8 @@ class Survey:
 
     Attributes:
         progress: how far the first population is, a sentence; empty when it is over.
+        git_problem: why git could not serve as the first baseline, a sentence; None when it did,
+            or was not asked.
 
     Args:
         root: the workspace.
@@ -63,6 +65,7 @@ class Survey:
         self._blobs = blobs
         self._git: GitBase | None = None
         self.progress = ""
+        self.git_problem: str | None = None
         self._tree_gaps: tuple[Skipped, ...] = ()
         # The whole tree was walked, watching each directory, and nothing was lost since.
         self._covered = False
@@ -308,7 +311,8 @@ class Survey:
             return None
         try:
             return GitBase(self._root.path, packs, self._settings.max_file_bytes)
-        except UnusableIndex:  # then every file is read, as without git
+        except UnusableIndex as error:  # then every file is read, as without git
+            self.git_problem = f"every file was read for the baseline, git could not serve: {error}"
             return None
 
     @property

@@ -185,6 +185,11 @@ class Tracker:
         """Returns what is not followed or not kept, and why, as of the last cut."""
         return self._survey.gaps() + self._trouble
 
+    @property
+    def git_problem(self) -> str | None:
+        """Why git could not serve as the first baseline, a sentence; any thread."""
+        return self._survey.git_problem
+
     def known(self) -> dict[bytes, Known]:
         """Returns what is known of each followed path; stable only while nothing is being read."""
         return self._index.known.unpacked()

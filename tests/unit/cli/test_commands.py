@@ -121,6 +121,18 @@ def test_status_names_what_pends(pending: Shell) -> None:
     assert lines[2] == "claude session-1 working  turn 1: make it\\nloud \\x1b[31m"
 
 
+def test_status_names_what_is_not_covered(shell: Shell) -> None:
+    """A few paths with the reason, and how many more there are."""
+    for number in range(8):
+        with open(shell.workspace / f"big{number}", "wb") as file:
+            file.truncate(17 << 20)  # more than is kept; nothing of it is on the disk
+    shell.hook("PreToolUse", tool="Bash", tool_input={"command": "true"})
+    assert shell.run("status") == 0
+    lines = [one for one in shell.out.decode().split("\n") if one.startswith("not covered: ")]
+    assert lines[0].startswith("not covered: big0: oversized")
+    assert (len(lines), lines[-1]) == (6, "not covered: 3 more (agentdiff status --json)")
+
+
 def test_status_json_is_the_documented_shape(pending: Shell) -> None:
     """``status --json`` has the documented top level."""
     answer = pending.json("status", "--json")

@@ -1,5 +1,6 @@
 """A first baseline comes from git where that is exactly what the disk holds, and only there."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -133,6 +134,75 @@ def test_deleting_the_repository_does_not_lose_a_baseline(repo: Path, take) -> N
     assert base.tracker.cut().certain
     [seen] = [one for batch in base.batches[1:] for one in batch.observations]
     assert base.blobs.get(seen.before.oid) == expected
+
+
+def split(repo: Path) -> None:
+    """A large part of the index is in another file."""
+    git(repo, "update-index", "--split-index")
+
+
+def split_and_lost(repo: Path) -> None:
+    """That other file is missing."""
+    split(repo)
+    for shared in (repo / ".git").glob("sharedindex.*"):
+        shared.unlink()
+
+
+def unknown_extension(repo: Path) -> None:
+    """Something that must be understood, by its lower-case letters, and is not."""
+    index = repo / ".git" / "index"
+    body = index.read_bytes()[:-20] + b"what" + (4).to_bytes(4, "big") + b"data"
+    index.write_bytes(body + hashlib.sha1(body).digest())
+
+
+def damaged(repo: Path) -> None:
+    """A disk, or a crash."""
+    index = repo / ".git" / "index"
+    index.write_bytes(index.read_bytes()[:40])
+
+
+def line_ends(repo: Path) -> None:
+    """What is on the disk may be another text than the blob."""
+    git(repo, "config", "core.autocrlf", "true")
+
+
+def long_names(repo: Path) -> None:
+    """Objects that are named by SHA-256."""
+    git(repo, "config", "core.repositoryFormatVersion", "1")
+    git(repo, "config", "extensions.objectFormat", "sha256")
+
+
+UNUSABLE = [
+    (split, "split"),
+    (split_and_lost, "split"),
+    (unknown_extension, "extension"),
+    (damaged, "damaged"),
+    (line_ends, "line ends"),
+    (long_names, "SHA-1"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "says"), UNUSABLE)
+def test_an_index_that_cannot_serve_is_said_and_nothing_is_missing(
+    repo: Path, take, spoil: Callable[[Path], None], says: str
+) -> None:
+    """Then every file is read, as without git."""
+    spoil(repo)
+    base = take()
+    assert says in str(base.tracker.git_problem)
+    for name in (b"a", b"d/b", b"c.txt"):
+        assert base.content(name) == (repo / os.fsdecode(name)).read_bytes()
+
+
+def test_a_sparse_index_serves(repo: Path, take) -> None:
+    """What is left out of the work tree is nobody's change."""
+    expected = (repo / "c.txt").read_bytes()
+    git(repo, "sparse-checkout", "set", "--cone", "--sparse-index", "no-such-folder")
+    age(repo)
+    base = take()
+    assert not (repo / "d").exists()
+    assert (base.tracker.git_problem, base.tracker.lookup(b"d/b")) == (None, None)
+    assert base.content(b"c.txt") == expected
 
 
 def modified(repo: Path) -> None:
