@@ -58,6 +58,15 @@ def _workspace_checks(workspaces: list[Mapping[str, Any]]) -> Iterator[Check]:
         well="kept",
         remedy="decide what pends, or raise workspace.store_mib",
     )
+    yield _of_workspaces(
+        workspaces,
+        "git_problem",
+        name="baseline",
+        title="First baseline",
+        level="ok",
+        well="from git where it is exactly what the disk holds, else read",
+        remedy="",  # nothing is missing: it only took longer, and room in the store
+    )
     skipped = {str(one["root"]): one.get("skipped", 0) for one in workspaces if one.get("skipped")}
     named = "; ".join(f"{root}: {n}" for root, n in list(skipped.items())[:_SHOWN])
     detail = f"not followed: {named}; `agentdiff status --json` says which and why"

@@ -116,6 +116,14 @@ def _status() -> dict[str, Any]:
     return {"metrics": _collected(), "workspaces": [workspace], "state": "/s"}
 
 
+def test_a_baseline_that_git_could_not_serve_is_told_and_no_trouble() -> None:
+    """Nothing is missing."""
+    status = _status()
+    status["workspaces"][0]["git_problem"] = "the index is split"
+    (found,) = [one for one in degraded.checks(status) if one.id == "baseline"]
+    assert (found.level, found.detail) == ("ok", "/w: the index is split")
+
+
 @pytest.mark.parametrize(("check", "says", "spoil"), TROUBLE)
 def test_degraded_state_has_a_remedy(
     check: str, says: str, spoil: Callable[[metrics.Json, dict[str, Any]], object]
