@@ -8,6 +8,15 @@ local function notify(message, level)
   require('agentdiff').notify(message, level)
 end
 
+---@type integer? window of the last of our floats
+local float
+
+---@param lines string[]
+---@param opts table
+local function show(lines, opts)
+  float = select(2, vim.lsp.util.open_floating_preview(lines, '', opts))
+end
+
 ---@param value any
 ---@return string? nil for nothing
 local function text_of(value)
@@ -89,7 +98,7 @@ function M.explain()
       vim.list_extend(lines, owner_lines(owner))
     end
   end
-  vim.lsp.util.open_floating_preview(lines, '', {
+  show(lines, {
     focus_id = 'agentdiff-explain',
     max_width = math.max(20, vim.o.columns - 4),
     wrap = true,
@@ -175,42 +184,61 @@ function M.feedback()
   notify(('%s yanked into register %s'):format(notes, register))
 end
 
----@type integer? window of the list of keys
-local help_win
+-- Actions that belong together, and what they do.
+local KEYS = {
+  { { 'accept-hunk', 'reject-hunk' }, 'accept, reject the hunk, or what is below the heading' },
+  { { 'accept-file', 'reject-file' }, 'accept, reject everything in the file' },
+  { { 'accept-group', 'reject-group' }, 'accept, reject everything below the heading' },
+  { { 'accept-all', 'reject-all' }, 'accept, reject everything that is shown' },
+  { { 'undo', 'redo' }, 'undo, redo the last decision' },
+  { { 'next-hunk', 'prev-hunk' }, 'next, previous hunk' },
+  { { 'next-file', 'prev-file' }, 'next, previous file' },
+  { { 'next-group', 'prev-group' }, 'next, previous heading' },
+  { { 'open', 'open-file' }, 'go to the line in the file' },
+  { { 'open-split', 'open-tab' }, 'the same in a split, in a tab page' },
+  { { 'explain' }, 'who made the hunk, for which prompt, how that is known' },
+  { { 'comment' }, 'say something about it to the agent' },
+  { { 'cycle-group' }, 'group by session, agent, file, turn' },
+  { { 'toggle-fold' }, 'open or close the fold' },
+  { { 'refresh' }, 'refresh' },
+  { { 'help' }, 'this list' },
+  { { 'close' }, 'close' },
+}
 
 --- Lists the keys of the review buffer in a float.
 function M.help()
   local keys = require('agentdiff.config').get().review.keys
   local lines = {}
-  for name, key in pairs(keys) do
-    if key then
-      lines[#lines + 1] = ('%-8s %s'):format(key, name)
+  for _, row in ipairs(KEYS) do
+    local set = vim.tbl_filter(
+      function(key)
+        return key
+      end,
+      vim.tbl_map(function(name)
+        return keys[name]
+      end, row[1])
+    )
+    if #set > 0 then
+      lines[#lines + 1] = ('%-16s %s'):format(table.concat(set, ' '), row[2])
     end
   end
-  table.sort(lines, function(a, b)
-    return a:sub(9) < b:sub(9)
-  end)
   vim.list_extend(lines, {
     '',
-    'On a heading the hunk keys act on what is below it.',
-    'In visual mode they act on the selected lines.',
+    'In Visual mode the hunk keys act on the selected lines.',
     'A count takes so many hunks; . repeats.',
     'Edit + and context lines, then :w writes them.',
   })
-  help_win = select(
-    2,
-    vim.lsp.util.open_floating_preview(lines, '', { focus_id = 'agentdiff-help', wrap = false })
-  )
+  show(lines, { focus_id = 'agentdiff-help', wrap = false })
 end
 
---- Closes the list of keys; returns whether it was open.
+--- Closes the list of keys or what is known of a hunk; returns whether it was open.
 ---@return boolean
-function M.close_help()
-  local open = help_win ~= nil and api.nvim_win_is_valid(help_win)
+function M.close_float()
+  local open = float ~= nil and api.nvim_win_is_valid(float)
   if open then
-    api.nvim_win_close(help_win, true)
+    api.nvim_win_close(float --[[@as integer]], true)
   end
-  help_win = nil
+  float = nil
   return open
 end
 

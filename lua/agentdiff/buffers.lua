@@ -276,16 +276,30 @@ function M.resume()
   end
 end
 
---- Watches the loaded buffers, and those to come. Idempotent.
+local function watch_all()
+  -- When these were read nobody knows: the first look at each compares its text.
+  for _, buf in ipairs(api.nvim_list_bufs()) do
+    watch(buf)
+  end
+end
+
+--- Watches the loaded buffers, and those to come, once Python runs. Idempotent.
 function M.enable()
   if group then
     return
   end
   require('agentdiff.highlight').setup()
   install()
-  -- When these were read nobody knows: the first look at each compares its text.
-  for _, buf in ipairs(api.nvim_list_bufs()) do
-    watch(buf)
+  watch_all()
+end
+
+--- Called when the first host was started, perhaps by a command long after startup.
+function M.started()
+  if not attach_new then
+    attach_new = true
+    if group then
+      watch_all()
+    end
   end
 end
 

@@ -175,6 +175,9 @@ function M.open(filters, root)
   local first = review.view.hunks.row[1]
   if first and api.nvim_win_get_cursor(0)[1] == 1 then
     api.nvim_win_set_cursor(0, { first + 1, 0 })
+  elseif not first and #(review.summary.agents or {}) == 0 then
+    local hint = 'no agent is at work; :AgentDiff install --detect says which are connected'
+    api.nvim_echo({ { hint } }, false, {})
   end
   announce(result.workspace, review)
   return true
@@ -343,9 +346,9 @@ function M.ask_again()
   require('agentdiff.rpc').send('refresh', { full = true })
 end
 
---- Closes the review and gives the window back what it showed before; the list of keys goes first.
+--- Closes the review and gives the window back what it showed before; a float goes first.
 function M.close()
-  if require('agentdiff.about').close_help() then
+  if require('agentdiff.about').close_float() then
     return
   end
   local review = of_buffer(api.nvim_get_current_buf())

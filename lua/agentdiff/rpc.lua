@@ -39,7 +39,8 @@ function M.interpreter()
       return python
     end
   end
-  return nil, ('no Python environment: run `make install` in %s'):format(ROOT)
+  local where = vim.fn.fnamemodify(ROOT, ':~')
+  return nil, ('no Python environment: run `make install` in %s'):format(where)
 end
 
 local function fail_pending(message)
@@ -94,6 +95,8 @@ function M.start()
     died = false
     require('agentdiff.buffers').resume()
     require('agentdiff.review').resume()
+  else
+    require('agentdiff.buffers').started()
   end
   return true
 end
@@ -104,15 +107,13 @@ function M.used()
   return channel ~= nil or died
 end
 
---- Sends a message to Python; never waits. Says once when that is impossible.
 ---@param kind string
 ---@param payload table
 ---@return boolean ok
 ---@return string? err
-function M.send(kind, payload)
+local function post(kind, payload)
   local ok, err = M.start()
   if not ok then
-    tell_once(err)
     return false, err
   end
   if vim.tbl_isempty(payload) then
@@ -120,6 +121,18 @@ function M.send(kind, payload)
   end
   vim.rpcnotify(channel, PLUGIN .. ':function:AgentDiffSend', { kind, payload })
   return true
+end
+
+--- Sends a message to Python; never waits. Says once when that is impossible.
+---@param kind string
+---@param payload table
+---@return boolean ok
+function M.send(kind, payload)
+  local ok, err = post(kind, payload)
+  if not ok then
+    tell_once(err)
+  end
+  return ok
 end
 
 --- Sends a request; `callback` gets result or error, later.
@@ -132,10 +145,13 @@ function M.request(kind, payload, callback)
   payload.id = last_id
   payload.cwd = payload.cwd or vim.fn.getcwd()
   pending[last_id] = callback
-  local ok, err = M.send(kind, payload)
+  local ok, err = post(kind, payload)
   if not ok then
     pending[payload.id] = nil
-    callback(nil, { code = 'unavailable', message = err })
+    callback(nil, {
+      code = 'unavailable',
+      message = err --[[@as string]],
+    })
     return nil
   end
   return payload.id

@@ -71,8 +71,8 @@ def test_no_interpreter_names_the_remedy(spawn: Callable[..., Editor], tmp_path:
         return seen
         """
     )
-    # The first command says it; the second does not repeat the notice.
-    assert any("make install" in text for text in message)
+    # Once for each command: what the commands send beside their request says nothing more.
+    assert ["make install" in text for text in message] == [True, True]
 
 
 def manifest(editor: Editor) -> str:

@@ -178,12 +178,15 @@ def test_closing_gives_the_window_back(reviewer: Editor, changed: str) -> None:
     assert (reviewer.lua("return vim.fn.expand('%:t')"), left) == ("a.txt", 1)
 
 
-def test_closing_closes_the_list_of_keys_first(reviewer: Editor, changed: str) -> None:
-    """``q`` after ``g?`` leaves the review where it is."""
+@pytest.mark.parametrize("key", ["g?", "K"])
+def test_closing_closes_a_float_first(reviewer: Editor, changed: str, key: str) -> None:
+    """``q`` after ``g?`` or ``K`` leaves the review where it is."""
     open_review(reviewer)
-    reviewer.keys("g?")
+    reviewer.keys(key)
+    opened = reviewer.lua("return #vim.api.nvim_list_wins()")
     reviewer.keys("q")
     still = reviewer.lua("return { vim.bo.filetype, #vim.api.nvim_list_wins() }")
+    assert opened == 2
     reviewer.keys("q")
     assert (still, reviewer.lua("return vim.fn.expand('%:t')")) == (["agentdiff", 1], "a.txt")
 
