@@ -25,10 +25,12 @@ settings.register_profile(
 settings.register_profile(
     "quick", parent=_COMMON, max_examples=300, phases=[Phase.generate], print_blob=True
 )
-# Without a database, so that commit, seed and number of examples say everything (tools/deep.py).
+# Without a database, so that commit, seed and number of examples say everything (tools/deep.py);
+# without shrinking, which takes minutes from the next chunk: whoever mends it has the seed.
 settings.register_profile(
     "deep",
     parent=_COMMON,
+    phases=[Phase.explicit, Phase.generate],
     max_examples=int(os.environ.get("DEEP_EXAMPLES", "400")),
     database=None,
     print_blob=True,

@@ -227,11 +227,18 @@ class Play:
         self.cut()
         self.claim(path, data, written=True)
 
-    def claim(self, path: bytes, data: bytes, *, written: bool = False) -> None:
+    def claim(
+        self, path: bytes, data: bytes, *, written: bool = False, since_ns: int = 0
+    ) -> None:
         """Sends a claim or a proof of the editor."""
         self.handle(
             EditorClaimed(
-                client="nvim", path=path, data=data, written=written, received_ns=self.tick()
+                client="nvim",
+                path=path,
+                data=data,
+                written=written,
+                received_ns=self.tick(),
+                since_ns=since_ns,
             )
         )
 

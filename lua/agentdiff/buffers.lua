@@ -6,7 +6,10 @@ local api = vim.api
 local group ---@type integer?
 local claims ---@type integer?
 local attach_new = false
-local sent = {} ---@type table<integer, string> bytes claimed before the write that is under way
+---@class agentdiff.Begun
+---@field data? string bytes that were claimed
+---@field at_us integer wall clock
+local begun = {} ---@type table<integer, agentdiff.Begun> what was said before the write under way
 
 ---@param buf integer
 ---@return string? name nil unless the buffer is an ordinary one of a file
@@ -34,17 +37,24 @@ local function watch(buf)
   end
 end
 
+---@return integer us wall clock
+local function clock()
+  local sec, usec = vim.uv.gettimeofday()
+  return sec * 1000000 + usec
+end
+
 ---@param path string
 ---@param data string
 ---@param written boolean
-local function claim(path, data, written)
-  -- Said with the claim: it may have to wait for a host or a daemon.
-  local sec, usec = vim.uv.gettimeofday()
+---@param since_us? integer of a write that is over: when it had not begun yet
+local function claim(path, data, written, since_us)
+  -- Times are said with the claim: it may have to wait for a host or a daemon.
   require('agentdiff.rpc').send('claim', {
     path = path,
     data = data,
     written = written,
-    at_us = sec * 1000000 + usec,
+    at_us = clock(),
+    since_us = since_us,
   })
 end
 
@@ -60,7 +70,7 @@ end
 ---@param path string
 local function announce(buf, path)
   local data = require('agentdiff.bytes').of_buffer(buf, vim.v.cmdarg)
-  sent[buf] = data
+  begun[buf] = { data = data, at_us = clock() }
   if data then
     claim(path, data, false)
   end
@@ -70,14 +80,14 @@ end
 --- The write that is under way then writes the same once more.
 ---@param buf integer
 local function renew_stamp(buf)
-  local data = sent[buf]
+  local data, since_us = begun[buf].data, begun[buf].at_us
   if
     pcall(api.nvim_buf_call, buf, function()
       vim.cmd('noautocmd silent write!')
     end) and data
   then
-    claim(api.nvim_buf_get_name(buf), data, true)
-    claim(api.nvim_buf_get_name(buf), data, false) -- that one is proved, and here comes another
+    claim(api.nvim_buf_get_name(buf), data, true, since_us)
+    announce(buf, api.nvim_buf_get_name(buf)) -- that one is proved, and here comes another
   end
 end
 
@@ -106,19 +116,19 @@ local function after_write(args)
   if not file_of(args.buf) then
     return
   end
-  local before = sent[args.buf]
-  sent[args.buf] = nil
+  local before = begun[args.buf] or {}
+  begun[args.buf] = nil
   if not require('agentdiff.rpc').used() then
     return
   end
   -- A handler that ran after ours may have changed the text before it was written.
-  local data = require('agentdiff.bytes').of_buffer(args.buf, vim.v.cmdarg) or before
+  local data = require('agentdiff.bytes').of_buffer(args.buf, vim.v.cmdarg) or before.data
   if is_own(args.buf, args.match) then
     require('agentdiff.reload').synced(args.buf)
     require('agentdiff.merge').agreed(args.buf, data)
   end
   if data then
-    claim(args.match, data, true)
+    claim(args.match, data, true, before.at_us)
   end
 end
 
@@ -222,7 +232,7 @@ local function install()
     watch(args.buf)
   end)
   on('BufUnload', function(args)
-    sent[args.buf] = nil
+    begun[args.buf] = nil
     require('agentdiff.reload').forget(args.buf)
     require('agentdiff.merge').forget(args.buf)
     require('agentdiff.inline').forget(args.buf)

@@ -173,7 +173,10 @@ class Surroundings(RuleBasedStateMachine):
         if by is not None:
             assert (before, pending) == (self._bases(), self.play.ledger.paths)
         elif whole:
-            assert not set(paths) & self.play.ledger.paths.keys()
+            # Of a rename, both paths or nothing.
+            half = {one for s in pending.values() if s.origin for one in (s.origin, s.path)
+                    if not {s.origin, s.path} <= set(paths)}  # fmt: skip
+            assert not set(paths) & self.play.ledger.paths.keys() - half
         self._forget()
 
     # --- formatters ------------------------------------------------------------------------------

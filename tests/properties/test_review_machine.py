@@ -38,6 +38,7 @@ from agentdiff.core.hunks import glued
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER
 from agentdiff.core.pathstate import PathState, check, is_line_text
+from agentdiff.core.proofs import CLAIM_NS
 from agentdiff.core.records import PathChanged
 from agentdiff.core.view import shown
 from tests.play import Play, image
@@ -120,9 +121,11 @@ class ReviewMachine(Surroundings):
         if new == there:
             return  # Neovim makes no claim for a buffer without edits
         if late:
+            since_ns = self.play.tick()
             self.play.put(path, new)  # seen, and given to somebody else, before anything is told
             self.play.cut()
-            self.play.claim(path, new.data, written=True)
+            self.play.now += data.draw(st.integers(0, CLAIM_NS // 2))
+            self.play.claim(path, new.data, written=True, since_ns=since_ns)
         else:
             self.play.save(path, new.data, new)
         assert pended or path not in self.play.ledger.paths

@@ -90,6 +90,8 @@ class FileObserved:
         path: relative to the workspace root.
         before: what was last known.  `agentdiff.core.ledger` uses it only for a path without state.
         after: what was read now.
+        received_ns: when the reading began.
+        read_ns: when it was over, 0 for the same moment.
         uncertain: the cut before the open window was not complete in time.
     """
 
@@ -97,6 +99,7 @@ class FileObserved:
     before: Entry
     after: Entry
     received_ns: int
+    read_ns: int = 0
     uncertain: bool = False
 
 
@@ -145,6 +148,7 @@ class EditorClaimed:
     Attributes:
         data: the exact bytes of the write.
         written: False before the write (a claim), True after it succeeded (a proof).
+        since_ns: of a proof, a moment before its write began; 0 when nobody looked at the clock.
     """
 
     client: str
@@ -152,6 +156,7 @@ class EditorClaimed:
     data: bytes
     written: bool
     received_ns: int
+    since_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,28 +107,28 @@ class Observer:
             return []
         match = self.proofs.take(path, after)
         if match is not None:
-            return self._saved(path, known, after, match, now)
+            return self._saved(event, known, after, match)
         commands: list[Command] = []
         hidden = self.proofs.overwritten(path, known, after)
         model = hidden.torn.before if hidden and hidden.torn else known
         if hidden is not None and isinstance(model, File):
             between = File(data=hidden.data, mode=model.mode)
-            commands += self._saved(path, known, between, hidden, now)
+            commands += self._saved(event, known, between, hidden)
             known = between
         owner = self._owner(path, known, after, now)
         owner = self.epochs.author(path, after, owner, now)
-        return commands + self._observe_as(path, known, after, owner, now, event.uncertain)
+        return commands + self._observe_as(event, known, after, owner)
 
     def _saved(
-        self, path: bytes, known: Entry, after: Entry, match: Match, now_ns: int
+        self, event: ev.FileObserved, known: Entry, after: Entry, match: Match
     ) -> list[Command]:
         """Returns what follows from a write of the user's, seen half done before or not."""
-        if match.torn is None:
-            return self._observe_as(path, known, after, USER, now_ns)
-        start = match.torn
+        start, path = match.torn, event.path
+        if start is None:
+            return self._observe_as(event, known, after, USER)
         whole = observe(start.state, path, start.before, after, USER, self._ledger.new_id)
         self.proofs.forget(path)
-        return self._changed(path, known, after, USER, whole, now_ns)
+        return self._changed(path, known, after, USER, whole, event.received_ns)
 
     def _owner(self, path: bytes, before: Entry, after: Entry, now_ns: int) -> Owner:
         ledger = self._ledger
@@ -143,26 +143,21 @@ class Observer:
         )
 
     def _observe_as(
-        self,
-        path: bytes,
-        before: Entry,
-        after: Entry,
-        owner: Owner,
-        now_ns: int,
-        uncertain: bool = False,
+        self, event: ev.FileObserved, before: Entry, after: Entry, owner: Owner
     ) -> list[Command]:
         """Returns what follows from a change whose author is known."""
-        ledger = self._ledger
+        ledger, path, now = self._ledger, event.path, event.received_ns
         state = ledger.paths.get(path)
-        coverage = "baseline uncertain: the first cut took too long" if uncertain else "exact"
+        coverage = "baseline uncertain: the first cut took too long" if event.uncertain else "exact"
         result = self._returned(state, path, before, after, owner)
         if result is None:
-            if state is None and not ledger.under_review(now_ns):
+            if state is None and not ledger.under_review(now):
                 return []  # only looked at because something may return here
             result = self._step(state, path, before, after, owner, coverage)
-        self.proofs.note(path, Sighting(now_ns, state, before, after, owner))
-        commands = self._put_aside(state, after, owner, result, now_ns)
-        return commands + self._changed(path, before, after, owner, result, now_ns)
+        read_ns = event.read_ns or now
+        self.proofs.note(path, Sighting(now, read_ns, state, before, after, owner))
+        commands = self._put_aside(state, after, owner, result, now)
+        return commands + self._changed(path, before, after, owner, result, now)
 
     def _step(
         self,
@@ -296,7 +291,8 @@ class Observer:
         if not event.written:
             self.proofs.claim(event.path, event.client, event.data, event.received_ns)
             return []
-        correction = self.proofs.prove(event.path, event.client, event.data, event.received_ns)
+        since_ns = event.since_ns or event.received_ns
+        correction = self.proofs.prove(event.path, event.client, event.data, since_ns)
         if correction is None:
             return []
         return self._correct(event.path, correction, event.received_ns)

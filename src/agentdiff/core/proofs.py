@@ -24,10 +24,6 @@ from agentdiff.core.pathstate import PathState
 
 CLAIM_NS = 60_000_000_000
 PROOF_NS = 10_000_000_000
-# A claim bears the time when Neovim made it, before the write.  A sighting bears the time when its
-# reading began, which may be a little earlier still.  What was seen longer before the claim is
-# somebody else's, though the bytes are the same: ``:write`` of a buffer that was only reloaded.
-READING_NS = 50_000_000
 # A proof lets the path be read at once.  What is still only a part of the bytes this long after
 # the claim is not half of the write any more: somebody took the rest away.
 WHOLE_NS = 3_000_000_000
@@ -47,9 +43,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One observed change, with the state before it."""
+    """One observed change, with the state before it; it was read from `seen_ns` to `read_ns`."""
 
     seen_ns: int
+    read_ns: int
     state: PathState | None
     before: Entry
     after: Entry
@@ -138,7 +135,7 @@ class Proofs:
         first = None
         for sighting in reversed(self._seen.get(path, ())):
             part = not sighting.owner.proved and _is_part(claim, sighting.after)
-            if sighting.seen_ns < claim.claimed_ns or not part:
+            if sighting.read_ns < claim.claimed_ns or not part:
                 break
             first = sighting
         return first
@@ -152,11 +149,18 @@ class Proofs:
                     return Match(claim.data, self._torn(path, claim))
         return None
 
-    def prove(self, path: bytes, client: str, data: bytes, now_ns: int) -> Correction | None:
-        """Takes a proof; returns what it corrects, None when nothing was mistaken so far."""
+    def prove(self, path: bytes, client: str, data: bytes, since_ns: int) -> Correction | None:
+        """Takes a proof; returns what it corrects, None when nothing was mistaken so far.
+
+        Args:
+            path: what was written.
+            client: whose claim it belongs to, if there was one.
+            data: the bytes.
+            since_ns: when the write had not begun yet, as far as that is known.
+        """
         claims = self._claims.setdefault(path, [])
         mine = [c for c in claims if c.client == client and c.data == data and not c.written]
-        claim = mine[-1] if mine else Claim(client, data, now_ns)
+        claim = mine[-1] if mine else Claim(client, data, since_ns)
         if not mine:
             claims.append(claim)
         claim.written = True
@@ -165,8 +169,8 @@ class Proofs:
         seen = list(self._seen.get(path, ()))
         for n in reversed(range(len(seen))):
             after = seen[n].after
-            if seen[n].seen_ns < claim.claimed_ns - READING_NS:
-                break
+            if seen[n].read_ns < claim.claimed_ns:
+                break  # the same bytes, but before: ``:write`` of a buffer that was only reloaded
             if isinstance(after, File) and after.data == data:
                 claim.used = True
                 return None if seen[n].owner.proved else Correction(data, tuple(seen[n:]), False)

@@ -256,6 +256,7 @@ class Desk:
             before=self.recall.load(one.before),
             after=self.recall.load(one.after),
             received_ns=one.seen_ns,
+            read_ns=one.read_ns,
             uncertain=uncertain,
         )
         self.handle(event)

@@ -278,6 +278,7 @@ class EditorSession:
                 "data_b64": b64encode(to_bytes(payload["data"])).decode("ascii"),
                 "written": bool(payload["written"]),
                 "at_us": int(payload["at_us"]),
+                "since_us": payload.get("since_us"),
             }
             # A claim without its write proves nothing later; what was written still does, and for
             # as long as nobody wrote something else it may be told again.

@@ -224,14 +224,19 @@ def claim(params: Mapping[str, object], client: str, received_ns: int) -> Editor
 
     A claim that waited, for a daemon or for the editor's own host, says when it was made: what was
     seen before that cannot be its write.  Not further back than `CLAIM_WAIT_NS`, so that it does
-    not expire on arrival.
+    not expire on arrival.  A proof says when its write had not begun yet.
     """
-    made_ns = (optional(params, "at_us", int) or 0) * 1000
-    at_ns = max(made_ns, received_ns - CLAIM_WAIT_NS) if made_ns else received_ns
+
+    def believed(name: str, otherwise_ns: int) -> int:
+        said_ns = (optional(params, name, int) or 0) * 1000
+        return max(said_ns, received_ns - CLAIM_WAIT_NS) if said_ns else otherwise_ns
+
+    at_ns = min(believed("at_us", received_ns), received_ns)
     return EditorClaimed(
         client=client,
         path=path_of(params),
         data=decoded(params, "data_b64"),
         written=flag(params, "written"),
-        received_ns=min(at_ns, received_ns),
+        received_ns=at_ns,
+        since_ns=min(believed("since_us", at_ns), at_ns),
     )

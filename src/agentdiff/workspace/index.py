@@ -173,8 +173,9 @@ class Index:
             signature = None  # its times tell of its content, not of itself
         elif signature is not None and not is_settled(signature, started_ns):
             signature = None
+        times = (started_ns, self._clock_ns())
         ref, kept = self._keep(entry)
-        self._learn(path, old, ref, signature if kept else None, started_ns)
+        self._learn(path, old, ref, signature if kept else None, times)
         return entry
 
     def correct(self, path: bytes) -> bool:
@@ -197,7 +198,14 @@ class Index:
         ref, kept = self._keep(entry)
         self.known[path] = Known(ref=ref, signature=signature if kept else None)
         self._pending.append(
-            Observation(path=path, before=ref, after=ref, signature=signature, seen_ns=started_ns)
+            Observation(
+                path=path,
+                before=ref,
+                after=ref,
+                signature=signature,
+                seen_ns=started_ns,
+                read_ns=self._clock_ns(),
+            )
         )
         return True
 
@@ -309,7 +317,7 @@ class Index:
         old: Known | None,
         ref: Ref,
         signature: Signature | None,
-        seen_ns: int,
+        times: tuple[int, int],
     ) -> None:
         if old is not None:
             before = old.ref
@@ -340,7 +348,8 @@ class Index:
                 before=before,
                 after=ref,
                 signature=signature,
-                seen_ns=seen_ns,
+                seen_ns=times[0],
+                read_ns=times[1],
                 forget=path not in self.known,
                 new_parents=self._new_parents(path) if before.kind == "absent" else (),
             )

@@ -192,4 +192,5 @@ class Population(Sequence[Observation]):
             after=seen.ref,
             signature=seen.signature,
             seen_ns=self._seen_ns,
+            read_ns=self._seen_ns,
         )

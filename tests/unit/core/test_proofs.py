@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from agentdiff.core.entries import File
 from agentdiff.core.events import Selection, TimePassed
-from agentdiff.core.proofs import CLAIM_NS, READING_NS
+from agentdiff.core.proofs import CLAIM_NS
 from tests.play import Play, image
 
 F = b"f"
@@ -58,21 +60,24 @@ def test_a_save_beside_an_agents_hunk_moves_the_base(play: Play) -> None:
 
 
 def test_a_proof_after_the_observation_corrects_the_author(play: Play) -> None:
-    """The watcher was faster than the editor: nothing pends after all."""
+    """The watcher was faster than the editor, however slow that is: nothing pends after all."""
+    since_ns = play.tick()
     put(play, USERS)
     play.cut()
     assert play.owners(F) == [("external", None, "external")]
-    play.claim(F, USERS, written=True)
+    play.now += CLAIM_NS // 2
+    play.claim(F, USERS, written=True, since_ns=since_ns)
     assert (play.pending(), base(play)) == ({}, USERS)
     assert [report.level for report in play.reports] == ["info"]
 
 
 def test_a_late_proof_also_corrects_what_came_after(play: Play) -> None:
     """What the agent wrote on top of the mistaken sighting stays the agent's."""
+    since_ns = play.tick()
     put(play, USERS)
     play.cut()
     play.run("claude", "s", {F: File(data=BOTH)})
-    play.claim(F, USERS, written=True)
+    play.claim(F, USERS, written=True, since_ns=since_ns)
     assert (base(play), play.owners(F)) == (USERS, [("agent", "s", "likely")])
     assert image(play.reload()) == image(play.ledger)
 
@@ -111,6 +116,17 @@ def test_a_claim_is_used_once(play: Play) -> None:
     assert play.owners(F) == [("agent", "s", "likely")]
 
 
+def test_a_claim_in_the_middle_of_a_reading_is_of_what_was_read(play: Play) -> None:
+    """The reading began before the write did, and saw it all the same."""
+    put(play, USERS)
+    seen = play.observation(F)
+    play.now += CLAIM_NS // 4
+    claimed = play.tick()
+    play.handle(replace(seen, read_ns=play.tick()))
+    play.claim(F, USERS, written=True, since_ns=claimed)
+    assert (play.pending(), base(play)) == ({}, USERS)
+
+
 def test_a_claim_expires(play: Play) -> None:
     """A claim of a write that never came does not wait for ever."""
     play.claim(F, USERS)
@@ -134,7 +150,6 @@ def test_a_proof_without_claim_or_sighting_waits(play: Play, proofs: int) -> Non
 def test_a_save_of_the_same_bytes_proves_nothing(play: Play, claimed: bool) -> None:
     """:w of a buffer that was only reloaded: the agent's change still pends, as the agent's."""
     play.run("claude", "s", {F: File(data=AGENTS)})
-    play.now += READING_NS
     before = image(play.ledger)
     if claimed:
         play.claim(F, AGENTS)

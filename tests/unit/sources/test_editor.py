@@ -152,9 +152,14 @@ def test_unknown_operation_is_a_usage_error() -> None:
 
 def test_claim() -> None:
     """A claim carries exact bytes."""
-    given = {"path_b64": _b64(b"\xff"), "data_b64": _b64(b"\r\n\0"), "written": True}
-    assert editor.claim(given, "nvim:1:2", 7) == EditorClaimed(
-        client="nvim:1:2", path=b"\xff", data=b"\r\n\0", written=True, received_ns=7
+    given = {"path_b64": _b64(b"\xff"), "data_b64": _b64(b"\r\n\0"), "written": True, "since_us": 1}
+    assert editor.claim(given, "nvim:1:2", 7_000) == EditorClaimed(
+        client="nvim:1:2",
+        path=b"\xff",
+        data=b"\r\n\0",
+        written=True,
+        received_ns=7_000,
+        since_ns=1_000,
     )
 
 
