@@ -164,6 +164,21 @@ def test_follow_shows_where_the_agent_writes(shown: Editor, agent: Agent) -> Non
     assert len(shown.lua("return vim.api.nvim_list_wins()")) == 1
 
 
+def test_following_asks_nothing_about_swap_files(
+    shown: Editor, agent: Agent, spawn: Callable[..., Editor], workspace: Path, tmp_path: Path
+) -> None:
+    """Another Neovim has the file open with unsaved changes: no E325 for what nobody opened."""
+    swaps = f"set swapfile updatecount=1 directory={tmp_path}"
+    other = spawn(cwd=workspace, config="let g:agentdiff = #{auto_attach: v:false}")
+    other.command(f"{swaps} | edit b.txt | call setline(1, 'theirs') | preserve")
+    assert len(list(tmp_path.glob("*.swp"))) == 1
+    shown.command(f"{swaps} | AgentDiff follow on")
+    agent.edit("b.txt", "three\n", "drei\n")
+    name = "vim.fs.basename(vim.api.nvim_buf_get_name(vim.fn.winbufnr(2)))"
+    shown.wait(f"{name} == 'b.txt'", "the window follows")
+    assert ("E325" in shown.messages(), shown.lua("return vim.fn.mode()")) == (False, "n")
+
+
 def test_events_have_data(reviewer: Editor, agent: Agent) -> None:
     """What was written, and each decision."""
     reviewer.lua(
