@@ -11,7 +11,7 @@ RUN    := .venv/install.stamp
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test setup check check-types check-lint check-format check-lua check-layers unit
-.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep fuzz replay bench screenshots fmt install lock hooks fresh-clone clean
+.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep fuzz mutants replay bench screenshots fmt install lock hooks fresh-clone clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -67,6 +67,9 @@ deep: $(DEV) ## property tests on every core for $DEEP_MINUTES (60); goes on whe
 
 fuzz: $(DEV) ## spoilt inputs for every format from outside, $FUZZ_MINUTES (10); what finds something is kept
 	@$(PY) -m tests.fuzz
+
+mutants: $(DEV) ## remove each guard of tools/guards.py in a copy of the tree: its test must notice; ONLY=word for some
+	@nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PY) tools/mutants.py
 
 replay: $(DEV) ## replay 500 commits of a real repository as an agent's work: make replay REPO=path
 	@test -n "$(REPO)" || { echo "make replay REPO=path-of-a-repository" >&2; exit 2; }
