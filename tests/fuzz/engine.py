@@ -41,6 +41,7 @@ ROOT = b"@ROOT@"
 """Stands for the workspace in kept inputs: it lies elsewhere every time."""
 TOKEN = "0123456789abcdef" * 4
 LOGGER = logging.getLogger("agentdiff.fuzz")
+LOGGER.addHandler(logging.NullHandler())
 
 
 class World:
