@@ -23,7 +23,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 _JOBS = """
 local pids = {}
 for _, channel in ipairs(vim.api.nvim_list_chans()) do
-  if channel.stream == 'job' then pids[#pids + 1] = vim.fn.jobpid(channel.id) end
+  local alive, pid = pcall(vim.fn.jobpid, channel.id)
+  if channel.stream == 'job' and alive then pids[#pids + 1] = pid end
 end
 return pids
 """
@@ -31,7 +32,9 @@ _SAVE = """
 local path, lines = ...
 vim.cmd('silent edit! ' .. vim.fn.fnameescape(path))
 vim.api.nvim_buf_set_lines(0, 0, -1, true, lines)
+local watched = vim.b.agentdiff_workspace ~= nil
 vim.cmd('silent write!')
+return watched
 """
 
 
@@ -71,10 +74,14 @@ class Editor:
         found = self._user.ask_patiently("daemon.status")["workspaces"]
         return any(one["clients"] for one in found)
 
-    def save(self, name: str, content: bytes) -> None:
-        """Gives a file another content and saves it; returns when it is on disk."""
+    def save(self, name: str, content: bytes) -> bool:
+        """Gives a file another content and saves it; returns when it is on disk.
+
+        Returns:
+            Whether the plugin had said that it follows the file.
+        """
         lines = content.decode().removesuffix("\n").split("\n")
-        self._nvim.exec_lua(_SAVE, str(self._user.root / name), lines)
+        return self._nvim.exec_lua(_SAVE, str(self._user.root / name), lines)
 
     def kill(self, chance: random.Random) -> str:
         """Kills the plugin host, or Neovim and starts another one; returns which."""

@@ -346,7 +346,8 @@ class Run:
         blocks = rec.with_block(self.model.current(name), number, text)
         content = rec.render(name, blocks)
         assert content is not None
-        self.editor.save(name, content)
+        if not self.editor.save(name, content):
+            kills = -1
         self.model.apply(name, rec.wrote(number, text))
         worlds = {
             (rec.with_block(base, number, text), now) for base, now in self.model.worlds[name]

@@ -38,7 +38,15 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 
 
 class User:
-    """Folders of a user who has nothing, and what this user's programs do; `close` ends it all."""
+    """Folders of a user who has nothing, and what this user's programs do; `close` ends it all.
+
+    Attributes:
+        home: holds everything.
+        root: the workspace.
+        environ: of this user's programs.
+        locations: the same, resolved.
+        before: called in hooks' processes before they become what they are.
+    """
 
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="ad-", dir="/tmp"))
@@ -58,6 +66,7 @@ class User:
         self.locations.config_file.write_text("[otlp]\nenabled = false\n")
         perl = find_perl(self.environ["PATH"])
         install_hook_client(self.locations, sys.executable, perl=perl)
+        self.before: Callable[[], None] | None = None
         self._client: Client | None = None
 
     def close(self) -> None:
@@ -125,6 +134,7 @@ class User:
             env=self.environ,
             check=False,
             timeout=DEADLINE_S,
+            preexec_fn=self.before,
         )
         assert (done.returncode, done.stderr) == (0, b""), (event, done)
 

@@ -22,6 +22,7 @@ from agentdiff.daemon import degraded, lifecycle
 from agentdiff.daemon.check import Check
 from agentdiff.install import status
 from agentdiff.locations import Locations
+from agentdiff.sources import spool
 from agentdiff.workspace.packformat import check_pack
 from agentdiff.workspace.roots import find_root
 from agentdiff.workspace.store import root_of, schema_of
@@ -84,6 +85,7 @@ def _daemon_checks(daemon: Mapping[str, object] | None, locations: Locations) ->
             detail="not running; the next hook, editor or command starts it",
             remedy="agentdiff daemon start",
         )
+        yield from _spool_check(locations)
         return
     version = str(daemon.get("version"))
     detail = f"version {version}, pid {daemon.get('pid')}, {daemon.get('socket')}"
@@ -114,6 +116,19 @@ def _daemon_checks(daemon: Mapping[str, object] | None, locations: Locations) ->
         yield _payload_check(hooks)
 
 
+def _spool_check(locations: Locations) -> Iterator[Check]:
+    """Hooks that no daemon could take; a running one counts them itself."""
+    waiting = len(list(locations.spool.glob(f"*{spool.SUFFIX}")))
+    if waiting:
+        yield Check(
+            id="spool",
+            level="warn",
+            title="Spool",
+            detail=f"{waiting} hooks wait in {locations.spool} for a daemon, with what files held",
+            remedy="agentdiff daemon start; where it cannot, it says why",
+        )
+
+
 def _payload_check(hooks: Mapping[str, object]) -> Check:
     """Payloads that made no sense since the daemon started."""
     malformed, reasons = hooks.get("malformed"), hooks.get("reasons")
@@ -140,8 +155,7 @@ def _folder_checks(locations: Locations) -> Iterator[Check]:
         try:
             info = os.stat(folder)
         except FileNotFoundError:
-            detail = f"{folder}: not made yet"
-            yield Check(id=name, level="ok", title=title, detail=detail)
+            yield _missing(name, title, folder)
             continue
         except OSError as error:
             detail = f"{folder}: {error.strerror}"
@@ -167,6 +181,21 @@ def _folder_checks(locations: Locations) -> Iterator[Check]:
             yield Check(id=name, level="error", title=title, detail=detail, remedy=remedy)
         else:
             yield Check(id=name, level="ok", title=title, detail=str(folder))
+
+
+def _missing(name: str, title: str, folder: Path) -> Check:
+    """A folder that is made when it is needed, or cannot be."""
+    parent = next(one for one in folder.parents if one.exists())
+    if parent.is_dir() and not (reason := _not_writable(parent)):
+        return Check(id=name, level="ok", title=title, detail=f"{folder}: not made yet")
+    why = reason if parent.is_dir() else f"{parent} is no folder"
+    return Check(
+        id=name,
+        level="error",
+        title=title,
+        detail=f"{folder} cannot be made: {why}; no daemon can start",
+        remedy=f"make {parent} a folder that you can write to",
+    )
 
 
 def _not_writable(folder: Path) -> str:

@@ -1,0 +1,1 @@
+"""Faults of the machine, against real processes (`make faults`)."""
