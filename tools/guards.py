@@ -123,6 +123,13 @@ GUARDS = (
         root=True,
     ),
     Guard(
+        file=SRC + "cli/hook.py",
+        text="if not sockets.is_owner(connection):",
+        without="if False:",
+        test=USERS + "test_the_way_out_of_the_hook_clients_tells_nobody",
+        root=True,
+    ),
+    Guard(
         file=SRC + "daemon/launch.py",
         text='if name in _KEPT_VARIABLES or name.startswith("XDG_")',
         without="",
@@ -198,8 +205,8 @@ GUARDS = (
     ),
     Guard(
         file=SRC + "daemon/router.py",
-        text="    place = os.path.join(os.path.realpath(parent), name)\n",
-        without="    place = path\n",
+        text="os.path.join(os.path.realpath(parent), name)",
+        without="path",
         test="tests/unit/daemon/test_restarts.py::"
         "test_a_path_through_a_linked_folder_is_where_it_leads",
     ),

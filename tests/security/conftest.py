@@ -13,6 +13,13 @@ import pytest
 from tests.security.victim import Victim
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """These start processes, of which a slow machine may need many minutes for a handful."""
+    for item in items:
+        if item.path.parent.name == "security":
+            item.add_marker(pytest.mark.timeout(400))
+
+
 @pytest.fixture(scope="module")
 def victim() -> Iterator[Victim]:
     """The user whom everybody attacks; one daemon for all tests of a module."""

@@ -6,6 +6,7 @@ import base64
 import os
 import socket
 import stat
+import sys
 import threading
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def test_a_parent_that_is_swapped_all_the_time(tmp_path: Path, outside: Path) ->
     root = Root(os.fsencode(tmp_path / "work"))
     thread.start()
     try:
-        for turn in range(400):
+        for turn in range(150):
             expect, write = contents[turn % 2], contents[1 - turn % 2]
             write_entry(root, b"d/a.txt", expect=expect, write=write)
             write_entry(root, b"d/a.txt", expect=write, write=expect)
@@ -155,6 +156,8 @@ def _make(kind: str, place: Path) -> None:
     if kind == "fifo":
         os.mkfifo(place)
     elif kind == "socket":
+        if sys.platform != "linux":
+            pytest.skip("paths of sockets are short")
         here = os.open(place.parent, os.O_RDONLY)
         with socket.socket(socket.AF_UNIX) as listener:  # by a short name: paths of sockets are
             listener.bind(f"/proc/self/fd/{here}/{place.name}")

@@ -173,6 +173,22 @@ def test_another_users_daemon_hears_no_hook(trap: Locations, tmp_path: Path, nam
     assert not (trap.runtime / "heard").exists()
 
 
+def test_the_way_out_of_the_hook_clients_tells_nobody(trap: Locations) -> None:
+    """What they start when no daemon of ours answers keeps the hook for later instead."""
+    where = ["--socket", str(trap.hook_socket), "--state", str(trap.state)]
+    done = subprocess.run(
+        [sys.executable, "-E", "-P", "-m", "agentdiff", "hook", "claude", *where],
+        input=b'{"hook_event_name": "Stop", "session_id": "s"}',
+        env={"PATH": os.environ["PATH"], "HOME": str(trap.state)},
+        capture_output=True,
+        check=False,
+        timeout=WAIT_S,
+    )
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert not (trap.runtime / "heard").exists()
+    assert len(list(trap.spool.glob("*.hook"))) == 1
+
+
 def _client(name: str, locations: Locations) -> bytes:
     """Returns a hook client that falls back to ``/bin/true``."""
     if name.endswith(".c"):

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agentdiff import wire
+from agentdiff.daemon import sockets
 from agentdiff.locations import Locations
 
 ANSWER_WITHIN_S = 12.0
@@ -116,6 +117,8 @@ def _ask(path: Path, message: bytes, deadline: float) -> dict[str, object] | Non
         connection.settimeout(max(0.001, deadline - time.monotonic()))
         try:
             connection.connect(os.fsencode(path))
+            if not sockets.is_owner(connection):
+                return None  # what an agent says is not for another user who was there first
             connection.sendall(message)
             while not line.endswith(b"\n"):
                 connection.settimeout(max(0.001, deadline - time.monotonic()))
