@@ -11,7 +11,7 @@ RUN    := .venv/install.stamp
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test setup check check-types check-lint check-format check-lua check-layers unit
-.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep fuzz mutants replay bench screenshots fmt install lock hooks fresh-clone clean
+.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep faults fuzz mutants replay bench screenshots fmt install lock hooks fresh-clone clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -62,8 +62,11 @@ e2e: $(DEV) ## every agent against its scripted model server
 	@$(PY) tools/fetch_agents.py
 	nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PYTEST) tests/e2e
 
-deep: $(DEV) ## property tests on every core for $DEEP_MINUTES (60); goes on where it stopped (.cache/deep.json)
-	@$(PY) tools/deep.py
+deep: $(DEV) ## properties, kills and faults on every core for $DEEP_MINUTES (60); goes on where it stopped (.cache/deep.json)
+	@nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PY) tools/deep.py
+
+faults: $(DEV) ## full disk, failing disk, no permission, no descriptors, two daemons…: one test each, with real processes
+	$(PYTEST) -n 2 tests/faults
 
 fuzz: $(DEV) ## spoilt inputs for every format from outside, $FUZZ_MINUTES (10); what finds something is kept
 	@$(PY) -m tests.fuzz

@@ -1,9 +1,10 @@
-"""Runs the property tests for as long as there is time, on every core, each chunk with its seed.
+"""Runs what takes long for as long as there is time, on every core, each chunk with its seed.
 
 Owns what a chunk is, and the ledger of chunks in ``.cache/deep.json``: every call goes on where the
 last one stopped, so that a night may be made of several evenings.  A chunk is one pytest process
 over one file with a seed of its own; nothing but commit, seed and number of examples is needed to
-have it again.
+have it again.  Now and then a chunk is a run of `tests.kills` instead: real processes, killed at
+random points, of which the seed chooses the events, and the machine the moments.
 
     make deep                    an hour, on every core
     make deep DEEP_MINUTES=300   five hours
@@ -28,13 +29,25 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 RESULTS = CHECKOUT / ".cache" / "deep.json"
 LOGS = CHECKOUT / ".cache" / "deep"
 MACHINE = "tests/properties/test_review_machine.py"
+KILLS = "tests/kills"
+KILL_EVENTS = 1000
+# About ninety kills in each run.
+KILL_EVERY = 12
+# Of so many such runs one has a Neovim, which is killed as well.
+EDITOR_EVERY = 3
+# Of so many rounds of the other chunks, each about three minutes of a core, one begins with such a
+# run, which takes as long.
+KILLS_EVERY = 3
 # A chunk of the machine takes about half a minute of one core that has nothing else to do.
 EXAMPLES = int(os.environ.get("DEEP_EXAMPLES") or 400)
 # Of so many chunks one is of the other properties, which are simpler.
 OTHERS_EVERY = 5
+COUNTED = re.compile(r"^(?:editor )?kills: (\d+)$", re.MULTILINE)
 TALLY = re.compile(r"^ +- (\d+) passing, (\d+) failing", re.MULTILINE)
 BLOB = re.compile(r"@reproduce_failure\((.*?)\) as a decorator")
-SEEDLESS = ("test_races.py", "test_commits.py")  # they draw nothing: once for each commit
+FAULTS = "tests/faults/test_faults.py"
+# They draw nothing: once for each commit.
+SEEDLESS = ("test_races.py", "test_commits.py", "test_faults.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +64,7 @@ class Chunk:
         failures: examples that failed; at least 1 when the process did.
         seconds: how long it took.
         blob: arguments of ``@reproduce_failure``, empty when nothing failed.
+        kills: how many processes were killed; `runs` is 1 then, or 0.
     """
 
     commit: str
@@ -62,6 +76,7 @@ class Chunk:
     failures: int
     seconds: float
     blob: str = ""
+    kills: int = 0
 
 
 def git(*args: str) -> str:
@@ -106,6 +121,10 @@ class Results:
 
 def command_of(file: str, seed: int) -> list[str]:
     """Returns the command that runs a chunk."""
+    if file == KILLS:
+        numbers = [f"--seed={seed}", f"--events={KILL_EVENTS}", f"--kill-every={KILL_EVERY}"]
+        editor = ["--editor"] if seed % EDITOR_EVERY == 0 else []
+        return [sys.executable, "-m", "tests.kills", *numbers, *editor]
     options = ["-q", "--timeout=0", "-p", "no:cacheprovider", "--hypothesis-show-statistics"]
     return [sys.executable, "-m", "pytest", *options, f"--hypothesis-seed={seed}", file]
 
@@ -131,6 +150,9 @@ def run(results: Results, file: str) -> Chunk | None:
     tallies = [(int(ok), int(bad)) for ok, bad in TALLY.findall(done.stdout)]
     passed = re.findall(r"(\d+) passed", done.stdout)
     runs = sum(ok for ok, _ in tallies) if tallies else int(passed[-1]) if passed else 0
+    kills = sum(map(int, COUNTED.findall(done.stdout)))
+    if file == KILLS:
+        runs = int(done.returncode == 0)
     failures = 0 if done.returncode == 0 else max(1, sum(bad for _, bad in tallies))
     blob = BLOB.search(done.stdout)
     chunk = Chunk(
@@ -143,6 +165,7 @@ def run(results: Results, file: str) -> Chunk | None:
         failures=failures,
         seconds=round(time.monotonic() - began, 1),
         blob=blob.group(1) if blob else "",
+        kills=kills,
     )
     if failures:
         LOGS.mkdir(parents=True, exist_ok=True)
@@ -156,10 +179,12 @@ def schedule() -> Iterator[str]:
     others = sorted((CHECKOUT / "tests" / "properties").glob("test_*.py"))
     names = [str(file.relative_to(CHECKOUT)) for file in others]
     names.remove(MACHINE)
-    yield from (name for name in names if name.endswith(SEEDLESS))
+    yield from [FAULTS, *(name for name in names if name.endswith(SEEDLESS))]
     names = [name for name in names if not name.endswith(SEEDLESS)]
     turn = 0
     while True:
+        if turn % KILLS_EVERY == 0:
+            yield KILLS
         yield names[turn % len(names)]
         yield from [MACHINE] * (OTHERS_EVERY - 1)
         turn += 1
@@ -179,8 +204,12 @@ def say(chunk: Chunk) -> None:
     """Prints what came of a chunk; of a failure, how to have it again."""
     name, word = Path(chunk.file).stem, "FAILED" if chunk.failures else "passed"
     took = f"{chunk.seconds:.0f} s"
-    print(f"{word} {name} seed {chunk.seed}: {chunk.runs} runs in {took}", flush=True)
-    if chunk.failures:
+    what = f"{chunk.kills} kills" if chunk.file == KILLS else f"{chunk.runs} runs"
+    print(f"{word} {name} seed {chunk.seed}: {what} in {took}", flush=True)
+    if chunk.failures and chunk.file == KILLS:
+        print(f"  at {chunk.commit[:10]}: {' '.join(command_of(chunk.file, chunk.seed))}")
+        print(f"  output: {(LOGS / f'{name}-{chunk.seed}.log').relative_to(CHECKOUT)}", flush=True)
+    elif chunk.failures:
         where = f"{chunk.commit[:10]}{' with changes on top' if chunk.dirty else ''}"
         again = f"HYPOTHESIS_PROFILE=deep DEEP_EXAMPLES={chunk.examples} .venv/bin/python -m pytest"
         print(f"  at {where}: {again} --hypothesis-seed={chunk.seed} {chunk.file}")
@@ -191,18 +220,22 @@ def say(chunk: Chunk) -> None:
 def summarise(chunks: list[Chunk], wall_s: float, began: int) -> None:
     """Prints runs, failures and rate, of this call and of every commit so far."""
     now = chunks[began:]
-    runs = sum(c.runs for c in now)
-    print(f"this call: {runs} runs, {sum(c.failures for c in now)} failures", end="")
+    runs = sum(c.runs for c in now if c.file != KILLS)
+    kills = sum(c.kills for c in now)
+    print(f"this call: {runs} runs, {kills} kills, {sum(c.failures for c in now)} failures", end="")
     print(f", {runs / max(wall_s, 1e-9):.1f} runs/s in {wall_s / 60:.1f} min")
     by_commit: dict[str, Counter[str]] = {}
     for one in chunks:
         name = one.commit[:10] + ("+changes" if one.dirty else "")
         tally = by_commit.setdefault(name, Counter())
-        tally["machine" if one.file == MACHINE else "others"] += one.runs
+        if one.file != KILLS:
+            tally["machine" if one.file == MACHINE else "others"] += one.runs
+        tally["kills"] += one.kills
         tally["failures"] += one.failures
         tally["seconds"] += round(one.seconds)
     for name, tally in [*by_commit.items(), ("all", sum(by_commit.values(), Counter()))]:
         what = f"{tally['machine']} of the machine, {tally['others']} of other properties"
+        what += f", {tally['kills']} kills"
         hours = f"{tally['seconds'] / 3600:.1f} h of a core"
         print(f"{name:20} {what}, {tally['failures']} failures, {hours}")
 

@@ -346,14 +346,15 @@ class Run:
         blocks = rec.with_block(self.model.current(name), number, text)
         content = rec.render(name, blocks)
         assert content is not None
-        if not self.editor.save(name, content):
+        if self.editor.save(name, content):
+            self._typed.add(text)
+        else:  # a Neovim that just started has told nobody yet
             kills = -1
         self.model.apply(name, rec.wrote(number, text))
         worlds = {
             (rec.with_block(base, number, text), now) for base, now in self.model.worlds[name]
         }
         self.model.worlds[name] |= worlds
-        self._typed.add(text)
         self._saves.append((name, number, text, kills))
 
     def _kill_editor(self) -> None:
