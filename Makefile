@@ -11,7 +11,7 @@ RUN    := .venv/install.stamp
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test setup check check-types check-lint check-format check-lua check-layers unit
-.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep faults fuzz mutants replay bench screenshots fmt install lock hooks fresh-clone clean
+.PHONY: test-nvim test-nvim-own e2e-smoke e2e deep faults fuzz mutants replay bench soak screenshots fmt install lock hooks fresh-clone clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -80,6 +80,10 @@ replay: $(DEV) ## replay 500 commits of a real repository as an agent's work: ma
 
 bench: $(DEV) ## measure against the references; table on screen, JSON in .cache/bench.json
 	@$(PY) -m tests.bench --json .cache/bench.json
+
+soak: $(DEV) ## a day of ten agents and five Neovims, compressed: $SOAK_CALLS (20000) in $SOAK_MINUTES (13)
+	nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PY) -m tests.soak --json .cache/soak.json \
+	  $(if $(SOAK_CALLS),--calls $(SOAK_CALLS)) $(if $(SOAK_MINUTES),--minutes $(SOAK_MINUTES))
 
 screenshots: $(DEV) ## take the pictures of README from the running product
 	@nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PY) tools/screenshots.py
