@@ -211,6 +211,16 @@ end
 ---@param top integer 0-based row
 ---@param bottom integer inclusive
 function M.want(buf, view, top, bottom)
+  if require('agentdiff.view').is_unread(view) then
+    -- The text is on the screen before a long index is decoded.
+    vim.schedule(function()
+      if require('agentdiff.render').view(buf) == view then
+        local _ = view.hunks
+        M.want(buf, view, top, bottom)
+      end
+    end)
+    return
+  end
   local known = done[buf] or {}
   done[buf] = known
   local first, last = require('agentdiff.view').hunks_between(view, top, bottom)

@@ -55,7 +55,10 @@ local function load(path)
   if not api.nvim_buf_is_loaded(buf) then
     -- Nobody asked for this file: no question about a swap file.
     vim.bo[buf].swapfile = false
-    vim.fn.bufload(buf)
+    -- A handler of the user's may fail, or the file be gone: everything else is drawn all the same.
+    if not pcall(vim.fn.bufload, buf) then
+      return nil
+    end
     vim.bo[buf].buflisted = true
   end
   return buf

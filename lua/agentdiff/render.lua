@@ -156,6 +156,7 @@ function M.fill(buf)
     end)
   end
   vim.uv.fs_unlink(file)
+  require('agentdiff.view').read(known.view)
   return true
 end
 

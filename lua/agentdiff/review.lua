@@ -315,10 +315,14 @@ function M.draw(workspace, view, summary)
   vim.b[review.buf].agentdiff_status = vim.g.agentdiff_status
   put_back(review, places)
   if view.file then
-    -- The first screen is on its way before the rest is read.
+    -- The first screen is on its way before the rest is read, and all of it before it is folded.
     vim.schedule(function()
       if reviews[workspace] == review and render.fill(review.buf) then
-        M.refold(review, places)
+        vim.defer_fn(function()
+          if reviews[workspace] == review and review.view == view then
+            M.refold(review, places)
+          end
+        end, 1)
       end
     end)
   elseif changed then

@@ -4,10 +4,12 @@
 local M = {}
 
 local INDEXED = { groups = true, files = true, hunks = true }
+local LONG = 20000 -- bytes of an index; decoding a longer one takes a good part of a millisecond
 
---- Reads what a long review has in a file of its own: the letters of its rows, and its index.
+--- Reads what a long review has in a file of its own: the letters of its rows, and its index, which
+--- is not looked at yet.
 ---@param view agentdiff.ReviewView
-local function read_index(view)
+function M.read(view)
   local path = view.index_file
   local file = path and io.open(path, 'rb')
   if not file then
@@ -23,7 +25,7 @@ end
 local lazy = {
   __index = function(view, name)
     if INDEXED[name] then
-      read_index(view)
+      M.read(view)
       for key, value in pairs(vim.json.decode(view.index, { luanil = { object = true } })) do
         rawset(view, key, value)
       end
@@ -31,6 +33,13 @@ local lazy = {
     end
   end,
 }
+
+--- Whether looking for a hunk would first decode a long index.
+---@param view agentdiff.ReviewView
+---@return boolean
+function M.is_unread(view)
+  return rawget(view, 'hunks') == nil and (view.index_file ~= nil or #view.index > LONG)
+end
 
 --- Makes a view of what Python sent.
 ---@param payload table
