@@ -92,9 +92,11 @@ class Context:
 
         The last component is not resolved: a link is reviewed as a link.
         """
+        from agentdiff.workspace.spelling import true_path
+
         joined = os.path.normpath(os.path.join(self.cwd, os.fsencode(argument)))
         folder, name = os.path.split(joined)
-        absolute = os.path.join(os.path.realpath(folder), name)
+        absolute = true_path(os.path.join(os.path.realpath(folder), name))
         text = os.fsdecode(absolute)
         return text if _is_utf8(absolute) else {"path_b64": b64encode(absolute).decode("ascii")}
 

@@ -41,6 +41,7 @@ from agentdiff.locations import Locations
 from agentdiff.sources import editor
 from agentdiff.workspace.observations import Batch
 from agentdiff.workspace.roots import find_root
+from agentdiff.workspace.spelling import real_path
 
 SETTLE_NS = 200_000_000
 TICK_S = 2.0
@@ -214,7 +215,7 @@ class Engine:
         if not os.path.isdir(path):
             shown = path.decode(errors="replace")
             raise RequestError("usage", f"{kind}: no such folder: {shown}")
-        return find_root(path, self._desks.roots()) if kind == "cwd" else os.path.realpath(path)
+        return find_root(path, self._desks.roots()) if kind == "cwd" else real_path(path)
 
     def settle(self, desk: Desk, client: ClientPort) -> list[str]:
         """Waits for editors and disk, at most `SETTLE_NS`; returns why that was not complete."""

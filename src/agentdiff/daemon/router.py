@@ -23,6 +23,7 @@ from agentdiff.core.events import (
     ToolStarted,
 )
 from agentdiff.workspace.roots import confine, find_root, owner_root
+from agentdiff.workspace.spelling import true_path
 
 MAX_SESSIONS = 4096
 """Of how many sessions it is known where they were; one that is forgotten starts anew."""
@@ -160,7 +161,7 @@ def _confined(event: AgentEvent, root: bytes) -> AgentEvent:
 def _places(path: bytes) -> list[bytes]:
     """Returns where a write to a path can arrive: there, and where it points if it is a link."""
     parent, name = os.path.split(path)
-    place = os.path.join(os.path.realpath(parent), name)
+    place = true_path(os.path.join(os.path.realpath(parent), name))
     return [place, os.path.realpath(place)] if os.path.islink(place) else [place]
 
 

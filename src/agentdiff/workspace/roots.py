@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 
+from agentdiff.workspace.spelling import real_path, true_path
+
 
 def find_root(cwd: bytes, known: Collection[bytes]) -> bytes:
     """Returns the workspace of a working directory.
@@ -21,7 +23,7 @@ def find_root(cwd: bytes, known: Collection[bytes]) -> bytes:
         The innermost git work tree that contains `cwd`, else the nearest known workspace that
         does, else `cwd` itself, symbolic links resolved.
     """
-    real = os.path.realpath(cwd)
+    real = real_path(cwd)
     return owner_root(real, known) or real
 
 
@@ -88,7 +90,7 @@ def confine(root: bytes, path: bytes) -> bytes | None:
     parent, name = os.path.split(full.rstrip(b"/"))
     if name in (b"", b".", b".."):
         parent, name = os.path.split(os.path.realpath(full))
-    real = os.path.join(os.path.realpath(parent), name)
+    real = true_path(os.path.join(os.path.realpath(parent), name))
     inside = real.removeprefix(top.rstrip(b"/") + b"/")
     return inside if inside and inside != real else None
 

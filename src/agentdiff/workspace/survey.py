@@ -24,6 +24,7 @@ from agentdiff.workspace.index import Index
 from agentdiff.workspace.observations import Skipped, TrackerSettings
 from agentdiff.workspace.paths import below, included, parent_of
 from agentdiff.workspace.scan import Scanner, Walk
+from agentdiff.workspace.spelling import Spellings
 from agentdiff.workspace.temp import is_own_temp
 from agentdiff.workspace.tree import Root
 
@@ -64,6 +65,7 @@ class Survey:
         self._clock_ns = clock_ns
         self._blobs = blobs
         self._git: GitBase | None = None
+        self._spellings = Spellings(root.path, index.known)
         self.progress = ""
         self.git_problem: str | None = None
         self._tree_gaps: tuple[Skipped, ...] = ()
@@ -173,7 +175,7 @@ class Survey:
         entered: set[bytes] = set()
         fd, parent = -1, b""
         try:
-            for path in paths:
+            for path in self._spellings.keys(paths):
                 above, _, name = path.rpartition(b"/")
                 if not METADATA.isdisjoint(path.split(b"/")) or is_own_temp(name):
                     continue
@@ -280,6 +282,7 @@ class Survey:
             elsewhere |= wanted
             index.rules.await_tracked()
             elsewhere |= index.rules.tracked - walk.followed
+            elsewhere = self._spellings.absent(elsewhere, walk)
         paths = (*self._ordered(walk), *sorted(elsewhere))
         if not index.read_all(iter(paths), self._reporting(proceed, len(paths))):
             return 0
@@ -298,6 +301,7 @@ class Survey:
         return len(walk.followed) + len(elsewhere)
 
     def _begin_walk(self) -> None:
+        self._spellings.look()
         if self._feed is not None:
             self._feed.begin(afresh=self._walked_root != self._root.replaced)
             if not self._covered:
@@ -342,7 +346,7 @@ class Survey:
 
     def _scan(self, base: bytes, proceed: Callable[[], bool], git: GitBase | None = None) -> Walk:
         index = self._index
-        return Scanner(
+        walk = Scanner(
             self._root,
             index.rules,
             index.known,
@@ -352,6 +356,8 @@ class Survey:
             self._feed,
             git.clean if git is not None else None,
         ).run(base)
+        self._spellings.settle(walk)
+        return walk
 
     def _ordered(self, walk: Walk) -> list[bytes]:
         """Returns what must be read; for a first population the newest directories first."""
