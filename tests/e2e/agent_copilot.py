@@ -47,6 +47,10 @@ class CopilotCli(Driver):
         words = ["-p", launch.prompt, f"--session-id={launch.session}"]
         return [str(self.program), *words, "--allow-all-tools", "--allow-all-paths"]
 
+    def terminal_command(self, session: str) -> list[str]:
+        """Returns the command line of the terminal interface, which asks before it writes."""
+        return [str(self.program), f"--session-id={session}"]
+
     def new_session(self) -> str:
         """See `Driver.new_session`."""
         return str(uuid.uuid4())

@@ -51,6 +51,11 @@ class QwenCode(Driver):
         how = "--resume" if launch.resume else "--session-id"
         return [str(self.program), "--yolo", how, launch.session, "-p", launch.prompt]
 
+    def terminal_command(self, session: str) -> list[str]:
+        """Returns the command line of the terminal interface, which asks before it writes."""
+        words = ["--approval-mode", "default", "--session-id", session]
+        return [str(self.program), *words]
+
     def new_session(self) -> str:
         """See `Driver.new_session`."""
         return str(uuid.uuid4())

@@ -5,15 +5,19 @@ Must not check anything: `e2e.claims` does.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
+from e2e.agent_copilot import CopilotCli
 from e2e.agent_gemini import GeminiCli
 from e2e.agent_opencode import OpenCode
+from e2e.agent_qwen import QwenCode
 from e2e.case import TEN, Case, played
 from e2e.driver import step, steps
 from e2e.model_server import Call, ModelServer, Scenario, Step
 from e2e.opencode_server import OpenCodeServer, free_port
 from e2e.rig import PROMPT, Rig, Turn
+from e2e.telemetry import wait_for_call, wait_for_state
 from e2e.terminal import Terminal
 
 
@@ -195,19 +199,13 @@ def _dialogues(rig: Rig) -> tuple[Turn, ...]:
     ):
         terminal.expect("Type your message")
         _submit(terminal, "please do it")
-        terminal.expect("No, suggest changes")
-        terminal.rest()
-        terminal.type("\x1b")
+        _answer(terminal, "No, suggest changes", "\x1b")
         terminal.expect("Request cancelled")
         _submit(terminal, "do it all the same")
-        terminal.expect("No, suggest changes")
-        terminal.rest()
-        terminal.type("\r")
+        _answer(terminal, "No, suggest changes", "\r")
         terminal.expect("edited")
         _submit(terminal, PROMPT)
-        terminal.expect("No, suggest changes")
-        terminal.rest()
-        terminal.type("\r")
+        _answer(terminal, "No, suggest changes", "\r")
         barrier.wait_reached()
         terminal.type("\x1b")
         terminal.expect("cancelled")
@@ -219,6 +217,138 @@ def _dialogues(rig: Rig) -> tuple[Turn, ...]:
         return Turn(agent=agent, session=session, prompt=prompt, scenario=scenario)
 
     return turn("do it all the same", edit, start=0), turn(PROMPT, runs, start=2)
+
+
+def _asked_by_qwen(rig: Rig) -> tuple[Turn, ...]:
+    """In the terminal interface: an edit refused, then another allowed, then Esc in a command.
+
+    Its hooks do not tell of a call before the user has allowed it.
+    """
+    ws, agent, barrier = rig.workspace, rig.agent, rig.barrier("running")
+    assert isinstance(agent, QwenCode)
+    session = agent.new_session()
+    command = f"echo partial >> b.txt; {barrier.bash}; echo never > never.txt"
+    read = step(agent.read(ws, b"a.txt"))
+    refuse = step(agent.edit(ws, b"a.txt", "line 2\n", "line two\n", survives=False))
+    allowed = agent.edit(ws, b"a.txt", "line 3\n", "line three\n")
+    allow = step(replace(allowed, outcome="ok"))
+    runs = step(replace(agent.bash(command, b"b.txt"), outcome="interrupted"))
+    messages = (read, refuse, allow, Step(text="edited"), runs)
+    with (
+        ModelServer(Scenario(steps=messages)) as model,
+        Terminal(
+            agent.terminal_command(session),
+            env=rig.environment(agent.environment(model.url)),
+            cwd=rig.workspace,
+        ) as terminal,
+    ):
+        terminal.expect("Type your message")
+        for prompt, key, then in (("refuse", "\x1b", ""), ("allow", "\r", "edited")):
+            terminal.rest()
+            _submit(terminal, prompt)
+            _answer(terminal, "No, suggest changes", key)
+            terminal.expect(then)
+            wait_for_state(rig, "idle")
+        terminal.rest()
+        _submit(terminal, PROMPT)
+        _answer(terminal, "No, suggest changes", "\r")
+        barrier.wait_reached()
+        terminal.type("\x1b")
+        terminal.expect("Request cancelled")
+        wait_for_state(rig, "idle")
+        _submit(terminal, "/quit")
+        terminal.expect("Agent powering down")
+
+    def turn(prompt: str, *said: Step, start: int) -> Turn:
+        scenario = Scenario(steps=said, start=start)
+        return Turn(agent=agent, session=session, prompt=prompt, scenario=scenario)
+
+    return (
+        turn("refuse", read, refuse, start=0),
+        turn("allow", allow, start=2),
+        turn(PROMPT, runs, start=4),
+    )
+
+
+ASKED_BY_QWEN = Case(name="asked", baseline={b"a.txt": TEN, b"b.txt": TEN}, play=_asked_by_qwen)
+
+
+def _asked_by_copilot(rig: Rig) -> tuple[Turn, ...]:
+    """In the terminal interface: an edit refused, then another allowed, then Esc in a command.
+
+    Copilot CLI tells of neither the refusal nor the Esc.
+    """
+    ws, agent, barrier = rig.workspace, rig.agent, rig.barrier("running")
+    assert isinstance(agent, CopilotCli)
+    session = agent.new_session()
+    command = f"echo partial >> b.txt; {barrier.bash}; echo never > never.txt"
+    refused = agent.edit(ws, b"a.txt", "line 2\n", "line two\n", survives=False)
+    allowed = agent.edit(ws, b"a.txt", "line 3\n", "line three\n")
+    refuse = step(replace(refused, outcome="unknown"))
+    allow = step(replace(allowed, outcome="ok"))
+    runs = step(replace(agent.bash(command, b"b.txt"), outcome="unknown"))
+    with (
+        ModelServer(Scenario(steps=(refuse, allow, Step(text="edited"), runs))) as model,
+        Terminal(
+            agent.terminal_command(session),
+            env=rig.environment(agent.environment(model.url)),
+            cwd=rig.workspace,
+        ) as terminal,
+    ):
+        terminal.expect("Manual Approval")
+        terminal.rest()
+        _submit(terminal, "refuse")
+        _answer(terminal, "Do you want to edit", "\x1b")
+        terminal.expect("Operation cancelled by user")
+        terminal.rest()
+        _submit(terminal, "allow")
+        _answer(terminal, "Do you want to edit", "\r")
+        wait_for_call(rig, lambda call: call["outcome"] == "ok")
+        wait_for_state(rig, "idle")
+        terminal.rest()
+        _submit(terminal, PROMPT)
+        _answer(terminal, "Do you want to", "\r")
+        barrier.wait_reached()
+        _interrupt(terminal)
+        terminal.rest()
+        _submit(terminal, "/exit")
+        terminal.expect("copilot --resume=")
+    wait_for_state(rig, "ended")
+
+    def turn(prompt: str, said: Step, start: int) -> Turn:
+        scenario = Scenario(steps=(said,), start=start)
+        return Turn(agent=agent, session=session, prompt=prompt, scenario=scenario)
+
+    return turn("refuse", refuse, 0), turn("allow", allow, 1), turn(PROMPT, runs, 3)
+
+
+ASKED_BY_COPILOT = Case(
+    name="asked", baseline={b"a.txt": TEN, b"b.txt": TEN}, play=_asked_by_copilot
+)
+_TWICE_S = 0.3
+_ABORTS_IN_S = 20.0
+
+
+def _interrupt(terminal: Terminal) -> None:
+    """Presses Esc twice, and again while Copilot CLI did not take that as twice.
+
+    Sent at once they are one key; a second apart they are two times one Esc, which does nothing.
+    """
+    for _ in range(3):
+        terminal.type("\x1b")
+        terminal.rest(_TWICE_S, _TWICE_S)
+        terminal.type("\x1b")
+        with suppress(TimeoutError):
+            terminal.expect("Operation aborted by user", _ABORTS_IN_S)
+            return
+    raise TimeoutError("the command was not aborted")
+
+
+def _answer(terminal: Terminal, question: str, key: str) -> None:
+    """Presses a key when a question is on the screen as a whole."""
+    terminal.expect(question)
+    terminal.rest()
+    terminal.type(key)
 
 
 def _submit(terminal: Terminal, text: str) -> None:

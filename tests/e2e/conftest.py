@@ -21,6 +21,17 @@ from e2e.agent_opencode import OpenCode
 from e2e.agent_qwen import QwenCode
 from e2e.rig import CHECKOUT
 
+_TEST_TIMEOUT_S = 900.0
+"""More than the deadlines inside of any test together: theirs say what was waited for."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives the tests of this folder the time that real agents take on a loaded machine."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_TEST_TIMEOUT_S))
+
 
 def _fetched(tool: str, what: str) -> Path:
     """Runs one of the checkout's fetchers and returns the program that it names."""

@@ -57,6 +57,8 @@ RUNS: list[tuple[str, Case, WorkspaceKind]] = [
     ("gemini", cases_agents.DIALOGUES, "git"),
     ("opencode", cases_agents.REFUSED_BY_OPENCODE, "git"),
     ("opencode", cases_agents.ASKED_BY_OPENCODE, "git"),
+    ("qwen", cases_agents.ASKED_BY_QWEN, "git"),
+    ("copilot", cases_agents.ASKED_BY_COPILOT, "git"),
     ("opencode_patching", cases_agents.PATCH, "git"),
 ]
 
