@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from tests.kills.reaper import Reaper
 from tests.kills.user import User, until
 
 FILES = 10
-SHOWN_NOTES = 40
+SHOWN_NOTES = 80
+_NAMES = re.compile(r"\b(?:f|new)\d+\b")
+_FAULTS = re.compile(r"^(?:KILL|kills|look|no daemon|it can again|prompt|reject every)")
 # How long after an event began its kill comes: events take 5 to 60 ms.
 _DELAYS_S = (0.0, 0.06)
 
@@ -96,10 +99,7 @@ class Run:
             self._restart_cleanly()
             self._end()
         except AssertionError as failed:
-            notes = "\n".join(self.model.notes[-SHOWN_NOTES:])
-            if self.editor is not None:
-                notes += f"\nNeovim says: {self.editor.messages()}"
-            raise Lost(f"{failed}\nwhat was done:\n{notes}") from failed
+            raise Lost(f"{failed}\n{self._history(str(failed))}") from failed
         finally:
             self.reaper.close()
         return Outcome(
@@ -109,6 +109,17 @@ class Run:
             looks=self.looks,
             seconds=time.monotonic() - began,
         )
+
+    def _history(self, failure: str) -> str:
+        """Returns what was done to the files that a failure names, and what was killed when."""
+        names = set(_NAMES.findall(failure))
+        told = [
+            note
+            for note in self.model.notes
+            if _FAULTS.search(note) or names & set(_NAMES.findall(note))
+        ]
+        said = "" if self.editor is None else f"\nNeovim says: {self.editor.messages()}"
+        return "what was done:\n" + "\n".join(told[-SHOWN_NOTES:]) + said
 
     def _event(self) -> None:
         """Does one thing, with or without a kill."""

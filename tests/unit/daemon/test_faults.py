@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import time
@@ -16,6 +17,9 @@ from agentdiff.daemon import degraded, doctor, lifecycle
 from agentdiff.daemon.ports import RequestError
 from agentdiff.workspace.tracker import Tracker
 from tests.unit.daemon.bench import Bench
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+_TEST = re.compile(r"^def (test_\w+)", re.MULTILINE)
 
 
 @pytest.fixture
@@ -157,6 +161,18 @@ def test_the_doctor_names_a_daemon_that_does_not_answer(bench: Bench) -> None:
     assert (check.level, f"pid {os.getpid()} has the lock" in check.detail) == ("error", True)
     assert "agentdiff daemon stop" in check.remedy
     lock.release()
+
+
+def test_every_fault_names_tests_that_there_are() -> None:
+    """``doc/faults.md`` does not promise what nobody checks."""
+    tests = CHECKOUT / "tests"
+    defined = {
+        name
+        for file in tests.rglob("test_*.py")
+        for name in (*_TEST.findall(file.read_text()), file.name, file.stem)
+    }
+    named = set(re.findall(r"\btest_\w+(?:\.py)?", (CHECKOUT / "doc" / "faults.md").read_text()))
+    assert (len(named) > 30, named - defined) == (True, set())
 
 
 # --- time ----------------------------------------------------------------------------------------
