@@ -39,7 +39,7 @@ GUARDS_OF_DATA = (
         file=SRC + "workspace/ignore.py",
         text="futures.wait([self._answer], _GIT_ANSWERS_WITHIN_S)",
         without="futures.wait([self._answer])",
-        test=REPOSITORY + "test_a_fifo_in_a_repository_holds_nobody_up[d/.gitignore]",
+        test=HOSTILE + "test_nobody_waits_for_git_for_ever",
     ),
     Guard(
         file=SRC + "workspace/plain.py",

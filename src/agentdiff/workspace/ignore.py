@@ -26,7 +26,7 @@ from agentdiff.workspace.tree import Root, Signature, is_settled, read_signed
 
 _MAX_BYTES = 1 << 20
 # Git needs 0.3 s for 100,000 files; a FIFO named ``.gitignore`` somewhere would hold it for ever.
-_GIT_ANSWERS_WITHIN_S = 3.0
+_GIT_ANSWERS_WITHIN_S = 8.0
 # What version control keeps for itself is never followed: rejecting in there would break it.
 METADATA = frozenset({b".git", b".hg", b".jj", b".svn"})
 # Stands for "any name": only patterns like ``*`` match it.

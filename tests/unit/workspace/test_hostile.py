@@ -1,7 +1,11 @@
 """Files of a repository that were not written by git: small ones that would take everything."""
 
+import contextlib
 import os
 import struct
+import subprocess
+import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import Sequence
@@ -10,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from agentdiff.core.entries import git_blob_oid
-from agentdiff.workspace import gitpacks
+from agentdiff.workspace import gitpacks, ignore
 from agentdiff.workspace.git import run_git
 from agentdiff.workspace.gitindex import GitIndex, UnusableIndex, _offset_varint
 from agentdiff.workspace.gitpacks import GitPacks
 from agentdiff.workspace.plain import open_plain, read_plain
+from agentdiff.workspace.tree import Root
 
 MARK = b"\xfftOc\x00\x00\x00\x02"
 
@@ -178,3 +183,28 @@ def test_git_is_not_asked_where_it_would_wait(
     os.mkfifo(root / ".git/HEAD")
     assert run_git(os.fsencode(root), b"rev-parse") is None
     assert not asked.exists()
+
+
+def test_nobody_waits_for_git_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somewhere deep in the tree a FIFO holds git; a first look at the tree goes on without it."""
+    monkeypatch.setattr(ignore, "_GIT_ANSWERS_WITHIN_S", 0.05)
+    root = tmp_path / "work"
+    (root / "d").mkdir(parents=True)
+    (root / "d/a.txt").write_text("x\n")
+    for command in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    fifo = root / "d/.gitignore"
+    os.mkfifo(fifo)
+    held = Root(os.fsencode(root))
+    rules = ignore.IgnoreRules(held, time.time_ns)
+    rules.refresh()
+    asked = rules._answer
+    assert asked is not None
+    rules.await_tracked()
+    answered = asked.done()
+    while not asked.done():  # lets git go on
+        with contextlib.suppress(OSError):
+            os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        threading.Event().wait(0.01)
+    held.close()
+    assert not answered
