@@ -40,7 +40,7 @@ end
 function M.map_review(buf)
   for name, key in pairs(require('agentdiff.config').get().review.keys) do
     if key then
-      vim.keymap.set({ 'n', 'x' }, key, function()
+      local function press()
         if vim.bo[buf].modified then
           local count = vim.v.count > 0 and tostring(vim.v.count) or ''
           api.nvim_feedkeys(
@@ -51,7 +51,11 @@ function M.map_review(buf)
         else
           M.press(name)
         end
-      end, { buffer = buf, nowait = true, desc = 'agentdiff: ' .. name })
+      end
+      -- Not |vim.keymap.set()|: fifty of them are a part of what the first screen waits for.
+      local opts = { callback = press, noremap = true, nowait = true, desc = 'agentdiff: ' .. name }
+      api.nvim_buf_set_keymap(buf, 'n', key, '', opts)
+      api.nvim_buf_set_keymap(buf, 'x', key, '', opts)
     end
   end
 end
