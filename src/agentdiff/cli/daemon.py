@@ -21,7 +21,7 @@ from agentdiff.wire import VersionMismatch
 
 STOPS_WITHIN_S = 20.0
 _POLL_S = 0.02
-_PROBLEMS = ("watch_problem", "store_problem")
+_PROBLEMS = ("storage_problem", "watch_problem", "store_problem")
 
 
 def daemon(context: Context) -> int:

@@ -188,7 +188,8 @@ class Engine:
             except RequestError as error:
                 future.set_exception(error)
             except sqlite3.OperationalError as error:  # the state folder's disk refuses
-                future.set_exception(RequestError("unavailable", str(error)))
+                reason = f"{error}: free space and try again"
+                future.set_exception(RequestError("unavailable", reason))
 
         self._queue.put(functools.partial(self._answered, work, method, future))
 
@@ -342,7 +343,7 @@ class Engine:
         try:
             job()
         except Exception:
-            # A bug of ours, or a disk that is full: this event is lost, the others are not.
+            # A bug of ours: this event is lost, the others are not.
             self.counters["bugs"] += 1
             self.logger.exception("an event could not be handled")
             return False
