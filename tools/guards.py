@@ -265,7 +265,7 @@ GUARDS = (
         file=SRC + "sources/hooks.py",
         text="    if size > MAX_PAYLOAD_BYTES:\n",
         without="    if False:\n",
-        test=SECRETS + "test_an_oversized_hook_is_refused_and_the_agent_goes_on",
+        test="tests/unit/sources/test_hooks.py::test_too_large_payload_is_refused",
     ),
     Guard(
         file=SRC + "wire.py",

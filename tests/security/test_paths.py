@@ -6,15 +6,15 @@ import base64
 import os
 import socket
 import stat
+import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from agentdiff.client import Client, RequestError
-from agentdiff.core.entries import File
-from agentdiff.workspace.files import Root, write_entry
+from agentdiff.core.entries import ABSENT, File
+from agentdiff.workspace.files import Changed, Root, write_entry
 from tests.security.victim import Victim
 
 SECRET = b"outside-secret-8d1f"
@@ -104,36 +104,37 @@ def test_a_parent_that_became_a_link(victim: Victim, workspace: Path, outside: P
     (outside / "f.txt").unlink()
 
 
+SWAPPER = """
+import os, sys
+os.chdir(sys.argv[1])
+print("ready", flush=True)
+while True:
+    os.rename("d", "y")
+    os.rename("x", "d")
+    os.rename("d", "x")
+    os.rename("y", "d")
+"""
+
+
 def test_a_parent_that_is_swapped_all_the_time(tmp_path: Path, outside: Path) -> None:
     """Between the check and the use: every step is taken from an open folder, by no name twice."""
-    folder, swapped = tmp_path / "work/d", tmp_path / "work/x"
-    folder.mkdir(parents=True)
-    swapped.symlink_to(outside)
-    mode = stat.S_IMODE((outside / "a.txt").stat().st_mode)
-    contents = [File(data=text, mode=mode) for text in (b"one\ntwo\n", b"other\n")]
-    (folder / "a.txt").write_bytes(contents[0].data)
-    (folder / "a.txt").chmod(mode)
-    stop = threading.Event()
-
-    def swap() -> None:
-        while not stop.is_set():
-            for one, other in ((folder, "y"), (swapped, "d"), (tmp_path / "work/d", "x")):
-                os.rename(one, tmp_path / "work" / other)
-            os.rename(tmp_path / "work/y", folder)
-
-    thread = threading.Thread(target=swap)
-    root = Root(os.fsencode(tmp_path / "work"))
-    thread.start()
+    work = tmp_path / "work"
+    (work / "d").mkdir(parents=True)
+    (work / "x").symlink_to(outside)
+    before = (outside / "a.txt").stat()
+    entry = File(data=b"one\ntwo\n", mode=stat.S_IMODE(before.st_mode))
+    swapper = subprocess.Popen([sys.executable, "-c", SWAPPER, work], stdout=subprocess.PIPE)
+    root = Root(os.fsencode(work))
     try:
-        for turn in range(150):
-            expect, write = contents[turn % 2], contents[1 - turn % 2]
-            write_entry(root, b"d/a.txt", expect=expect, write=write)
-            write_entry(root, b"d/a.txt", expect=write, write=expect)
+        assert swapper.stdout is not None
+        swapper.stdout.readline()
+        for _ in range(1_000):  # what is there only outside is always what is expected
+            outcome = write_entry(root, b"d/a.txt", expect=entry, write=File(data=b"", mode=0o600))
+            assert outcome == Changed(found=ABSENT)
     finally:
-        stop.set()
-        thread.join()
+        swapper.kill()
+        swapper.communicate()
         root.close()
-    assert sorted(os.listdir(outside)) == ["a.txt", "secret.txt"]
 
 
 @pytest.mark.parametrize("kind", ["fifo", "socket", "device", "endless"])
