@@ -70,7 +70,6 @@ local function make_buffer(workspace)
   vim.bo[buf].buftype = 'acwrite'
   vim.bo[buf].bufhidden = 'hide'
   vim.bo[buf].swapfile = false
-  vim.bo[buf].modeline = false -- the text is an agent's
   vim.b[buf].agentdiff_workspace = workspace
   require('agentdiff.keys').map_review(buf)
   require('agentdiff.edit').attach(buf)
