@@ -318,20 +318,20 @@ GUARDS = (
     ),
     Guard(
         file="lua/agentdiff/review.lua",
-        text="  vim.bo[buf].modeline = false -- the text is an agent's\n",
-        without="",
+        text="local buf = api.nvim_create_buf(false, true)",  # a scratch buffer has no modelines
+        without="local buf = api.nvim_create_buf(false, false)",
         test=NVIM + "test_no_modeline_of_a_file_counts_in_our_buffers",
     ),
     Guard(
         file="lua/agentdiff/baseline.lua",
-        text="  vim.bo[buf].modeline = false -- the text is an agent's\n",
-        without="",
+        text="local buf = api.nvim_create_buf(false, true)",
+        without="local buf = api.nvim_create_buf(false, false)",
         test=NVIM + "test_no_modeline_of_a_file_counts_in_our_buffers",
     ),
     Guard(
         file="lua/agentdiff/report.lua",
-        text="  vim.bo[buf].modeline = false\n",
-        without="",
+        text="local buf = vim.api.nvim_create_buf(false, true)",
+        without="local buf = vim.api.nvim_create_buf(false, false)",
         test=NVIM + "test_no_modeline_of_a_file_counts_in_our_buffers",
     ),
 )

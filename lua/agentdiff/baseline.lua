@@ -98,7 +98,6 @@ local function make_buffer(file_buf, path, lines)
   api.nvim_buf_set_name(buf, ('agentdiff-base://%d/%s'):format(buf, path))
   vim.bo[buf].bufhidden = 'wipe'
   vim.bo[buf].modifiable = false
-  vim.bo[buf].modeline = false -- the text is an agent's
   vim.bo[buf].filetype = vim.bo[file_buf].filetype
   return buf
 end

@@ -27,7 +27,6 @@ function M.show(lines, filetype)
   local buf = vim.api.nvim_create_buf(false, true)
   vim.api.nvim_buf_set_lines(buf, 0, -1, false, vim.tbl_map(M.one_line, lines))
   vim.bo[buf].modifiable = false
-  vim.bo[buf].modeline = false
   vim.bo[buf].bufhidden = 'wipe'
   vim.bo[buf].filetype = filetype
   vim.keymap.set('n', 'q', '<Cmd>close<CR>', { buffer = buf, desc = 'agentdiff: close' })
