@@ -1,0 +1,145 @@
+"""``run``, ``trace`` and ``log --follow`` as programs, with a real daemon where they need one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentdiff.locations import Locations
+from agentdiff.sources.trace.log import TraceLog
+from tests.unit.daemon import fixtures
+
+DEADLINE_S = 60
+AGENTDIFF = (sys.executable, "-P", "-m", "agentdiff")
+# What the daemon knows when the very first instruction of the program is executed.
+ASKS = """
+import json, os, subprocess, sys
+words = [sys.executable, "-P", "-m", "agentdiff", "status", "--json"]
+found = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+states = {one["id"]: one["state"] for one in found["sessions"]}
+print(json.dumps({"session": os.environ["AGENTDIFF_SESSION"], "states": states}))
+open("made", "w").write("x")
+sys.exit(3)
+"""
+
+
+@dataclass
+class Place:
+    """A workspace, and an environment of its own."""
+
+    root: Path
+    environ: dict[str, str]
+
+    @property
+    def workspace(self) -> Path:
+        """The workspace."""
+        return self.root / "ws"
+
+    @property
+    def locations(self) -> Locations:
+        """Where state is kept."""
+        return Locations.from_env(self.environ)
+
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        """Starts ``agentdiff``."""
+        return subprocess.Popen(
+            [*AGENTDIFF, *argv],
+            cwd=self.workspace,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *argv: str, code: int = 0) -> str:
+        """Runs ``agentdiff`` to its end; returns what it printed."""
+        process = self.start(*argv)
+        out, err = process.communicate(timeout=DEADLINE_S)
+        assert (process.returncode, err) == (code, ""), out
+        return out
+
+    def json(self, *argv: str) -> Any:
+        """Returns the JSON that ``agentdiff`` printed."""
+        return json.loads(self.run(*argv, "--json"))
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    """Paths of sockets are short."""
+    root = Path(tempfile.mkdtemp(prefix="ad-", dir="/tmp"))
+    homes = {f"XDG_{name}_HOME": str(root / name.lower()) for name in ("STATE", "CONFIG", "DATA")}
+    runtime = str(root / "run")
+    environ = {"PATH": os.environ["PATH"], "HOME": str(root), "XDG_RUNTIME_DIR": runtime, **homes}
+    found = Place(root, environ)
+    found.locations.config.mkdir(parents=True)
+    found.locations.config_file.write_text("[otlp]\nport = 0\n")
+    (found.workspace / ".git").mkdir(parents=True)
+    (root / "run").mkdir(mode=0o700)
+    try:
+        yield found
+    finally:
+        fixtures.end(found.locations)
+        shutil.rmtree(root)
+
+
+def test_a_program_has_a_session_from_its_first_instruction_to_its_end(place: Place) -> None:
+    """In its environment and in the daemon, with the baseline before it; its exit code is ours."""
+    told = place.run("run", "--name", "mine", "--", sys.executable, "-c", ASKS, code=3)
+    known = json.loads(told)
+    assert known["states"] == {known["session"]: "working"}
+    status = place.json("status")
+    (session,) = status["sessions"]
+    assert (session["id"], session["agent"]) == (known["session"], "mine")
+    assert session["state"] != "working"
+    (file,) = status["files"]
+    assert (file["path"], file["status"]) == ("made", "created")
+    (owner,) = file["hunks"][0]["owners"]
+    assert (owner["agent"], owner["session"]) == ("mine", known["session"])
+
+
+def test_a_live_view_shows_calls_and_files_as_they_come(place: Place) -> None:
+    """One run before it is opened, one after; Ctrl-C ends it."""
+    place.run("run", "--name", "first", "--", "sh", "-c", "echo x > one")
+    view = place.start("log", "--follow")
+    assert view.stdout is not None
+    seen = ""
+    for name, path in (("first", "one"), ("second", "two")):
+        if name == "second":
+            place.run("run", "--name", name, "--", "sh", "-c", f"echo x > {path}")
+        while path not in seen.split():
+            line = view.stdout.readline()
+            assert line, seen
+            seen += line
+        assert name in seen
+    view.send_signal(signal.SIGINT)
+    _, err = view.communicate(timeout=DEADLINE_S)
+    assert (view.returncode, err) == (0, "")
+
+
+def test_the_switch_and_the_log_need_no_daemon(place: Place) -> None:
+    """`trace` with each of its words."""
+    place.run("trace", "off")
+    assert place.run("trace", "status").startswith("command traces are off\n")
+    place.run("trace", "on")
+    assert place.json("trace", "status")["on"]
+    log = TraceLog(place.locations.trace, max_bytes=1 << 20, keep=1)
+    for number in range(3):
+        record = {"ts": "2026-01-01T00:00:00Z", "command": "git", "argv": ["git", f"x{number}"]}
+        log.write(
+            {**record, "exit_code": number, "duration_ms": 1.0, "session_id": f"run-{number}"}
+        )
+    assert [one["exit_code"] for one in place.json("trace", "log", "--last", "2")] == [1, 2]
+    assert place.run("trace", "log", "--session", "run-2").endswith("git x2  [2]\n")
+    assert not place.locations.lock_file.exists()
