@@ -136,7 +136,7 @@ def test_the_switch_and_the_log_need_no_daemon(place: Place) -> None:
     assert place.json("trace", "status")["on"]
     log = TraceLog(place.locations.trace, max_bytes=1 << 20, keep=1)
     for number in range(3):
-        record = {"ts": "2026-01-01T00:00:00Z", "command": "git", "argv": ["git", f"x{number}"]}
+        record = {"ts": "2026-01-01T00:00:00Z", "mode": "run", "argv": ["git", f"x{number}"]}
         log.write(
             {**record, "exit_code": number, "duration_ms": 1.0, "session_id": f"run-{number}"}
         )
