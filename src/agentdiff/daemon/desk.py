@@ -140,7 +140,8 @@ class Desk:
         return {entry.ref().oid for state in states for entry in (state.base, state.cur)}
 
     def tidy(self) -> None:
-        """Keeps the store within its budget; cheap when there is nothing to do."""
+        """Syncs, and keeps the store within its budget; cheap when there is nothing to do."""
+        self.keeping.rest()
         if self.keeping.problem is not None:
             return  # what the log would name is not all in it
         freed = self.upkeep.tick(self._pending, self.tracker.table)

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from dataclasses import dataclass
 
 from agentdiff.core.commands import Append
 from agentdiff.core.records import DecisionMade, DecisionTurned
 from agentdiff.daemon.recall import Recall
+
+SYNC_EVERY_S = 2.0
 
 
 @dataclass(slots=True)
@@ -30,6 +33,7 @@ class Keeping:
     name: str
     refusal: str | None = None
     _told: str | None = None
+    _synced_s: float = 0.0
 
     @property
     def problem(self) -> str | None:
@@ -59,6 +63,13 @@ class Keeping:
         if self.recall.blobs.problem is None:
             self.recall.store.commit()
         self._tell()
+
+    def rest(self) -> None:
+        """Makes what happened lately durable, when nobody waits for anything; not too often."""
+        now_s = time.monotonic()
+        if self.recall.store.unsynced and now_s - self._synced_s > SYNC_EVERY_S:
+            self._synced_s = now_s
+            self._sync()
 
     def _sync(self) -> None:
         self.refusal = None

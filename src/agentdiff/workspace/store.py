@@ -88,6 +88,7 @@ class Store:
     Attributes:
         path: the file.
         problem: why nothing can be written to it, a sentence; None while all is well.
+        unsynced: whether a power cut may take something that was noted.
 
     Raises:
         StoreTooNew: the schema is newer than ours.
@@ -100,6 +101,7 @@ class Store:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / "state.sqlite3"
         self.problem: str | None = None
+        self.unsynced = False
         # What the running transaction holds, to be done again when SQLite gives it up.
         self._owed: list[Callable[[], object]] = []
         self._try_again_s = 0.0
@@ -237,7 +239,7 @@ class Store:
         """
         if self.problem is not None:
             self._do_again(anyhow=durable)
-        if not (self._db.in_transaction or self._owed):
+        if not (self._db.in_transaction or self._owed or (durable and self.unsynced)):
             return
         try:
             if self._db.in_transaction:
@@ -250,6 +252,7 @@ class Store:
                 self._set_meta("synced", str(self._count()))
                 self._db.execute("COMMIT")
                 self._db.execute("PRAGMA synchronous=NORMAL")
+                self.unsynced = False
         except sqlite3.Error as error:
             self._give_up(error)
         if durable and self.problem is not None:
@@ -257,6 +260,7 @@ class Store:
 
     def _do(self, act: Callable[[], object]) -> None:
         """Changes something in the running transaction, now or, while the disk refuses, later."""
+        self.unsynced = True
         if self.problem is None:
             try:
                 self._begin()

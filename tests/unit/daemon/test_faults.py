@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from agentdiff.daemon import degraded, doctor, lifecycle
 from agentdiff.daemon.ports import RequestError
 from agentdiff.workspace.tracker import Tracker
-from tests.unit.daemon.bench import Bench
+from tests.unit.daemon.bench import WAIT_S, Bench
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 _TEST = re.compile(r"^def (test_\w+)", re.MULTILINE)
@@ -98,6 +99,26 @@ def test_what_a_full_disk_kept_out_of_the_log_is_in_it_later(bench: Bench) -> No
     assert len(before) == 40
     bench.restart()
     assert bench.status() == before
+
+
+def test_what_happened_is_durable_soon(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When nobody waits for anything the log is synced, contents first; once, not at every tick."""
+    desk = bench.engine.desk(os.fsencode(bench.root))
+    synced: list[str] = []
+    found: Future[bool] = Future()
+
+    def work() -> None:  # on the worker's thread, so that no tick comes between
+        blobs_sync, commit = desk.blobs.sync, desk.store.commit
+        monkeypatch.setattr(desk.blobs, "sync", lambda: (synced.append("contents"), blobs_sync()))
+        monkeypatch.setattr(desk.store, "commit", lambda **m: (synced.extend(m), commit(**m)))
+        desk.keeping._synced_s = time.monotonic() - 60.0
+        desk.store.note_made([b"somewhere"])
+        desk.tidy()
+        desk.tidy()
+        found.set_result(desk.store.unsynced)
+
+    bench.engine._queue.put(work)
+    assert (found.result(WAIT_S), synced) == (False, ["contents", "durable"])
 
 
 def test_the_doctor_says_what_a_full_disk_means(
