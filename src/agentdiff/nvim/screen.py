@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agentdiff.daemon.ports import RequestError
@@ -20,8 +22,40 @@ from agentdiff.nvim.views import InlineView, Json, ReviewView
 
 VIEWS_KEPT = 4
 """How many versions of a view an intent may still name: Lua may be one or two refreshes behind."""
+REST_FOR = 2.0
+REST_AT_MOST_S = 1.0
 WROTE_KEPT = 50
 """How many written paths an update names: follow mode shows the last."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How soon views are fetched again while changes pour in.  An asynchronous context manager.
+
+    The first change is shown at once; after that there is a rest of twice what the fetching took:
+    otherwise a few editors with long reviews open keep the daemon busy with nothing but them
+    (measured with five editors and ten agents: 70 % of its worker's time).
+
+    Attributes:
+        clock: monotonic, in seconds.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    _began_s: float = 0.0
+    _due_s: float = 0.0
+
+    @property
+    def rest_s(self) -> float:
+        """How long to wait before the next one."""
+        return max(self._due_s - self.clock(), 0.0)
+
+    async def __aenter__(self) -> None:
+        await asyncio.sleep(self.rest_s)
+        self._began_s = self.clock()
+
+    async def __aexit__(self, *_: object) -> None:
+        now_s = self.clock()
+        self._due_s = now_s + min(REST_FOR * (now_s - self._began_s), REST_AT_MOST_S)
 
 
 @dataclass(slots=True)
@@ -37,6 +71,7 @@ class Workspace:
         written: buffer names whose file changed on disk since the last delivery.
         wrote: the last `WROTE_KEPT` paths (lossy) that changed since, newest last.
         dirty: whether a refresh is on its way.
+        pace: how soon another one may begin.
     """
 
     root: bytes
@@ -48,6 +83,7 @@ class Workspace:
     written: set[str] = field(default_factory=set)
     wrote: deque[str] = field(default_factory=lambda: deque(maxlen=WROTE_KEPT))
     dirty: bool = False
+    pace: Pace = field(default_factory=Pace)
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

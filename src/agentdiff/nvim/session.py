@@ -369,7 +369,8 @@ class EditorSession:
 
     async def _refresh_soon(self, workspace: Workspace) -> None:
         try:
-            await self._refresh(workspace)
+            async with workspace.pace:
+                await self._refresh(workspace)
         except (OSError, RequestError):
             # The loss of the daemon is shown once by `_read`; its return marks the workspace again.
             workspace.dirty = False
