@@ -112,7 +112,10 @@ def test_a_program_has_a_session_from_its_first_instruction_to_its_end(place: Pl
 def test_a_live_view_shows_calls_and_files_as_they_come(place: Place) -> None:
     """One run before it is opened, one after; Ctrl-C ends it."""
     place.run("run", "--name", "first", "--", "sh", "-c", "echo x > one")
+    # Whoever runs the tests in the background may ignore it, and that is inherited.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     view = place.start("log", "--follow")
+    signal.signal(signal.SIGINT, before)
     assert view.stdout is not None
     seen = ""
     for name, path in (("first", "one"), ("second", "two")):

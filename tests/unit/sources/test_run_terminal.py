@@ -77,6 +77,9 @@ def running(note: Path, script: str, typed: bytes = b"") -> Iterator[Outer]:
     if pid == 0:
         os.close(master)
         os.login_tty(inner)
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGHUP):
+            # Whoever runs the tests in the background may ignore them, and that is inherited.
+            signal.signal(number, signal.SIG_DFL)
         words = [sys.executable, "-c", SUPERVISOR, str(note), "sh", "-c", script]
         os.execv(words[0], words)
     os.close(inner)
