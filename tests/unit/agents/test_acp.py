@@ -199,14 +199,16 @@ def test_version_2_tells_operations_and_ends_a_turn_by_a_state() -> None:
     assert [type(e) for e in events_of(talk.from_agent(idle))] == [TurnEnded]
 
 
-def test_history_of_a_loaded_session_is_no_news() -> None:
-    """What is replayed until ``session/load`` is answered has happened long ago."""
+@pytest.mark.parametrize("method", ["session/load", "session/resume"])
+@pytest.mark.parametrize("answer", [{"result": {}}, {"error": {"code": -1, "message": "no"}}])
+def test_history_of_a_loaded_session_is_no_news(method: str, answer: dict[str, Any]) -> None:
+    """What is replayed until the request is answered has happened long ago."""
     talk = conversation()
-    load = {"id": 1, "method": "session/load", "params": {"sessionId": "s", "cwd": "/ws"}}
+    load = {"id": 1, "method": method, "params": {"sessionId": "s", "cwd": "/ws"}}
     assert [type(e) for e in events_of(talk.from_client(load))] == [SessionStarted]
     old = update(sessionUpdate="tool_call", toolCallId="c", kind="execute", status="completed")
     assert talk.from_agent(old) == []
-    talk.from_agent({"id": 1, "result": {}})
+    talk.from_agent({"id": 1, **answer})
     assert len(talk.from_agent(old)) == 2
 
 

@@ -33,6 +33,7 @@ class TraceLog:
         self.path = folder / NAME
         self._max_bytes = max_bytes
         self._keep = keep
+        self._torn = False
         self._lock = threading.Lock()
 
     def write(self, record: Mapping[str, object]) -> None:
@@ -45,12 +46,15 @@ class TraceLog:
         with self._lock:
             fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
-                if os.fstat(fd).st_size + len(line) > self._max_bytes:
+                size = os.fstat(fd).st_size
+                if size and size + len(line) > self._max_bytes:
                     self._rotate(fd)
                     os.close(fd)
                     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
                     fd = os.open(self.path, flags, 0o600)
-                os.write(fd, line)
+                # After a line that a full disk cut off, this one begins anew.
+                line = b"\n" + line if self._torn else line
+                self._torn = os.write(fd, line) < len(line)
             finally:
                 os.close(fd)
 
