@@ -44,8 +44,8 @@ class Seen:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def load(self) -> KnownTable:
-        """Returns what is noted."""
+    def load(self, *, tidy: bool = True) -> KnownTable:
+        """Returns what is noted; writes many rows as a crowd, unless told not to `tidy`."""
         table = KnownTable()
         for (body,) in self._db.execute("SELECT body FROM crowd ORDER BY id"):
             for path, row in _members(body):
@@ -58,7 +58,7 @@ class Seen:
                 table.discard(path)
             else:
                 table.put_row(path, _decoded(packed))
-        if rows > max(_FEW_ROWS, crowd // 4):
+        if tidy and rows > max(_FEW_ROWS, crowd // 4):
             self.populate(table.rows())
         return table
 

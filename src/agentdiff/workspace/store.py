@@ -128,6 +128,8 @@ class Store:
             migrations.migrate(self._db, self.path, stored, SCHEMA)
             self._set_meta("schema", str(SCHEMA))
             self._db.execute("COMMIT")
+        if stored == SCHEMA and self._meta("root") == root.hex():
+            return  # opening needs no room on the disk
         self._db.executescript(_TABLES + TABLES)
         self._db.execute("BEGIN")
         self._set_meta("schema", str(SCHEMA))
@@ -186,8 +188,12 @@ class Store:
         """Returns what was last seen of each path, None when the workspace was never populated."""
         if self._meta("population") is None:
             return None
-        self._begin()
-        table = self._seen.load()
+        try:
+            self._begin()
+            table = self._seen.load()
+        except sqlite3.OperationalError:  # the disk has no room to write the crowd anew
+            self._db.execute("ROLLBACK")
+            table = self._seen.load(tidy=False)
         self.commit()
         return table
 

@@ -291,6 +291,26 @@ def test_what_a_full_disk_refuses_is_written_later_in_order(folder: Path) -> Non
     store.close()
 
 
+def test_opening_needs_no_room(folder: Path) -> None:
+    """A daemon that starts on a full disk can show the review, and notes what it cannot write."""
+    store = Store(folder, b"/w")
+    store.populate({})
+    for number in range(3000):  # more than loading leaves as they are
+        store.learn([(b"%d" % number, File(data=b"1").ref(), None)])
+    store.append(1, RECORDS[0])
+    store.close()
+    with _full(store.path):
+        again = Store(folder, b"/w")
+        again._db.execute("PRAGMA max_page_count=1")
+        assert (len(again.seen() or ()), [seq for seq, _ in again.records()]) == (3000, [1])
+        again.append(2, replace(RECORDS[1], prompt="x" * 200_000))  # type: ignore[call-arg]
+        again.commit()
+        assert "cannot be written" in str(again.problem)
+        again._db.execute("PRAGMA max_page_count=1073741823")
+    again.close()
+    assert [seq for seq, _ in reopened(folder, "records")] == [1, 2]  # type: ignore[attr-defined]
+
+
 def test_a_file_that_is_no_database_is_an_error(folder: Path) -> None:
     """It is not replaced: somebody's data may be in it."""
     folder.mkdir()
