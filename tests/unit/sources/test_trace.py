@@ -142,14 +142,26 @@ def test_two_folders_of_launchers_do_not_call_each_other_for_ever() -> None:
         assert len(inner.log(1)) == 1
 
 
+def test_a_link_to_the_launchers_does_not_lead_back_to_them() -> None:
+    """As where a start file puts canonical names into the PATH."""
+    with traced() as run:
+        link = run.root / "link"
+        link.symlink_to(run.launchers.bin)
+        run.environ["PATH"] = f"{link}/:{run.environ['PATH']}:{run.launchers.bin}/"
+        assert run("git", "--version").startswith("git version")
+        assert len(run.log(1)) == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGALRM])
 def test_a_signal_to_the_launcher_reaches_the_program(number: signal.Signals) -> None:
-    """A handler of the program runs, and its exit code is the launcher's."""
+    """The program does with it what it likes, and its exit code is the launcher's."""
+    # Waits for it: a handler could run too late, when Python sleeps already, and not wake it.
     script = (
-        "import signal, sys, time\n"
-        f"signal.signal({int(number)}, lambda *_: sys.exit(7))\n"
+        "import signal, sys\n"
+        f"signal.pthread_sigmask(signal.SIG_BLOCK, {{{int(number)}}})\n"
         "print('ready', flush=True)\n"
-        "time.sleep(60)\n"
+        f"signal.sigwait({{{int(number)}}})\n"
+        "sys.exit(7)\n"
     )
     with traced() as run:
         # Whoever runs the tests in the background may ignore it, and that is inherited.

@@ -13,7 +13,15 @@ import pytest
 
 from agentdiff.sources.trace.log import read
 from tests.unit.daemon.fixtures import until
-from tests.unit.sources.trace_rig import DEADLINE_S, KINDS, TIDY, each_kind, stop_and_go_on, traced
+from tests.unit.sources.trace_rig import (
+    DEADLINE_S,
+    KINDS,
+    TIDY,
+    each_kind,
+    kind,
+    stop_and_go_on,
+    traced,
+)
 
 pytestmark = [
     pytest.mark.skipif(not KINDS, reason="launchers need perl or a C compiler"),
@@ -63,6 +71,8 @@ def test_a_program_keeps_its_own_name() -> None:
         (run.root / "tools" / "wrapped").symlink_to("/bin/bash")
         shutil.copy(run.launchers.bin / "git", run.launchers.bin / "wrapped")
         assert run("wrapped", "-c", "echo $0") == "wrapped\n"
+        if kind()["program"]:  # a script does not know by what name it was called
+            assert run("bash", "-c", "exec -a mine wrapped -c 'echo $0'") == "mine\n"
 
 
 @pytest.mark.skipif(

@@ -28,18 +28,16 @@ PERL = find_perl(os.environ["PATH"])
 COMPILER = find_compiler(os.environ["PATH"])
 KINDS = [*(["c"] if COMPILER else []), *(["perl"] if PERL else [])]
 DEADLINE_S = 60
-# Puts the terminal in order before it stops, as full-screen programs do; here that takes a key.
+# Puts the terminal in order before it stops, as full-screen programs do; here that takes a key.  A
+# handler could run too late: Python would be waiting in `read` already, and go on waiting.
 TIDY = r"""
 import os, signal
-def tidy(number, frame):
-    os.write(1, b"tidying\n")
-    os.read(0, 1)
-    os.kill(os.getpid(), signal.SIGSTOP)
-    os.write(tidied, b"x")
-wait, tidied = os.pipe()
-signal.signal(signal.SIGTSTP, tidy)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
 os.write(1, b"ready\n")
-os.read(wait, 1)
+signal.sigwait({signal.SIGTSTP})
+os.write(1, b"tidying\n")
+os.read(0, 1)
+os.kill(os.getpid(), signal.SIGSTOP)
 os.write(1, b"on again\n")
 """
 

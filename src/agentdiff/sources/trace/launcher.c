@@ -4,13 +4,11 @@
  * script in perl in two, and its fork has next to nothing to copy.  What it does and why is said in the script and
  * in doc/trace.md; here stands only what differs.
  *
- * Nothing in it belongs to one run, so that it is compiled once for all of them: it knows its folder by the path
- * that it was executed by, and the link `switch` beside that folder leads to
- * the file that `agentdiff trace off` makes.  @WAIT@ stands for a number.
+ * Nothing in it belongs to one run, so that it is compiled once for all of them: it knows its folder by the path that
+ * it was executed by, and beside that folder the link `switch` leads to the file that `agentdiff trace off` makes.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +17,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -37,14 +34,12 @@
 #define MSG_NOSIGNAL 0 /* macOS has SO_NOSIGPIPE instead */
 #endif
 
-enum { WAIT_S = @WAIT@, SETTLE_NS = 20 * 1000 * 1000, MOST_FOLDERS = 64 };
-
 extern char **environ;
 
 static const int caught[] = {SIGINT, SIGQUIT, SIGTSTP, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM};
-enum { CAUGHT = sizeof caught / sizeof *caught };
+enum { WAIT_S = @WAIT@, SETTLE_NS = 20 * 1000 * 1000, MOST_FOLDERS = 64, CAUGHT = sizeof caught / sizeof *caught };
 
-static const char *own_path, *tool; /* this file, and its name, which is the program's */
+static const char *tool; /* the name of this file, which is the program's */
 static char *own_folder;
 static char *real;   /* the program that would be found without launchers; NULL for none */
 static char **words; /* of the command; the first one is the name that it was called by */
@@ -55,27 +50,23 @@ static int waits; /* whether the supervisor wants to see what was written before
 static char *said;
 static volatile pid_t child;
 
-/* Prints at once and exits; stdio would cost and keep. */
-static void leave(int code, const char *first, const char *middle, const char *last) {
-  const char *parts[] = {first, middle, last};
-  struct iovec line[3];
-  int at;
-  for (at = 0; at < 3; at++) {
-    line[at].iov_base = (char *)parts[at];
-    line[at].iov_len = strlen(parts[at]);
-  }
-  if (writev(2, line, 3) < 0) _exit(code); /* nobody listens */
+/* Says "who: what" in one piece and exits. */
+static void leave(int code, const char *who, const char *what) {
+  char *parts[] = {(char *)who, ": ", (char *)what, "\n"};
+  struct iovec line[4];
+  for (int at = 0; at < 4; at++) line[at] = (struct iovec){parts[at], strlen(parts[at])};
+  if (writev(2, line, 4) < 0) _exit(code); /* nobody has to listen */
   _exit(code);
 }
 
 static void *need(void *memory) {
-  if (memory == NULL) leave(126, tool, ": ", "out of memory\n");
+  if (memory == NULL) leave(126, tool, "out of memory");
   return memory;
 }
 
 /* Finds out by which path we were executed, and from which folder. */
 static void find_ourselves(const char *called) {
-  const char *slash;
+  const char *own_path, *slash;
 #ifdef __APPLE__
   static char place[4096];
   uint32_t size = sizeof place;
@@ -112,8 +103,7 @@ static void skip(const char *folder) {
 }
 
 static int is_skipped(const struct stat *folder) {
-  int at;
-  for (at = 0; at < skips; at++)
+  for (int at = 0; at < skips; at++)
     if (skipped[at].st_dev == folder->st_dev && skipped[at].st_ino == folder->st_ino) return 1;
   return 0;
 }
@@ -171,21 +161,17 @@ static int hear(void) {
   size_t used = 0, size = 4096;
   said = need(malloc(size));
   for (;;) {
-    struct pollfd waiting;
     ssize_t got;
-    int ready;
-    waiting.fd = daemon_fd;
-    waiting.events = POLLIN;
-    ready = poll(&waiting, 1, WAIT_S * 1000);
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready <= 0) return 0;
+    char *end;
     if (size - used < 2) said = need(realloc(said, size *= 2));
     got = read(daemon_fd, said + used, size - used - 1);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return 0;
     used += (size_t)got;
-    said[used] = '\0';
-    if (memchr(said, '\n', used) != NULL) return 1;
+    end = memchr(said, '\n', used);
+    if (end == NULL) continue;
+    *end = '\0';
+    return 1;
   }
 }
 
@@ -209,7 +195,7 @@ static void answer(int status, const char *more) {
 
 static void missing(void) {
   answer(127 << 8, "");
-  leave(127, tool, ": ", "command not found\n");
+  leave(127, tool, "command not found");
 }
 
 /* Returns the name that the program is given. */
@@ -224,28 +210,21 @@ static char *given_name(void) {
 static void become(void) {
   char *active, *to;
   size_t length = strlen(tool) + 64;
-  int at, problem;
   if (real == NULL) missing();
-  for (at = 0; at < skips; at++) length += strlen(skipped_names[at]) + 1;
+  for (int at = 0; at < skips; at++) length += strlen(skipped_names[at]) + 1;
   active = need(malloc(length));
   to = active + sprintf(active, "SHIM_ACTIVE=%s:%ld", tool, (long)getpid());
-  for (at = 0; at < skips; at++) to += sprintf(to, ":%s", skipped_names[at]);
+  for (int at = 0; at < skips; at++) to += sprintf(to, ":%s", skipped_names[at]);
   putenv(active);
   words[0] = given_name();
   execvp(real, words); /* its path has a slash: nothing is looked up; a script without a first line is sh's */
-  problem = errno;
-  active = need(strdup(strerror(problem)));
-  to = joined(active, strlen(active), "");
-  to[strlen(active)] = '\n';
-  leave(problem == ENOENT ? 127 : 126, tool, ": ", to);
+  leave(errno == ENOENT ? 127 : 126, tool, strerror(errno));
 }
 
 static int connected(const char *path) {
-  struct sockaddr_un address;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct timeval patience = {WAIT_S, 0};
   int fd;
-  memset(&address, 0, sizeof address);
-  address.sun_family = AF_UNIX;
   if (strlen(path) >= sizeof address.sun_path) return 0;
   strcpy(address.sun_path, path);
   fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -253,7 +232,8 @@ static int connected(const char *path) {
   daemon_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* not in the place of a standard one that is closed */
   close(fd);
   if (daemon_fd < 0) return 0;
-  setsockopt(daemon_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  setsockopt(daemon_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience); /* also of connect */
+  setsockopt(daemon_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 #ifdef SO_NOSIGPIPE
   setsockopt(daemon_fd, SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
 #endif
@@ -271,26 +251,23 @@ static size_t put(char *text, size_t at, const char *word) {
 static size_t describe(char *text, int count) {
   const char *where = getenv("PWD"), *parent = getenv("AGENTDIFF_TRACE_PARENT"), *all = getenv("AGENTDIFF_TRACE_ENV");
   struct stat output;
-  char numbers[2][24], many[24];
-  const char *facts[9];
-  size_t at, used = 0;
-  char **one;
+  char numbers[3][24];
+  size_t used;
   snprintf(numbers[0], sizeof numbers[0], "%ld", (long)getpid());
   snprintf(numbers[1], sizeof numbers[1], "%ld", (long)getppid());
-  snprintf(many, sizeof many, "%d", count);
-  facts[0] = tool;
-  facts[1] = real == NULL ? "" : real;
-  facts[2] = where == NULL ? "" : where;
-  facts[3] = numbers[0];
-  facts[4] = numbers[1];
-  facts[5] = isatty(0) ? "1" : "0";
-  facts[6] = fstat(1, &output) == 0 && S_ISREG(output.st_mode) ? "1" : "0";
-  facts[7] = parent == NULL ? "" : parent;
-  facts[8] = many;
-  for (at = 0; at < 9; at++) used = put(text, used, facts[at]);
-  for (one = words + 1; *one != NULL; one++) used = put(text, used, *one);
+  snprintf(numbers[2], sizeof numbers[2], "%d", count);
+  used = put(text, 0, tool);
+  used = put(text, used, real == NULL ? "" : real);
+  used = put(text, used, where == NULL ? "" : where);
+  used = put(text, used, numbers[0]);
+  used = put(text, used, numbers[1]);
+  used = put(text, used, isatty(0) ? "1" : "0");
+  used = put(text, used, fstat(1, &output) == 0 && S_ISREG(output.st_mode) ? "1" : "0");
+  used = put(text, used, parent == NULL ? "" : parent);
+  used = put(text, used, numbers[2]);
+  for (char **one = words + 1; *one != NULL; one++) used = put(text, used, *one);
   if (all != NULL && *all != '\0' && strcmp(all, "0") != 0)
-    for (one = environ; *one != NULL; one++) used = put(text, used, *one);
+    for (char **one = environ; *one != NULL; one++) used = put(text, used, *one);
   return used;
 }
 
@@ -363,25 +340,23 @@ static void end_as(int status) {
 
 /* Runs the real program as a child, in our process group: the terminal's signals reach it without us. */
 static void run(char *id) {
-  struct sigaction action, old[CAUGHT], old_child;
+  struct sigaction action = {.sa_handler = SIG_DFL}, old[CAUGHT], old_child;
   struct stat before, after;
   sigset_t all, mask;
   pid_t me = getpid(), pid;
   char more[32] = "";
-  int status, at, kept = fstat(2, &before) == 0 && S_ISREG(before.st_mode);
+  int status, kept = fstat(2, &before) == 0 && S_ISREG(before.st_mode);
   sigfillset(&all); /* none may be lost between the fork and the handlers' knowing whom to pass it to */
   sigprocmask(SIG_SETMASK, &all, &mask);
-  memset(&action, 0, sizeof action);
-  action.sa_handler = SIG_DFL; /* an ignored one would take the status with it */
-  sigaction(SIGCHLD, &action, &old_child);
+  sigaction(SIGCHLD, &action, &old_child); /* an ignored one would take the status with it */
   action.sa_handler = pass_on;
-  for (at = 0; at < CAUGHT; at++) {
+  for (int at = 0; at < CAUGHT; at++) {
     sigaction(caught[at], NULL, &old[at]);
     if (old[at].sa_handler != SIG_IGN) sigaction(caught[at], &action, NULL);
   }
   pid = fork();
   if (pid <= 0) {
-    for (at = 0; at < CAUGHT; at++) sigaction(caught[at], &old[at], NULL);
+    for (int at = 0; at < CAUGHT; at++) sigaction(caught[at], &old[at], NULL);
     sigaction(SIGCHLD, &old_child, NULL);
     sigprocmask(SIG_SETMASK, &mask, NULL);
     if (pid == 0) {
@@ -406,7 +381,7 @@ static void run(char *id) {
 
 int main(int argc, char **argv) {
   static char *nothing[] = {"", NULL};
-  const char *socket_path = getenv("AGENTDIFF_TRACE"), *verb, *id;
+  char *socket_path = getenv("AGENTDIFF_TRACE"), *verb, *id;
   int again;
   words = argc > 0 ? argv : nothing;
   find_ourselves(words[0]);
@@ -420,9 +395,9 @@ int main(int argc, char **argv) {
   id = strsep(&said, " ");
   if (said == NULL) become();
   waits = strncmp(said, "wait", 4) == 0;
-  if (strcmp(verb, "go") == 0 && real != NULL) run((char *)id);
+  if (strcmp(verb, "go") == 0 && real != NULL) run(id);
   if (strcmp(verb, "go") == 0) missing();
-  if (strcmp(verb, "deny") == 0) leave(126, "agentdiff: ", said, "");
-  if (strcmp(verb, "dry") == 0) leave(0, "agentdiff: ", said, "");
+  if (strcmp(verb, "deny") == 0) leave(126, "agentdiff", said);
+  if (strcmp(verb, "dry") == 0) leave(0, "agentdiff", said);
   become();
 }

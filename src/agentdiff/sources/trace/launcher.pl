@@ -22,12 +22,13 @@ for my $handle (\*STDIN, \*STDOUT, \*STDERR) {
 
 # SHIM_ACTIVE names the exec that is being resolved (program:pid:folders of launchers).  When a wrapper, such as
 # pyenv's, becomes this launcher again in the same process, only that is passed over; its children are not.
-my %skip  = ($folder => 1);
+# Folders are compared as such, not by their names: a link in the PATH may lead to one.
+my %skip  = (place($folder) => $folder);
 my $again = 0;
 if (defined(my $active = delete $ENV{SHIM_ACTIVE})) {
     my ($name, $pid, @folders) = split /:/, $active;
     if ($pid eq $$) {
-        @skip{@folders} = (1) x @folders;
+        $skip{place($_)} = $_ for @folders;
         $again = $name eq $tool;
     }
 }
@@ -48,15 +49,18 @@ sub find {
     for my $part (split /:/, $path, -1) {
         my $place = $part eq '' ? '.' : $part;
         chop $place while length $place > 1 && substr($place, -1) eq '/';
-        return "$place/$tool" if !$skip{$place} && -f "$place/$tool" && -x _;
+        return "$place/$tool" if !$skip{place($place)} && -f "$place/$tool" && -x _;
     }
     return;
 }
 
+# Returns what tells a folder from all others.
+sub place { my ($device, $number) = stat shift; return defined $number ? "$device:$number" : '' }
+
 # Becomes the real program; nothing is reported.
 sub become {
     missing() unless defined $real;
-    $ENV{SHIM_ACTIVE} = join ':', $tool, $$, keys %skip;
+    $ENV{SHIM_ACTIVE} = join ':', $tool, $$, values %skip;
     # Python looks for itself, and so for its virtual environment, under the name that it is given: a bare one would
     # lead it to the launcher.  Others are given theirs: make starts further ones by it.
     my $name = $tool =~ /^(?:python|pypy)[\d.]*$/ ? $real : $tool;
