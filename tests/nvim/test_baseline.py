@@ -51,6 +51,16 @@ def test_baseline_shows_the_base_beside_the_file(shown: Editor) -> None:
     assert (BEFORE.splitlines(), [True, True]) == (base, diffs)
 
 
+def test_the_screen_of_a_baseline(shown: Editor) -> None:
+    """Base at the left, file at the right, line beside line."""
+    shown.command("set columns=60 lines=26")
+    shown.command("AgentBaseline")
+    new = {10: "ten", 15: "fifteen"}
+    rows = [f"{f'  line {n}':<30}│  {new.get(n, f'line {n}')}" for n in range(4, 21)]
+    fold = "+ +--  3 lines: line 1········│+ +--  3 lines: line 1·······"
+    assert shown.screen()[:18] == [fold, *rows]
+
+
 def test_closing_the_baseline_restores_the_window(shown: Editor) -> None:
     """Options and layout are what they were, and inline hunks are back."""
     before = window_options(shown)

@@ -163,6 +163,29 @@ def test_the_status_variables(reviewer: Editor, agent: Agent) -> None:
     )
 
 
+def test_the_screen_of_a_file(reviewer: Editor, agent: Agent) -> None:
+    """Signs, numbers, deleted lines, owners and the count, as a person sees them."""
+    agent.edit("a.txt", "line 1\n", "")
+    agent.edit("a.txt", "line 4\n", "line four\nand more\n")
+    agent.edit("a.txt", "line 20\n", "")
+    reviewer.wait(SHOWN + "3")
+    reviewer.command("set columns=60 lines=26 number signcolumn=yes")
+    reviewer.keys("<Plug>(agentdiff-owner)gg<Plug>(agentdiff-next-hunk)")
+    reviewer.lua("vim.api.nvim_exec_autocmds('CursorMoved', {})")
+    owner = "   claude · turn 1 · Edit"
+    assert reviewer.screen()[:22] == [
+        "      line 1",
+        "▔   1 line 2" + owner,
+        "    2 line 3",
+        "      line 4",
+        "┃   3 line four" + owner + " " * 17 + "2/3",
+        "┃   4 and more",
+        *[f"   {n:>2} line {n}" for n in range(5, 19)],
+        "▁  19 line 19" + owner,
+        "      line 20",
+    ]
+
+
 def attribute(editor: Editor, row: int, column: int) -> int:
     """Returns the attribute of a cell of the screen, counted from 1."""
     return int(editor.lua("vim.cmd('redraw!'); return vim.fn.screenattr(...)", row, column))
