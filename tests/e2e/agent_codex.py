@@ -78,6 +78,11 @@ class Codex(Driver):
         """Returns the command line of the terminal interface."""
         return [str(self.program), *self.options(url)]
 
+    def server_command(self, url: str) -> list[str]:
+        """Returns the command line of the server that editors talk to."""
+        model, address = f"model={json.dumps(self.model)}", self.options(url)[-1]
+        return [str(self.program), "app-server", "-c", model, "-c", address]
+
     @staticmethod
     def answer(terminal: Terminal, key: str) -> None:
         """Presses a key when a question is on the screen as a whole."""

@@ -12,8 +12,9 @@ from e2e import telemetry
 from e2e.agent_claude import ClaudeCode
 from e2e.agent_codex import Codex
 from e2e.case import TEN
+from e2e.codex_server import CodexServer
 from e2e.driver import step
-from e2e.model_server import ModelServer, Scenario
+from e2e.model_server import ModelServer, Scenario, Step
 from e2e.rig import Rig
 from e2e.terminal import Terminal
 
@@ -89,17 +90,60 @@ def _submit(terminal: Terminal, text: str) -> None:
     terminal.type("\r")
 
 
+def _installed_for_codex(rig: Rig, protocol: str) -> None:
+    """Installs for Codex; a user who prefers the other encoding changes one word."""
+    telemetry.listen(rig)
+    rig.prepare({b"a.txt": TEN, b"b.txt": TEN})
+    rig.agent.install(rig)
+    settings = rig.home / ".codex" / "config.toml"
+    before = settings.read_text()
+    assert before.count('protocol = "json"') + before.count('protocol = "binary"') == 1
+    settings.write_text(re.sub(r'protocol = "\w+"', f'protocol = "{protocol}"', before))
+
+
+@pytest.mark.parametrize("protocol", ["json", "binary"])
+def test_codex_refused_and_interrupted(codex_in_code_mode: Codex, protocol: str) -> None:
+    """In an editor the user says no to a patch, and Codex goes on: only telemetry tells of it."""
+    codex = codex_in_code_mode
+    with Rig(agent=codex, kind="git") as rig:
+        _installed_for_codex(rig, protocol)
+        running = rig.barrier("running")
+        command = f"echo partial >> b.txt; {running.bash}; echo never > never.txt"
+        patch = codex.edit(rig.workspace, b"a.txt", "line 2\n", "line two\n", survives=False)
+        steps = (step(patch), Step(text="a pity"), step(codex.bash(command)))
+        with ModelServer(Scenario(steps=steps)) as model:
+            env = rig.environment(codex.environment(model.url))
+            argv = codex.terminal_command(model.url)
+            with Terminal(argv, env=env, cwd=rig.workspace) as terminal:
+                codex.trust_hooks(terminal)
+                codex.submit(terminal, "/quit")
+                terminal.rest()
+            argv = codex.server_command(model.url)
+            with CodexServer(argv, env=env, cwd=rig.workspace) as user:
+                user.prompt("refuse")
+                user.answer("decline")
+                refused = telemetry.wait_for_call(rig, lambda call: bool(call["finished"]))
+                assert (refused["tool"], refused["prompt"]) == ("apply_patch", "refuse")
+                assert (refused["outcome"], refused["decided_by"]) == ("denied", "user")
+                user.wait_for_end()
+                user.prompt("interrupt")
+                user.answer("accept")
+                running.wait_reached()
+                user.interrupt()
+                cut = telemetry.wait_for_call(
+                    rig, lambda call: call["tool"] == "Bash" and call["decided_by"]
+                )
+                assert (bool(cut["finished"]), cut["decided_by"]) == (True, "user")
+        assert [file["path"] for file in rig.status()["files"]] == ["b.txt"]
+        rig.agentdiff("reject", "--all")
+        assert (rig.workspace / "b.txt").read_bytes() == TEN
+
+
 @pytest.mark.parametrize("protocol", ["json", "binary"])
 def test_codex_patch_that_does_not_apply(codex: Codex, protocol: str) -> None:
     """No hook tells how it ended; telemetry does, and who let the command after it run."""
     with Rig(agent=codex, kind="git") as rig:
-        telemetry.listen(rig)
-        rig.prepare({b"a.txt": TEN})
-        codex.install(rig)
-        settings = rig.home / ".codex" / "config.toml"
-        before = settings.read_text()
-        assert before.count('protocol = "json"') + before.count('protocol = "binary"') == 1
-        settings.write_text(re.sub(r'protocol = "\w+"', f'protocol = "{protocol}"', before))
+        _installed_for_codex(rig, protocol)
         ws = rig.workspace
         wrong = codex.edit(ws, b"a.txt", "no such line\n", "x\n", survives=False)
         command = codex.bash("echo new > new.txt", b"new.txt")
