@@ -191,8 +191,8 @@ class Store:
         try:
             self._begin()
             table = self._seen.load()
-        except sqlite3.OperationalError:  # the disk has no room to write the crowd anew
-            self._db.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:  # the disk has no room to write the crowd anew
+            self._give_up(error)
             table = self._seen.load(tidy=False)
         self.commit()
         return table

@@ -256,10 +256,10 @@ def test_a_log_that_is_too_old_is_refused_and_left_alone(folder: Path, monkeypat
 
 
 @contextmanager
-def _full(file: Path, bytes_more: int = 0) -> Iterator[None]:
-    """No file of this process can grow beyond the log's present length."""
+def _full(file: Path, limit: int = 0) -> Iterator[None]:
+    """No file of this process can grow beyond the log's present length, or the limit."""
     wal = file.with_name(file.name + "-wal")
-    limit = max(file.stat().st_size, wal.stat().st_size if wal.exists() else 0) + bytes_more
+    limit = limit or max(file.stat().st_size, wal.stat().st_size if wal.exists() else 0)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
@@ -299,14 +299,13 @@ def test_opening_needs_no_room(folder: Path) -> None:
         store.learn([(b"%d" % number, File(data=b"1").ref(), None)])
     store.append(1, RECORDS[0])
     store.close()
-    with _full(store.path):
+    with _full(store.path, limit=64 << 10):  # room for the index of the write-ahead log
         again = Store(folder, b"/w")
-        again._db.execute("PRAGMA max_page_count=1")
+        again._db.execute("PRAGMA cache_size=1")  # so that a large transaction is written at once
         assert (len(again.seen() or ()), [seq for seq, _ in again.records()]) == (3000, [1])
         again.append(2, replace(RECORDS[1], prompt="x" * 200_000))  # type: ignore[call-arg]
         again.commit()
         assert "cannot be written" in str(again.problem)
-        again._db.execute("PRAGMA max_page_count=1073741823")
     again.close()
     assert [seq for seq, _ in reopened(folder, "records")] == [1, 2]  # type: ignore[attr-defined]
 
