@@ -222,7 +222,7 @@ class ReviewMachine(Surroundings):
     @rule(count=st.integers(1, 3))
     def undo_and_redo(self, count: int) -> None:
         """P11: undo restores base, current and disk as they were; redo takes it back."""
-        before = self._whole()
+        before, renamed = self._whole(), bool(self.play.ledger.renamed)
         done = 0
         for _ in range(count):
             answer = self.play.undo()
@@ -237,7 +237,8 @@ class ReviewMachine(Surroundings):
                 assert made is not None
                 assert any((item.before or item.after or {}).get("origin") for item in made.items)
                 return
-        assert not done or before == self._whole()
+        # A pair that was let go meanwhile is found again by the next reading, with other ids.
+        assert not done or renamed or before == self._whole()
 
     def _whole(self) -> object:
         pending = {

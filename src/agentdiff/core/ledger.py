@@ -53,6 +53,8 @@ class Ledger:
         changed_at: path → number of the record that last changed it.
         editors: attached Neovims.
         renamed: the pending paths that were renamed.
+        moved: renamed path → what its base was when it last agreed with its old path's; until the
+            pair is mended.
         committed: change → the commit in which an agent put it, unreviewed.
     """
 
@@ -66,6 +68,7 @@ class Ledger:
         self.changed_at: dict[bytes, int] = {}
         self.editors: set[str] = set()
         self.renamed: set[bytes] = set()
+        self.moved: dict[bytes, Entry] = {}
         self.committed: dict[int, str] = {}
         self.observer = Observer(self)
         self.tracking = Tracking(self)
@@ -127,6 +130,9 @@ class Ledger:
         self.seq += 1
         self._fold(record)
         for path, state in (states or {}).items():
+            before = self.paths.get(path)
+            if before is not None and state is not None and before.origin is not None:
+                self.moved.setdefault(path, before.base)
             if state is None:
                 self.paths.pop(path, None)
             else:

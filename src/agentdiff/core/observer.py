@@ -153,7 +153,8 @@ class Observer:
         if result is None:
             if state is None and not ledger.under_review(now):
                 return []  # only looked at because something may return here
-            result = self._step(state, path, before, after, owner, coverage)
+            start, whole = self.proofs.begun(path, state, before, after, owner)
+            result = self._step(start, path, whole, after, owner, coverage)
         read_ns = event.read_ns or now
         self.proofs.note(path, Sighting(now, read_ns, state, before, after, owner))
         commands = self._put_aside(state, after, owner, result, now)
@@ -178,13 +179,7 @@ class Observer:
         if owner.kind not in ("external", "git"):
             return None
         base = before if state is None else state.rest
-        back = self.parking.returning(path, base, after, owner, self._ledger.new_id)
-        if back is not None and back.origin is not None:
-            old = self._ledger.paths.get(back.origin)
-            if old is not None and old.base != back.base:
-                # The old path has another base by now; its own must not be put over that one.
-                return as_created(back, self._ledger.new_id)
-        return back
+        return self.parking.returning(path, base, after, owner, self._ledger.new_id)
 
     def _put_aside(
         self,
@@ -271,16 +266,22 @@ class Observer:
         """Lets go of pairs one half of which is something else now, and keeps the others alike."""
         ledger = self._ledger
         commands: list[Command] = []
+        moved, ledger.moved = ledger.moved, {}
+        whole: set[bytes] = set()
         for path in sorted(ledger.renamed):
             state = ledger.paths[path]
             old = ledger.paths.get(state.origin or b"")
             owner = state.meta[0].owners[-1]
-            if old is None or not renames.can_be_origin(old):
-                alone = as_created(state, ledger.new_id)
-                commands += self._changed(path, state.cur, state.cur, owner, alone, now_ns)
-            elif old.base != state.base and isinstance(state.base, File):
-                again = renames.rebased(old, state.base, ledger.new_id)
-                commands += self._changed(old.path, ABSENT, ABSENT, owner, again, now_ns)
+            fits = old is not None and old.path not in whole and renames.can_be_origin(old)
+            if fits and old is not None and old.base in (state.base, moved.get(path)):
+                whole.add(old.path)
+                if old.base != state.base and isinstance(state.base, File):
+                    again = renames.rebased(old, state.base, ledger.new_id)
+                    commands += self._changed(old.path, ABSENT, ABSENT, owner, again, now_ns)
+                continue
+            alone = as_created(state, ledger.new_id)
+            commands += self._changed(path, state.cur, state.cur, owner, alone, now_ns)
+            self._unpaired = True  # with another base the two may still belong together
         return commands
 
     # --- proofs ----------------------------------------------------------------------------------

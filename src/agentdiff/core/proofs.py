@@ -110,6 +110,32 @@ class Proofs:
         """Drops the sightings of a path: a decision came between, they cannot be given again."""
         self._seen.pop(path, None)
 
+    def begun(
+        self, path: bytes, state: PathState | None, before: Entry, after: Entry, owner: Owner
+    ) -> tuple[PathState | None, Entry]:
+        """Returns what was there when an agent began the write that an observation shows.
+
+        Programs truncate a file and then write it.  Seen in between, what others have in it would
+        look deleted, and then written anew by this agent.
+
+        Args:
+            path: what changed.
+            state: what pends there now.
+            before: what is known to be there.
+            after: what is there now.
+            owner: whose change it is.
+        """
+        start, known = state, before
+        for seen in reversed(self._seen.get(path, ())):
+            # `tool_call` is None of several agents: these may be two writes.
+            same = owner.tool_call is not None and owner.tool_call == seen.owner.tool_call
+            part = seen.after == known and known != after and begins(known, after)
+            if not (same and part and owner.kind == seen.owner.kind == "agent"):
+                break
+            start, known = seen.state, seen.before
+        # A write that only adds was never half of another one: its hunk keeps its id.
+        return (state, before) if begins(known, before) else (start, known)
+
     def claim(self, path: bytes, client: str, data: bytes, now_ns: int) -> None:
         """Remembers that the user is about to write `data`."""
         self._claims.setdefault(path, []).append(Claim(client, data, now_ns))

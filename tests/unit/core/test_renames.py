@@ -331,3 +331,33 @@ def test_a_rename_that_comes_back_leaves_another_base_alone() -> None:
     play.cut()
     assert play.pending() == {b"a": "deleted", b"b": "created"}
     assert play.base(b"a") == other
+
+
+def test_an_old_path_belongs_to_one_rename() -> None:
+    """What was accepted as renamed comes back by undo, while its old path is another's by now."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": TEXT})
+    play.decide("accept", EVERYTHING)
+    other = File(data=b"".join(b"other %d\n" % n for n in range(9)))
+    play.save(b"a", other.data, other)
+    play.run("claude", "A", {b"a": ABSENT, b"c": other})
+    _renamed(play, b"c")
+    play.undo()
+    play.cut()
+    _renamed(play, b"b")
+    assert play.pending() == {b"a": "deleted", b"b": "renamed", b"c": "created"}
+
+
+def test_undo_on_the_old_path_gives_the_rename_its_older_base() -> None:
+    """The accepted lines pend again, in the pair that the next reading finds."""
+    play = _play(a=TEXT)
+    changed = _with(3, b"three\n")
+    play.run("claude", "A", {b"a": changed})
+    play.decide("accept", EVERYTHING)
+    play.run("claude", "A", {b"a": ABSENT, b"b": changed})
+    assert _renamed(play).base == changed
+    play.undo()
+    play.cut()
+    assert (_renamed(play).base, play.base(b"a")) == (TEXT, TEXT)
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": TEXT}

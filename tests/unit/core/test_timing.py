@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentdiff.core.entries import ABSENT, Directory, Entry, File
-from agentdiff.core.events import FileObserved, Selection, SessionEnded, TimePassed
+from agentdiff.core.events import FileObserved, Selection, SessionEnded, Target, TimePassed
 from agentdiff.core.proofs import WHOLE_NS
 from agentdiff.core.sessions import TAIL_NS
 from tests.play import Play
@@ -130,6 +130,40 @@ def test_two_saves_in_a_row_seen_half_done() -> None:
     play.cut()
     play.decide("reject", ALL)
     assert (play.disk[PATH], play.pending()) == (text("1\n2\ntyped\n3\n"), {})
+
+
+@pytest.mark.parametrize(
+    "half", [ABSENT, text(""), text("1\nby t\n")], ids=["gone", "empty", "part"]
+)
+@pytest.mark.parametrize("tool", ["Edit", "Bash"])
+def test_a_write_seen_half_done_takes_nobodys_lines(half: Entry, tool: str) -> None:
+    """Found by the soak: the lines of another agent were the writer's afterwards."""
+    play = started(f="1\n2\n3\n")
+    play.run("claude", "s", {PATH: text("1\n2\n3\nby s\n")})
+    (theirs,) = play.ledger.paths[PATH].hunks
+    play.prompt("claude", "t")
+    target = Target(path=PATH, action="edit", old_text=b"2\n", new_text=b"by t\n")
+    call = play.start("claude", "t", *([target] if tool == "Edit" else []), tool=tool)
+    play.put(PATH, half)
+    play.cut()
+    play.put(PATH, text("1\nby t\n3\nby s\n"))
+    play.finish(call)
+    mine, *others = play.ledger.paths[PATH].hunks
+    assert [owner.session for owner in mine.owners] == ["t"]
+    assert [(hunk.id, hunk.owners) for hunk in others] == [(theirs.id, theirs.owners)]
+
+
+def test_a_hunk_that_grows_line_by_line_keeps_its_id() -> None:
+    """What only adds to a file was never half of another write."""
+    play = started(f="1\n")
+    call = play.start("claude", "s")
+    ids = set()
+    for end_line in range(2, 5):
+        play.put(PATH, text("".join(f"{n}\n" for n in range(1, end_line + 1))))
+        play.cut()
+        ids |= {hunk.id for hunk in play.ledger.paths[PATH].hunks}
+    play.finish(call)
+    assert len(ids) == 1
 
 
 def test_a_job_that_writes_right_after_the_session_is_still_its_work() -> None:
