@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -31,7 +32,13 @@ from agentdiff.core.entries import (
     Entry,
     File,
 )
-from agentdiff.core.events import EntryWritten, Event, FileObserved, ReadingEnded
+from agentdiff.core.events import (
+    EditorClaimed,
+    EntryWritten,
+    Event,
+    FileObserved,
+    ReadingEnded,
+)
 from agentdiff.core.ledger import Ledger
 from agentdiff.core.records import DecisionIntended, DecisionItem
 from agentdiff.daemon import gitnews
@@ -279,6 +286,15 @@ class Desk:
         now = time.time_ns()
         self.handle(FileObserved(path=path, before=before, after=after, received_ns=now))
         self.handle(ReadingEnded(received_ns=now))
+
+    def claimed(self, claim: EditorClaimed) -> None:
+        """Takes an editor's word about a file, under the name that we know it by."""
+        path = confine(self.root, claim.path)
+        if path is not None:
+            claim = replace(claim, path=self.tracker.key(path))
+        self.handle(claim)
+        if claim.written:
+            self.tracker.touch([claim.path])
 
     # --- performing ------------------------------------------------------------------------------
 

@@ -26,7 +26,6 @@ from typing import Any, TypeAlias, TypeVar
 from agentdiff.config import Config
 from agentdiff.core.events import (
     EditorAttached,
-    EditorClaimed,
     EditorDetached,
     TimePassed,
     ToolReported,
@@ -275,13 +274,7 @@ class Engine:
             self.logger.warning("claim for a workspace that is not open", extra={"by": client.id})
             return
         claim = editor.claim(params, client.id, time.time_ns())
-        self._queue.put(lambda: self._claimed(desk, claim))
-
-    @staticmethod
-    def _claimed(desk: Desk, claim: EditorClaimed) -> None:
-        desk.handle(claim)
-        if claim.written:
-            desk.tracker.touch([claim.path])
+        self._queue.put(lambda: desk.claimed(claim))
 
     def attach(self, desk: Desk, client: ClientPort) -> None:
         """Lets a client receive what changes in a workspace; worker thread only."""

@@ -95,7 +95,7 @@ def _other(name: bytes) -> bytes | None:
 
 
 class Spellings:
-    """Turns what a walk or a hint calls a path into what it is known as; on the tracker's thread.
+    """Turns what a walk or a hint calls a path into what it is known as; any thread.
 
     Does nothing at all where each spelling is a name of its own.
 
@@ -119,13 +119,13 @@ class Spellings:
         """Returns what paths are known as, sorted; one that is not known is its own key."""
         if not self._folds:
             return paths
-        return sorted({self._key(path) for path in paths})
+        return sorted({self.key(path) for path in paths})
 
     def settle(self, walk: Walk) -> None:
         """Gives what a walk found the names that it is known by."""
         if not self._folds:
             return
-        respelled = {path: key for path in walk.followed if (key := self._key(path)) != path}
+        respelled = {path: key for path in walk.followed if (key := self.key(path)) != path}
         walk.followed.difference_update(respelled)
         walk.followed.update(respelled.values())
         walk.dirty[:] = [respelled.get(path, path) for path in walk.dirty]
@@ -137,10 +137,12 @@ class Spellings:
         found = {fold(path) for path in walk.followed}
         return {path for path in paths if path in self._known or fold(path) not in found}
 
-    def _key(self, path: bytes) -> bytes:
-        if path in self._known:
+    def key(self, path: bytes) -> bytes:
+        """Returns what a path is known as."""
+        if not self._folds or path in self._known:
             return path
         if self._counted != len(self._known):
-            self._keys = {fold(key): key for key in self._known}
-            self._counted = len(self._known)
+            known = list(self._known.keys())
+            self._keys = {fold(key): key for key in known}
+            self._counted = len(known)
         return self._keys.get(fold(path), path)

@@ -39,6 +39,7 @@ class Survey:
         progress: how far the first population is, a sentence; empty when it is over.
         git_problem: why git could not serve as the first baseline, a sentence; None when it did,
             or was not asked.
+        spellings: what a path is known as.
 
     Args:
         root: the workspace.
@@ -65,7 +66,7 @@ class Survey:
         self._clock_ns = clock_ns
         self._blobs = blobs
         self._git: GitBase | None = None
-        self._spellings = Spellings(root.path, index.known)
+        self.spellings = Spellings(root.path, index.known)
         self.progress = ""
         self.git_problem: str | None = None
         self._tree_gaps: tuple[Skipped, ...] = ()
@@ -175,7 +176,7 @@ class Survey:
         entered: set[bytes] = set()
         fd, parent = -1, b""
         try:
-            for path in self._spellings.keys(paths):
+            for path in self.spellings.keys(paths):
                 above, _, name = path.rpartition(b"/")
                 if not METADATA.isdisjoint(path.split(b"/")) or is_own_temp(name):
                     continue
@@ -282,7 +283,7 @@ class Survey:
             elsewhere |= wanted
             index.rules.await_tracked()
             elsewhere |= index.rules.tracked - walk.followed
-            elsewhere = self._spellings.absent(elsewhere, walk)
+            elsewhere = self.spellings.absent(elsewhere, walk)
         paths = (*self._ordered(walk), *sorted(elsewhere))
         if not index.read_all(iter(paths), self._reporting(proceed, len(paths))):
             return 0
@@ -301,7 +302,7 @@ class Survey:
         return len(walk.followed) + len(elsewhere)
 
     def _begin_walk(self) -> None:
-        self._spellings.look()
+        self.spellings.look()
         if self._feed is not None:
             self._feed.begin(afresh=self._walked_root != self._root.replaced)
             if not self._covered:
@@ -356,7 +357,7 @@ class Survey:
             self._feed,
             git.clean if git is not None else None,
         ).run(base)
-        self._spellings.settle(walk)
+        self.spellings.settle(walk)
         return walk
 
     def _ordered(self, walk: Walk) -> list[bytes]:

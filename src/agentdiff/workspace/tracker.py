@@ -190,6 +190,10 @@ class Tracker:
         """Why git could not serve as the first baseline, a sentence; any thread."""
         return self._survey.git_problem
 
+    def key(self, path: bytes) -> bytes:
+        """Returns what a path is known as, where it has several spellings; any thread."""
+        return self._survey.spellings.key(path)
+
     def known(self) -> dict[bytes, Known]:
         """Returns what is known of each followed path; stable only while nothing is being read."""
         return self._index.known.unpacked()

@@ -26,6 +26,7 @@ from agentdiff.workspace.roots import confine, find_root
 from agentdiff.workspace.scan import Walk
 from agentdiff.workspace.tracker import Batch, Tracker, TrackerSettings
 from agentdiff.workspace.tree import Root
+from tests.unit.daemon.bench import Bench, Client
 
 COMPOSED, DECOMPOSED = "é".encode(), "e\u0301".encode()
 
@@ -205,6 +206,32 @@ def test_a_workspace_is_one_whatever_it_is_called(folding: Path) -> None:
     assert find_root(other, ()) == find_root(root, ()) == root
     assert confine(root, other + b"/FOO") == confine(root, b"foo") == b"Foo"
     assert confine(root, b"nEW") == b"nEW"
+
+
+def test_a_review_knows_one_file(folding: Path, tmp_path: Path) -> None:
+    """An agent's tool, a shell command, a person's editor and a decision call it each otherwise."""
+    bench = Bench(tmp_path)
+    bench.root = folding / "Tree"
+    bench.root.mkdir()
+    try:
+        (bench.root / "Foo").write_bytes(b"1\n2\n3\n4\n5\n")
+        bench.prompt()
+        bench.write("fOO", b"1\nTWO\n3\n4\n5\n")
+        assert list(bench.status()) == ["Foo"]
+        bench.shell(lambda: os.rename(bench.root / "Foo", bench.root / "foo"))
+        assert list(bench.status()) == ["Foo"]
+        editor = Client(id="nvim:1:1", kind="nvim")
+        typed = b"1\nTWO\n3\n4\nfive\n"
+        bench.claim(editor, "FOO", typed, written=False)
+        (bench.root / "FOO").write_bytes(typed)
+        bench.claim(editor, "FOO", typed, written=True)
+        (file,) = bench.status().values()
+        assert (file["path"], len(file["hunks"])) == ("Foo", 1)
+        bench.decide("reject")
+        assert list(bench.tree().values()) == [b"1\n2\n3\n4\nfive\n"]
+        assert bench.status() == {}
+    finally:
+        bench.engine.close()
 
 
 def test_a_write_reaches_the_file_under_its_first_name(folding: Path) -> None:
