@@ -181,12 +181,6 @@ GUARDS_OF_DATA = (
         test=CORE + "test_execution.py::test_the_intent_is_synced_before_the_first_write",
     ),
     Guard(
-        file=SRC + "core/proofs.py",
-        text="if not claim.used and isinstance(after, File) and claim.data == after.data",
-        without="if isinstance(after, File) and claim.data == after.data",
-        test=CORE + "test_proofs.py::test_a_claim_is_used_once",
-    ),
-    Guard(
         file=SRC + "workspace/upkeep.py",
         text="needed = {bytes.fromhex(oid) for oid in pending if oid}",
         without="needed = set[bytes]()",
@@ -196,7 +190,7 @@ GUARDS_OF_DATA = (
         file=SRC + "core/execution.py",
         text="if not (same_state(current, item.before) and turning.is_unmoved(item)):",
         without="if False:",
-        test=CORE + "test_execution.py::test_an_undo_where_the_path_moved_on_is_refused",
+        test=CORE + "test_turning.py::test_an_undo_leaves_what_somebody_else_accepted",
     ),
     Guard(
         file=SRC + "workspace/blobs.py",

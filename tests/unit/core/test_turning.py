@@ -81,6 +81,17 @@ def test_another_decision_in_between_is_refused() -> None:
     assert not play.undo(client="nvim")["refused"]
 
 
+def test_an_undo_leaves_what_somebody_else_accepted() -> None:
+    """No accept touches the disk: only the state can tell that another one came in between."""
+    play = _play()
+    first, second = play.ids(b"a")
+    play.decide("accept", Selection(picks=(HunkPick(hunk=first),)))
+    play.decide("accept", Selection(picks=(HunkPick(hunk=second),)), client="nvim")
+    play.undo()
+    assert play.base(b"a") != TEXT
+    assert b"twenty\n" in play.base(b"a").data.splitlines(keepends=True)
+
+
 def test_a_deleted_file_is_not_merged() -> None:
     """There is nothing to merge with."""
     play = _play()
