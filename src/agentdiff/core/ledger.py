@@ -130,9 +130,7 @@ class Ledger:
         self.seq += 1
         self._fold(record)
         for path, state in (states or {}).items():
-            before = self.paths.get(path)
-            if before is not None and state is not None and before.origin is not None:
-                self.moved.setdefault(path, before.base)
+            self.leaves(self.paths.get(path))
             if state is None:
                 self.paths.pop(path, None)
             else:
@@ -142,6 +140,11 @@ class Ledger:
             else:
                 self.renamed.discard(path)
         return Append(seq=self.seq, record=record, entries=entries, durable=durable)
+
+    def leaves(self, state: PathState | None) -> None:
+        """Remembers that a state becomes another one, for its old path if it is a rename."""
+        if state is not None and state.origin is not None:
+            self.moved.setdefault(state.path, state.base)
 
     def _fold(self, record: Record) -> None:
         self.sessions.fold(record, self.seq)

@@ -126,6 +126,7 @@ class Observer:
         start, path = match.torn, event.path
         if start is None:
             return self._observe_as(event, known, after, USER)
+        self._ledger.leaves(start.state)
         whole = observe(start.state, path, start.before, after, USER, self._ledger.new_id)
         self.proofs.forget(path)
         return self._changed(path, known, after, USER, whole, event.received_ns)
@@ -294,9 +295,8 @@ class Observer:
             return []
         since_ns = event.since_ns or event.received_ns
         correction = self.proofs.prove(event.path, event.client, event.data, since_ns)
-        if correction is None:
-            return []
-        return self._correct(event.path, correction, event.received_ns)
+        now = event.received_ns
+        return [] if correction is None else self._correct(event.path, correction, now)
 
     def settle(self, before_ns: int, now_ns: int) -> list[Command]:
         """Decides what became of saves of which only a part was seen, if they are old enough."""
@@ -327,6 +327,7 @@ class Observer:
         """Gives what was seen from one sighting on again, step by step, with other authors."""
         commands: list[Command] = [Report(level="info", message=why)]
         state, known, author = first.state, first.before, USER
+        self._ledger.leaves(state)
         for after, owner in steps:
             # One record for several authors: it must not look proved when one of them is not.
             author = owner if not owner.proved or author.proved else author

@@ -361,3 +361,18 @@ def test_undo_on_the_old_path_gives_the_rename_its_older_base() -> None:
     assert (_renamed(play).base, play.base(b"a")) == (TEXT, TEXT)
     play.decide("reject", EVERYTHING)
     assert play.disk == {b"a": TEXT}
+
+
+def test_a_save_of_a_renamed_file_seen_half_done_keeps_it_renamed() -> None:
+    """Some editors put a new file in the place of the old one: for a moment there is none."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": TEXT})
+    typed = _with(3, b"typed\n")
+    play.claim(b"b", typed.data)
+    for seen in (ABSENT, typed):
+        play.put(b"b", seen)
+        play.cut()
+    play.claim(b"b", typed.data, written=True)
+    assert _renamed(play).base == typed
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": typed}
