@@ -176,9 +176,10 @@ class History:
         play.now += SECOND_NS
         match author:
             case "user" if late:
+                since_ns = play.tick()
                 play.put(F, entry)
                 play.cut()
-                play.claim(F, entry.data, written=True)
+                play.claim(F, entry.data, written=True, since_ns=since_ns)
             case "user":
                 play.save(F, entry.data, entry)
             case "external":
