@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,7 +71,11 @@ def as_nobody() -> Callable[[Callable[[], str]], str]:
 
     def run(act: Callable[[], str]) -> str:
         read_end, write_end = os.pipe()
-        child = os.fork()
+        with (
+            warnings.catch_warnings()
+        ):  # newer Pythons warn where there are threads, as under xdist
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
         if not child:
             try:
                 os.setgroups([])
