@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pynvim
 import pytest
-from nvim_driver import CHECKOUT, Editor, wait_for
+from nvim_driver import CHECKOUT, DEADLINE_S, Editor, wait_for
 from scripted_agent import Agent
 
 from agentdiff.daemon.launch import ensure_running
@@ -153,7 +153,7 @@ def workspace(tmp_path: Path) -> Path:
 @pytest.fixture
 def agent(user: Path, workspace: Path) -> Agent:
     """A session of an agent in the workspace."""
-    ensure_running(Locations.from_env(os.environ))
+    ensure_running(Locations.from_env(os.environ), DEADLINE_S)
     return Agent(workspace)
 
 

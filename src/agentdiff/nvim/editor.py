@@ -19,6 +19,8 @@ from agentdiff.nvim.session import EditorSession
 from agentdiff.nvim.views import Json
 
 DELIVER = "require('agentdiff.rpc').deliver(...)"
+START_WITHIN_S = 30.0
+"""How long a daemon may take to start on a machine under load; one that fails says so at once."""
 
 
 class NeovimEditor:
@@ -59,7 +61,7 @@ def find_daemon(locations: Locations, start_one: bool) -> Locations:
         OSError: none runs (or, with `start_one`, none could be started).
     """
     if start_one:
-        return ensure_running(locations)
+        return ensure_running(locations, START_WITHIN_S)
     found = find(locations)
     if found is None:
         raise ConnectionRefusedError("no daemon runs")
