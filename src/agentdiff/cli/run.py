@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +55,11 @@ def run(context: Context) -> int:
     command = command_line([args.cmd[0], *shown])
     with _traced(context, session, settings, environ, voice) as trace:
         runner = terminal.run if args.pty else foreground.run
-        session.started(command)
+        try:
+            session.started(command)
+        except KeyboardInterrupt:
+            session.ended(command, signal.SIGINT)
+            raise
         with voice.held():
             status = runner(
                 trace.argv, trace.environ, on_started=trace.start, on_alive=session.alive
@@ -104,13 +110,41 @@ def _traced(
     environ: Mapping[str, str],
     voice: _Voice,
 ) -> Iterator[_Trace]:
-    """Puts the launchers in place and takes them away again."""
-    argv = context.args.cmd
-    if not context.args.trace or (context.locations.trace / "off").exists():
-        if context.args.trace:
-            output.complain("the trace is switched off: agentdiff trace on")
-        yield _Trace(argv=argv, environ=environ, start=lambda: None)
+    """Puts the launchers in place and takes them away again; without them the program runs, too."""
+    plain = _Trace(argv=context.args.cmd, environ=environ, start=lambda: None)
+    if not context.args.trace:
+        yield plain
         return
+    if (context.locations.trace / "off").exists():
+        output.complain("the trace is switched off: agentdiff trace on")
+        yield plain
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            with contextlib.ExitStack() as begun:
+                trace = _set_up(begun, context, session, settings, environ, voice)
+                stack.push(begun.pop_all())
+        except OSError as error:
+            where = f"{output.escaped(os.fsdecode(error.filename))}: " if error.filename else ""
+            output.complain(f"the commands are not traced: {where}{error.strerror or error}")
+            trace = plain
+        yield trace
+
+
+def _set_up(
+    stack: contextlib.ExitStack,
+    context: Context,
+    session: Session,
+    settings: TraceConfig,
+    environ: Mapping[str, str],
+    voice: _Voice,
+) -> _Trace:
+    """Makes launchers and supervisor; what has to be taken away again is on the stack.
+
+    Raises:
+        OSError: they cannot be made.
+        UsageError: nothing here can execute a launcher.
+    """
     locations = context.locations
     search = context.environ.get("PATH", os.defpath)
     perl = find_perl(search)
@@ -119,8 +153,10 @@ def _traced(
         raise UsageError("--trace needs perl or a C compiler: install one, or leave --trace out")
     folder.remove_stale(locations.launchers)
     locations.prepare()
+    place = locations.launchers / session.id
+    stack.callback(shutil.rmtree, place, ignore_errors=True)
     launchers = folder.Launchers(
-        locations.launchers / session.id,
+        place,
         off=locations.trace / "off",
         program=program,
         perl=perl,
@@ -136,21 +172,17 @@ def _traced(
         stderr_bytes=settings.stderr_bytes,
     )
     log = TraceLog(locations.trace, max_bytes=settings.max_log_bytes, keep=settings.keep_logs)
+    server = stack.enter_context(TraceServer(socket, session, log, policy, traced, voice.complain))
+    if settings.env_diff:
+        traced["AGENTDIFF_TRACE_ENV"] = "1"
     builtins: Builtins | None = None
-    try:
-        with TraceServer(socket, session, log, policy, traced, voice.complain) as server:
-            if settings.env_diff:
-                traced["AGENTDIFF_TRACE_ENV"] = "1"
-            if settings.builtins:
-                path = launchers.folder / "xtrace"
-                builtins = Builtins(path, server.write, settings.redact)
-                traced["AGENTDIFF_TRACE_BUILTINS"] = str(path)
-            start = functools.partial(_start, server, builtins)
-            yield _Trace(argv=_careful(argv), environ=traced, start=start)
-            if builtins is not None:
-                builtins.close()
-    finally:
-        launchers.remove()
+    if settings.builtins:
+        path = launchers.folder / "xtrace"
+        builtins = Builtins(path, server.write, settings.redact)
+        stack.callback(builtins.close)
+        traced["AGENTDIFF_TRACE_BUILTINS"] = str(path)
+    start = functools.partial(_start, server, builtins)
+    return _Trace(argv=_careful(context.args.cmd), environ=traced, start=start)
 
 
 def _start(server: TraceServer, builtins: Builtins | None) -> None:

@@ -146,3 +146,14 @@ def test_the_switch_and_the_log_need_no_daemon(place: Place) -> None:
     assert [one["exit_code"] for one in place.json("trace", "log", "--last", "2")] == [1, 2]
     assert place.run("trace", "log", "--session", "run-2").endswith("git x2  [2]\n")
     assert not place.locations.lock_file.exists()
+
+
+def test_a_trace_that_cannot_be_made_stops_no_program(place: Place) -> None:
+    """It runs as without one, and it is said why."""
+    (place.root / "file").touch()
+    place.environ["XDG_DATA_HOME"] = str(place.root / "file")
+    process = place.start("run", "--trace", "--", "sh", "-c", "echo ran; exit 4")
+    out, err = process.communicate(timeout=DEADLINE_S)
+    assert (out, process.returncode) == ("ran\n", 4)
+    assert err.startswith("agentdiff: the commands are not traced: ")
+    assert str(place.root / "file") in err
