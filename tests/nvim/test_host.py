@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nvim_driver import CHECKOUT, Editor, wait_for
+from nvim_driver import CHECKOUT, DEADLINE_S, Editor, wait_for
 from scripted_agent import Agent
 from test_claims import save
 from test_review import open_review, pending
@@ -175,7 +175,7 @@ def test_a_daemon_that_comes_later_is_found(
     editor = spawn("a.txt", cwd=workspace)
     editor.lua("require('agentdiff.rpc').ping()")
     before = (home / "state/agentdiff/daemon.lock").exists()
-    ensure_running(Locations.from_env(os.environ))
+    ensure_running(Locations.from_env(os.environ), DEADLINE_S)
     Agent(workspace).edit("a.txt", "line 10\n", "ten\n")
     editor.wait("(vim.b.agentdiff_status_dict or {}).hunks == 1")
     assert (before, editor.lines()[9]) == (False, "ten")

@@ -12,16 +12,14 @@ BEFORE = "".join(f"line {n}\n" for n in range(1, 21))
 
 
 def pending(editor: Editor) -> int:
-    """Returns how many hunks pend, as the last update said."""
-    return int(
-        editor.lua(
-            """
-            local result, err = require('agentdiff.rpc').wait('request', { method = 'status' })
-            assert(result, err and err.message)
-            return result.totals.hunks
-            """
-        )
-    )
+    """Returns how many hunks pend, once the daemon has seen everything."""
+    code = """
+    local result, err = require('agentdiff.rpc').wait('request', { method = 'status' })
+    assert(result, err and err.message)
+    return result.settled and { result.totals.hunks }
+    """
+    # On a busy machine the state may be older than the disk; then it says so.
+    return int(wait_for(lambda: editor.lua(code), "a settled status", editor)[0])
 
 
 def open_review(editor: Editor) -> list[str]:
