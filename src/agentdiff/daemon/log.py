@@ -19,6 +19,7 @@ import orjson
 
 MAX_BYTES = 1024 * 1024
 KEPT_FILES = 5
+REPEATED_WITHIN_S = 60.0
 LOGGER_NAME = "agentdiff.daemon"
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -42,6 +43,33 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(entry, default=repr).decode("utf-8")
 
 
+class Repetitions(logging.Filter):
+    """Lets the first of equal records through, and the number of the others with the next one.
+
+    A checkout explains five thousand changes in the same words: one line each would push out
+    everything else that the log holds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: object = None
+        self._since = 0.0
+        self._more = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Returns whether a record is written; any thread.  Whatever is wrong always is."""
+        fields = [(k, repr(v)) for k, v in record.__dict__.items() if k not in _STANDARD]
+        key = (record.levelno, record.getMessage(), fields)
+        again = key == self._last and record.created - self._since < REPEATED_WITHIN_S
+        if again and record.levelno < logging.WARNING:
+            self._more += 1
+            return False
+        if self._more:
+            record.__dict__["more_of_the_last"] = self._more
+        self._last, self._since, self._more = key, record.created, 0
+        return True
+
+
 class PrivateRotatingFileHandler(RotatingFileHandler):
     """Creates every file with mode 0600."""
 
@@ -56,6 +84,7 @@ def open_log(path: Path) -> logging.Logger:
     """Opens the log and sends uncaught exceptions of any thread there; call once per process."""
     handler = PrivateRotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=KEPT_FILES)
     handler.setFormatter(JsonFormatter())
+    handler.addFilter(Repetitions())
     logger = logging.getLogger(LOGGER_NAME)
     logger.setLevel(logging.INFO)
     for each in (logger, logging.getLogger("asyncio"), logging.getLogger("concurrent.futures")):
