@@ -21,17 +21,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(400))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def victim() -> Iterator[Victim]:
-    """The user whom everybody attacks; one daemon for all tests of a module."""
-    # Short, for sockets; umask 0: what is private is so by its own mode.
-    folder, mask = Path(tempfile.mkdtemp(prefix="ad-", dir="/tmp")), os.umask(0)
+    """The user whom everybody attacks; one daemon for all tests of a process."""
+    folder = Path(tempfile.mkdtemp(prefix="ad-", dir="/tmp"))  # short, for sockets
+    user = Victim(folder)
     try:
-        user = Victim(folder)
         user.start()
         yield user
     finally:
-        os.umask(mask)
         user.stop()
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -44,8 +44,7 @@ def unprintable(data: bytes) -> str:
 
 COMMANDS = [
     *(["status"], ["log"], ["feedback"], ["doctor"], ["daemon", "status"], ["baseline", "list"]),
-    *(["accept", NAME], ["undo"], ["reject", "--reason", HOSTILE, NAME], ["undo"], ["redo"]),
-    *(["comment", NAME, f"no {HOSTILE}"], ["accept", f"no such {HOSTILE}"], [HOSTILE]),
+    *(["reject", "--reason", HOSTILE, NAME], ["undo"], ["accept", f"no such {HOSTILE}"], [HOSTILE]),
 ]
 
 

@@ -48,9 +48,13 @@ class Victim:
     # --- the daemon ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Starts the daemon."""
-        with _environment(self.environ):
-            launch.ensure_running(self.locations, WAIT_S)
+        """Starts the daemon; umask 0: what is private is so by its own mode."""
+        mask = os.umask(0)
+        try:
+            with _environment(self.environ):
+                launch.ensure_running(self.locations, WAIT_S)
+        finally:
+            os.umask(mask)
 
     def stop(self) -> None:
         """Ends the daemon, if it runs."""
