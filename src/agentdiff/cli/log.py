@@ -84,8 +84,11 @@ def _lines(call: Json) -> list[str]:
 
 
 def _head(call: Json) -> str:
-    command = f"  {output.escaped(call['command'], _WIDTH)}" if call.get("command") else ""
-    return f"{output.escaped(str(call['tool']))}{command}"
+    tool, command = str(call["tool"]), str(call.get("command") or "")
+    if command.split(" ", 1)[0] == tool:
+        return output.escaped(command, _WIDTH)  # a traced command: its program is the tool
+    shown = f"  {output.escaped(command, _WIDTH)}" if command else ""
+    return f"{output.escaped(tool)}{shown}"
 
 
 def _outcome(call: Json) -> str:

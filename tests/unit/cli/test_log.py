@@ -1,0 +1,31 @@
+"""What ``agentdiff log`` makes of one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agentdiff.cli.log import _lines
+
+
+@pytest.mark.parametrize(
+    ("call", "shown"),
+    [
+        ({"tool": "git", "command": "git mv a b"}, ["git mv a b  1.5 s"]),
+        ({"tool": "Bash", "command": "git mv a b"}, ["Bash  git mv a b  1.5 s"]),
+        ({"tool": "Edit", "paths": [{"path": "a"}]}, ["Edit  1.5 s", "  a"]),
+        ({"tool": "sh", "covers": True}, []),
+        ({"tool": "sh", "covers": True, "paths": [{"path": "a"}]}, ["(itself)  1.5 s", "  a"]),
+        (
+            {"tool": "Bash", "outcome": "denied", "decided_by": "user"},
+            ["Bash  1.5 s  [denied by user]"],
+        ),
+        ({"tool": "x", "command": "x \x1b[31m"}, ["x \\x1b[31m  1.5 s"]),
+    ],
+)
+def test_a_call_is_named_once_with_time_outcome_and_files(
+    call: dict[str, Any], shown: list[str]
+) -> None:
+    """A traced command is its own tool; one that only covers shows what nobody inside it did."""
+    assert _lines({"started": 10.0, "finished": 11.5, "outcome": "ok", **call}) == shown
