@@ -180,6 +180,30 @@ INLINE = InlineView(
 )
 
 
+def test_hunks_go_as_flat_lists() -> None:
+    """Old lines in one list, each owner once, and only the odd and mixed ones by number."""
+    plain = {"kind": "text", "mixed": False, "owner": "claude"}
+    hunks = [
+        {**plain, **hunk(1, 0, 0, 2), "deleted": ["a", "b"]},
+        {**plain, **hunk(2, 0, 0, 0), "deleted": [], "kind": "mode", "owner": "external"},
+        {**plain, **hunk(3, 7, 1, 1), "deleted": ["c"], "mixed": True},
+    ]
+    data = {"path": "a", "new_path": "b", "status": "modified", "hunks": hunks}
+    payload = InlineView(token=1, seq=4, data=data).payload("/w/a")
+    assert (payload["path"], payload["moved_to"]) == ("/w/a", "b")
+    assert json.loads(payload["hunks"]) == {
+        "id": [1, 2, 3],
+        "start": [0, 0, 7],
+        "added": [0, 0, 1],
+        "removed": [2, 0, 1],
+        "deleted": ["a", "b", "c"],
+        "owners": ["claude", "external"],
+        "owner": [1, 2, 1],
+        "odd": [[2, "mode"]],
+        "mixed": [3],
+    }
+
+
 def whole(number: int) -> dict[str, Any]:
     """Returns the selection of a whole hunk."""
     return {"hunks": [{"id": number, "gen": 3}]}
