@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from agentdiff.core import events as ev
 from agentdiff.core.owners import Owner
 from agentdiff.core.records import (
     CallClosed,
@@ -29,6 +30,15 @@ SILENT_SESSION_NS = 12 * 3600 * SECOND_NS
 SILENT_TURN_NS = 600 * SECOND_NS
 # Formatters, language servers and forgotten children write shortly after the turn ended.
 TAIL_NS = 10 * SECOND_NS
+
+# What an agent's notice proves.  opencode alone tells of the answer, while the tool runs; of a turn
+# that the user ended at a question Qwen Code says nothing but that it is idle (Claude Code a minute
+# later).
+_NOTICES = {
+    "permission_prompt": "waiting",
+    "permission_replied": "working",
+    "idle_prompt": "idle",
+}
 
 SessionKey: TypeAlias = tuple[str, str]
 _OfSession: TypeAlias = (
@@ -268,3 +278,22 @@ class Sessions:
             if over is None or now_ns - over <= TAIL_NS:
                 out.append(last)
         return out
+
+
+def state_after(event: ev.AgentEvent) -> str | None:
+    """Returns the session state that an event proves, None when it proves none."""
+    match event:
+        case ev.TurnEnded(error=error) if error:
+            return "error"
+        case ev.SessionStarted() | ev.TurnEnded():
+            return "idle"
+        case ev.SessionEnded():
+            return "ended"
+        case ev.PermissionRequested():
+            return "waiting"
+        case ev.Notified():
+            return _NOTICES.get(event.kind)
+        case ev.SubagentStarted() | ev.SubagentFinished() | ev.CwdChanged():
+            return None
+        case _:
+            return "working"

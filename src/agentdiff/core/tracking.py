@@ -24,23 +24,13 @@ from agentdiff.core.records import (
     TurnStarted,
 )
 from agentdiff.core.reports import Reports
-from agentdiff.core.sessions import SILENT_SESSION_NS, Call, Session, Turn
+from agentdiff.core.sessions import SILENT_SESSION_NS, Call, Session, Turn, state_after
 
 if TYPE_CHECKING:
     from agentdiff.core.ledger import Ledger
 
 # Prompts are shown as titles; the agent keeps the full text.
 MAX_PROMPT_CHARS = 4000
-
-
-# What an agent's notice proves.  opencode alone tells of the answer, while the tool runs; of a turn
-# that the user ended at a question Qwen Code says nothing but that it is idle (Claude Code a minute
-# later).
-_NOTICES = {
-    "permission_prompt": "waiting",
-    "permission_replied": "working",
-    "idle_prompt": "idle",
-}
 
 
 class Tracking:
@@ -66,7 +56,7 @@ class Tracking:
         if isinstance(event, ev.ToolReported):
             return self.reports.merge(event)
         event = self._placed(event)
-        commands = self.session(event, _state_after(event))
+        commands = self.session(event, state_after(event))
         session = self._ledger.sessions.by_key[event.agent, event.session]
         return [*commands, *self._react(session, event)]
 
@@ -379,25 +369,6 @@ def _moved(
         subagent=opened.subagent,
         parent=parent,
     )
-
-
-def _state_after(event: ev.AgentEvent) -> str | None:
-    """Returns the session state that an event proves, None when it proves none."""
-    match event:
-        case ev.TurnEnded(error=error) if error:
-            return "error"
-        case ev.SessionStarted() | ev.TurnEnded():
-            return "idle"
-        case ev.SessionEnded():
-            return "ended"
-        case ev.PermissionRequested():
-            return "waiting"
-        case ev.Notified():
-            return _NOTICES.get(event.kind)
-        case ev.SubagentStarted() | ev.SubagentFinished() | ev.CwdChanged():
-            return None
-        case _:
-            return "working"
 
 
 def _by_path(targets: Sequence[ev.Target]) -> dict[bytes, ev.Target]:
