@@ -167,7 +167,7 @@ class Ledger:
                 if record.items:  # an interrupted one of which nothing had been done has none
                     self._done.setdefault(record.client, []).append(record.decision)
                     self._undone.pop(record.client, None)
-                self._count_items(record.items)
+                self._count_items(record.items, record.at_ns)
             case DecisionTurned():
                 self.unfinished.pop(record.decision, None)
                 if not record.items:
@@ -183,15 +183,15 @@ class Ledger:
                     source, target = target, source
                 source[client].remove(record.decision)
                 target.setdefault(client, []).append(record.decision)
-                self._count_items(record.items)
+                self._count_items(record.items, record.at_ns)
             case _:
                 pass
 
-    def _count_items(self, items: Iterable[DecisionItem]) -> None:
+    def _count_items(self, items: Iterable[DecisionItem], at_ns: int) -> None:
         for item in items:
             self._count_ids(item.after)
             self.changed_at[item.path] = self.seq
-            self.observer.proofs.forget(item.path)
+            self.observer.proofs.decided(item.path, at_ns)
             self.observer.parking.decided(item.path, item.before)
 
     def _count_ids(self, stored: Json | None) -> None:

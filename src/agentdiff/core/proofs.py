@@ -89,6 +89,7 @@ class Proofs:
     def __init__(self) -> None:
         self._claims: dict[bytes, list[Claim]] = {}
         self._seen: dict[bytes, deque[Sighting]] = {}
+        self._decided: dict[bytes, int] = {}
 
     def note(self, path: bytes, sighting: Sighting) -> None:
         """Remembers an observed change."""
@@ -107,8 +108,18 @@ class Proofs:
         return self._seen.keys()
 
     def forget(self, path: bytes) -> None:
-        """Drops the sightings of a path: a decision came between, they cannot be given again."""
+        """Drops the sightings of a path: they were given again."""
         self._seen.pop(path, None)
+
+    def decided(self, path: bytes, at_ns: int) -> None:
+        """Drops the sightings of a path: a decision came between, they cannot be given again.
+
+        Args:
+            path: what was decided.
+            at_ns: when; a write before that was seen by it, and proves nothing after it.
+        """
+        self._seen.pop(path, None)
+        self._decided[path] = at_ns
 
     def begun(
         self, path: bytes, state: PathState | None, before: Entry, after: Entry, owner: Owner
@@ -190,6 +201,10 @@ class Proofs:
         if not mine:
             claims.append(claim)
         claim.written = True
+        # One that comes late (its daemon died) must not be put on top of what was decided since.
+        # By more than it may wait it is not late: the clock was set back.
+        if 0 < self._decided.get(path, 0) - max(claim.claimed_ns, since_ns) < CLAIM_NS:
+            claim.used = True
         if claim.used:
             return None
         seen = list(self._seen.get(path, ()))
@@ -238,6 +253,9 @@ class Proofs:
         for path, seen in list(self._seen.items()):
             if now_ns - seen[-1].seen_ns > CLAIM_NS:
                 del self._seen[path]
+        for path, at_ns in list(self._decided.items()):
+            if now_ns - at_ns > CLAIM_NS:
+                del self._decided[path]
 
 
 def _is_part(claim: Claim, seen: Entry) -> bool:

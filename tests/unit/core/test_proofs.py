@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agentdiff.core.entries import File
-from agentdiff.core.events import Selection, TimePassed
+from agentdiff.core.events import EditorClaimed, Selection, TimePassed
 from agentdiff.core.proofs import CLAIM_NS
 from tests.play import Play, image
 
@@ -210,3 +210,19 @@ def test_a_claim_says_nothing_about_another_path(play: Play) -> None:
     play.put(b"g", File(data=USERS))
     play.cut()
     assert play.owners(b"g") == [("external", None, "external")]
+
+
+def test_a_proof_that_comes_after_a_decision_is_not_put_on_top_of_it(play: Play) -> None:
+    """A daemon died with it, and the next one hears of a save that was seen and rejected since."""
+    play.run("claude", "s", {F: File(data=AGENTS)})
+    put(play, BOTH)
+    play.cut()
+    saved_ns = play.tick()
+    play.decide("reject", Selection(everything=True, include_external=True), discard_user=True)
+    play.cut()
+    assert play.disk[F] == File(data=BASE)
+    late = EditorClaimed(client="nvim", path=F, data=BOTH, written=True, received_ns=saved_ns)
+    play.handle(late)
+    other = BASE.replace(b"4\n", b"again\n")
+    play.run("claude", "s", {F: File(data=other)})
+    assert (base(play), play.owners(F)) == (BASE, [("agent", "s", "likely")])
