@@ -20,6 +20,9 @@ from agentdiff.wire import MAX_LINE_BYTES, WireError, check_greeting, decode, en
 
 SENT_AGAIN_S = 5.0
 """As long after it was sent a notification that must arrive is sent again over a new link."""
+WAITS_AT_MOST_S = 20.0
+"""One that waited longer for a link is sent only if it still holds: the daemon believes no date that
+is older (`agentdiff.sources.editor.CLAIM_WAIT_NS`), and would take it for news."""
 KEPT = 256
 """So many of those are remembered, the newest."""
 
@@ -129,6 +132,7 @@ class _Kept:
     method: str
     params: Mapping[str, object]
     still: Callable[[], bool]
+    made_s: float
     sent_s: float | None
 
 
@@ -183,7 +187,8 @@ class Connection:
             now_s = time.monotonic()
             self._forget(now_s)
             for one in self._kept:
-                if one.sent_s is None or one.still():
+                waited_s = now_s - one.made_s
+                if (one.sent_s is None and waited_s < WAITS_AT_MOST_S) or one.still():
                     link.notify(one.method, one.params)
                     one.sent_s = now_s if one.sent_s is None else one.sent_s
             return link
@@ -209,7 +214,7 @@ class Connection:
         if keep is not None:
             now_s = time.monotonic()
             self._forget(now_s)
-            self._kept.append(_Kept(method, params, keep, now_s if linked else None))
+            self._kept.append(_Kept(method, params, keep, now_s, now_s if linked else None))
 
     def _forget(self, now_s: float) -> None:
         """Lets go of what arrived for certain."""
