@@ -21,8 +21,8 @@ from agentdiff.wire import MAX_LINE_BYTES, WireError, check_greeting, decode, en
 SENT_AGAIN_S = 5.0
 """As long after it was sent a notification that must arrive is sent again over a new link."""
 WAITS_AT_MOST_S = 20.0
-"""One that waited longer for a link is sent only if it still holds: the daemon believes no date that
-is older (`agentdiff.sources.editor.CLAIM_WAIT_NS`), and would take it for news."""
+"""One that waited longer for a link is sent only if it still holds: the daemon would take it for
+news, because it believes no older date (`agentdiff.sources.editor.CLAIM_WAIT_NS`)."""
 KEPT = 256
 """So many of those are remembered, the newest."""
 
