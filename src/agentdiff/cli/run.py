@@ -50,7 +50,10 @@ def run(context: Context) -> int:
     os.chdir(context.cwd)
     given = launch.telemetry(context, args.cmd[0])
     environ = {**context.environ, **given, SESSION: session.id}
-    settings = load(context.locations.config_file).trace
+    config = load(context.locations.config_file)
+    settings = config.trace
+    for problem in config.problems if args.trace else ():
+        output.complain(output.escaped(problem))  # a rule that is not in force, for one
     shown = redacted(session.tool, args.cmd[1:], settings.redact)
     command = command_line([args.cmd[0], *shown])
     with _traced(context, session, settings, environ, voice) as trace:
@@ -165,6 +168,11 @@ def _set_up(
     )
     socket = locations.runtime / f"{session.id[:12]}.sock"
     traced = launchers.environment(environ, socket)
+    xtrace = launchers.folder / "xtrace"
+    if settings.env_diff:
+        traced["AGENTDIFF_TRACE_ENV"] = "1"
+    if settings.builtins:
+        traced["AGENTDIFF_TRACE_BUILTINS"] = str(xtrace)
     policy = Policy(
         rules=tuple(Rule(command=command, action=action) for command, action in settings.rules),
         redact=settings.redact,
@@ -173,14 +181,10 @@ def _set_up(
     )
     log = TraceLog(locations.trace, max_bytes=settings.max_log_bytes, keep=settings.keep_logs)
     server = stack.enter_context(TraceServer(socket, session, log, policy, traced, voice.complain))
-    if settings.env_diff:
-        traced["AGENTDIFF_TRACE_ENV"] = "1"
     builtins: Builtins | None = None
     if settings.builtins:
-        path = launchers.folder / "xtrace"
-        builtins = Builtins(path, server.write, settings.redact)
+        builtins = Builtins(xtrace, server.write, settings.redact)
         stack.callback(builtins.close)
-        traced["AGENTDIFF_TRACE_BUILTINS"] = str(path)
     start = functools.partial(_start, server, builtins)
     return _Trace(argv=_careful(context.args.cmd), environ=traced, start=start)
 
