@@ -47,10 +47,11 @@ def test_a_closed_standard_output_is_no_reason_to_fail() -> None:
 def test_a_signal_to_the_supervisor_reaches_the_program(number: signal.Signals) -> None:
     """A handler of the program runs, and its exit code is the supervisor's."""
     script = (
-        "import signal, sys, time\n"
-        f"signal.signal({int(number)}, lambda *_: sys.exit(7))\n"
+        "import signal, sys\n"
+        f"signal.pthread_sigmask(signal.SIG_BLOCK, [{int(number)}])\n"
         "print('ready', flush=True)\n"
-        "time.sleep(60)\n"
+        f"signal.sigwait([{int(number)}])\n"
+        "sys.exit(7)\n"
     )
     # Whoever runs the tests in the background may ignore it, and that is inherited.
     before = signal.signal(number, signal.SIG_DFL)

@@ -44,7 +44,7 @@ def run(
     with Signals(on_alive) as signals:  # before the fork: an early one must not end us alone
         child = signals.child = spawn(argv, environ)
         on_started()
-        status = wait(child)
+        status = wait(child, signals.pause)
     _take_terminal(ours)
     return status
 
@@ -84,10 +84,19 @@ def execute(argv: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     os._exit(code)
 
 
-def wait(child: int) -> int:
-    """Waits for the end of a child; stops when it stops, so that the shell sees a stopped job."""
+def wait(child: int, pause: Callable[[], None]) -> int:
+    """Waits for the end of a child; stops when it stops, so that the shell sees a stopped job.
+
+    Args:
+        child: its pid.
+        pause: returns after a signal, also after one that came just before the call; a wait that
+            blocks would sleep through that one, and nobody would pass it on.
+    """
     while True:
-        _, status = os.waitpid(child, os.WUNTRACED)
+        pid, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
+        if pid == 0:
+            pause()
+            continue
         if not os.WIFSTOPPED(status):
             return status
         # What stopped the whole group has stopped us too; after a `fg` the child goes on already.
@@ -146,10 +155,15 @@ class Signals:
         self._old: dict[int, object] = {}
 
     def __enter__(self) -> Self:
+        self._told, self._telling = os.pipe()
+        for end in (self._told, self._telling):
+            os.set_blocking(end, False)
+        self._old_wakeup = signal.set_wakeup_fd(self._telling, warn_on_full_buffer=False)
         for number in (*FORWARDED, *FROM_TERMINAL):
             # `nohup` and background jobs of a plain shell ignore some: that stays.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._old[number] = signal.signal(number, self._forward)
+        self._old[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         self._old[signal.SIGALRM] = signal.signal(signal.SIGALRM, lambda *_: self._on_alive())
         signal.setitimer(signal.ITIMER_REAL, HEARTBEAT_S, HEARTBEAT_S)
         return self
@@ -158,6 +172,15 @@ class Signals:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, old in self._old.items():
             signal.signal(number, old)  # type: ignore[arg-type]
+        signal.set_wakeup_fd(self._old_wakeup)
+        os.close(self._told)
+        os.close(self._telling)
+
+    def pause(self) -> None:
+        """Returns once there was a signal since the last call."""
+        select.select([self._told], [], [])
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._told, select.PIPE_BUF)
 
     def _forward(self, number: int, _: FrameType | None) -> None:
         if number in FROM_TERMINAL and _in_foreground():

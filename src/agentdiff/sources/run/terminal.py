@@ -68,7 +68,10 @@ def _lead(argv: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     with Signals(lambda: None) as signals:
         signals.child = program
         while True:
-            _, status = os.waitpid(program, os.WUNTRACED)
+            pid, status = os.waitpid(program, os.WNOHANG | os.WUNTRACED)
+            if pid == 0:
+                signals.pause()
+                continue
             if not os.WIFSTOPPED(status):
                 break
             os.kill(os.getpid(), signal.SIGSTOP)
