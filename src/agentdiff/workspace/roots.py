@@ -90,8 +90,10 @@ def confine(root: bytes, path: bytes) -> bytes | None:
     parent, name = os.path.split(full.rstrip(b"/"))
     if name in (b"", b".", b".."):
         parent, name = os.path.split(os.path.realpath(full))
-    real = true_path(os.path.join(os.path.realpath(parent), name))
-    inside = real.removeprefix(top.rstrip(b"/") + b"/")
+    real = os.path.join(os.path.realpath(parent), name)
+    known = top.rstrip(b"/")
+    real = true_path(real, known if real.startswith(known + b"/") else b"")
+    inside = real.removeprefix(known + b"/")
     return inside if inside and inside != real else None
 
 

@@ -32,14 +32,15 @@ def fold(path: bytes) -> bytes:
     return folded.encode("utf-8", "surrogateescape")
 
 
-def true_path(path: bytes) -> bytes:
+def true_path(path: bytes, top: bytes = b"") -> bytes:
     """Returns an absolute path as the directories on its way spell it; what is missing stays.
 
     Args:
         path: without symbolic links in its parents.
+        top: a directory on its way, without a slash behind it, that is spelled so already.
     """
-    place = b""
-    for name in path.split(b"/")[1:]:
+    place = top
+    for name in path[len(top) :].split(b"/")[1:]:
         place += b"/" + _listed(place or b"/", name)
     return place or b"/"
 

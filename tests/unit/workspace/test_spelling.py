@@ -75,6 +75,7 @@ def test_a_path_is_spelled_as_on_disk(pretending: bytes) -> None:
     assert spelling.true_path(pretending + b"/src/" + DECOMPOSED).endswith(b"/Src/" + COMPOSED)
     assert spelling.true_path(pretending + b"/other") == pretending + b"/other"
     assert spelling.true_path(b"/") == b"/"
+    assert spelling.true_path(pretending + b"/sRC/x", pretending) == pretending + b"/Src/x"
 
 
 def test_elsewhere_each_spelling_is_a_name(tmp_path: Path) -> None:
