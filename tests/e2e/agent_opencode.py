@@ -1,6 +1,11 @@
 """opencode: how it is started, and its tools (1.18.33).
 
 Must not know any scenario.
+
+On a machine with many times more work than cores it may stop for ever at its first prompt: all its
+threads wait for each other (futex), and an ended ``git`` of its own, of the step "project copy
+refresh" in its log, is not waited for.  Our plugin has its answer by then, and opencode connects to
+nothing but the loopback.  The message of the test then holds the end of that log.
 """
 
 from __future__ import annotations
