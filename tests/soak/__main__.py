@@ -25,7 +25,7 @@ from tests.soak import checks
 from tests.soak.agents import Agent, Gate, Hooks, Pace
 from tests.soak.machine import BRANCH, STORE_MIB, Machine, Sampler, machine
 from tests.soak.people import Editor, Reviewer
-from tests.soak.recorder import Content, Recorder
+from tests.soak.recorder import Content, Recorder, Tracked
 from tests.soak.report import Row, table
 from tests.soak.telemetry import Exporter
 
@@ -121,8 +121,7 @@ class Soak:
 
     def _warm(self, hooks: Hooks) -> None:
         """Opens the workspace and waits for its first cut."""
-        probed = self.recorder.watch("probe.txt")
-        probed.base = probed.disk = Content(b"one\n")
+        self.recorder.still["probe.txt"] = probed = Tracked("probe.txt", *[Content(b"one\n")] * 2)
         probed.disk.put(self.made.root / probed.path)
         common = {"session_id": "warm", "cwd": str(self.made.root), "prompt_id": "p"}
         for event in ("SessionStart", "UserPromptSubmit"):
@@ -245,7 +244,7 @@ def main() -> int:
         problems = recorder.counts["problems"]
         rows.append(Row(what="contradictions in all", value=problems, at_most=0))
         print(table(rows), flush=True)
-        for text in recorder.problems:
+        for text in (*recorder.problems, *recorder.remarks):
             print(f"- {text}", file=sys.stderr)
         if args.json:
             args.json.parent.mkdir(parents=True, exist_ok=True)

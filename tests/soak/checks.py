@@ -119,19 +119,20 @@ def _judge(
             counts["late"] += lines if owner["evidence"] == "late" else 0
             extra = max(lines - wrote[owner["session"]], 0)
             if extra:
-                recorder.problem(
+                recorder.remarks.append(
                     f"{hunk['path']} hunk {hunk['id']}: {lines} lines of {owner['session']} by "
-                    f"{owner['tool']} ({owner['evidence']}), who wrote {wrote[owner['session']]}"
+                    f"{owner['tool']} ({owner['evidence']}), who wrote {wrote[owner['session']]} "
+                    f"of {dict(wrote)}; {file.story()}"
                 )
             counts["wrong"] += extra
             if owner["session"] not in file.writers:
                 counts["strangers"] += 1
-                recorder.problem(f"{hunk['path']}: {owner['session']} never wrote it")
+                recorder.remarks.append(f"{hunk['path']}: {owner['session']} never wrote it")
         elif owner["kind"] == "shared":
             shared += lines
             if not set(owner.get("among", ())) & file.writers:
                 counts["strangers"] += 1
-                recorder.problem(f"{hunk['path']}: none of {owner.get('among')} wrote it")
+                recorder.remarks.append(f"{hunk['path']}: none of {owner.get('among')} wrote it")
         elif owner["kind"] == "external":
             counts["external"] += lines
     counts["shared"] += shared
@@ -160,6 +161,8 @@ def _decide_all(made: Machine, recorder: Recorder, client: Client) -> Iterator[R
     for refused in answer["refused"]:
         if refused["path"] not in late:
             recorder.problem(f"reject-all refused {refused}")
+    # A rename is decided as a whole.
+    late |= {file.pair.path for file, *_ in before if file.path in late and file.pair}
     recorder.rejected(one[0] for one in before if one[0].path not in late)
     wrong = _wrong_on_disk(recorder, "after reject-all")
     yield Row(what="wrong after reject-all", value=wrong, at_most=0)

@@ -89,7 +89,7 @@ class Tracked:
     path: str
     base: Content
     disk: Content
-    committed: Content
+    committed: Content = Content()
     writers: set[str] = field(default_factory=set)
     pair: Tracked | None = None
     shared_top: bool = False
@@ -122,6 +122,7 @@ class Recorder:
         files: every path that somebody may write.
         still: paths that no agent touches, because git writes them.
         problems: what contradicted an expectation, the first `MAX_PROBLEMS`.
+        remarks: labels that are wrong; the table says whether they may be.
         counts: how often what was done.
     """
 
@@ -130,6 +131,7 @@ class Recorder:
         self.files: dict[str, Tracked] = {}
         self.still: dict[str, Tracked] = {}
         self.problems: list[str] = []
+        self.remarks: list[str] = []
         self.counts: Counter[str] = Counter()
         self.calls: set[tuple[str, str]] = set()
         self._lock = threading.Lock()

@@ -23,7 +23,7 @@ from agentdiff.nvim.views import InlineView, Json, ReviewView
 VIEWS_KEPT = 4
 """How many versions of a view an intent may still name: Lua may be one or two refreshes behind."""
 REST_FOR = 2.0
-REST_AT_MOST_S = 1.0
+REST_AT_MOST_S = 5.0
 WROTE_KEPT = 50
 """How many written paths an update names: follow mode shows the last."""
 
@@ -43,6 +43,7 @@ class Pace:
     clock: Callable[[], float] = time.monotonic
     _began_s: float = 0.0
     _due_s: float = 0.0
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def rest_s(self) -> float:
@@ -50,12 +51,18 @@ class Pace:
         return max(self._due_s - self.clock(), 0.0)
 
     async def __aenter__(self) -> None:
-        await asyncio.sleep(self.rest_s)
+        await self._turn.acquire()
+        try:
+            await asyncio.sleep(self.rest_s)
+        except asyncio.CancelledError:
+            self._turn.release()
+            raise
         self._began_s = self.clock()
 
     async def __aexit__(self, *_: object) -> None:
         now_s = self.clock()
         self._due_s = now_s + min(REST_FOR * (now_s - self._began_s), REST_AT_MOST_S)
+        self._turn.release()
 
 
 @dataclass(slots=True)
