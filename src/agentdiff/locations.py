@@ -86,6 +86,11 @@ class Locations:
         return self.state / "spool"
 
     @property
+    def journal(self) -> Path:
+        """Tool calls that were answered and are not in a log yet."""
+        return self.state / "calls.journal"
+
+    @property
     def workspaces(self) -> Path:
         """One folder per workspace."""
         return self.state / "workspaces"

@@ -26,10 +26,11 @@ def main() -> int:
     user = User()
     editor = Editor(user, nvim) if given.editor else None
     say = sys.stdout.write
+    run = Run(user, given.seed, given.kill_every, editor)
     try:
-        outcome = Run(user, given.seed, given.kill_every, editor).play(given.events)
+        outcome = run.play(given.events)
     except Lost as lost:
-        say(f"seed {given.seed}: {lost}\n")
+        say(f"seed {given.seed}: {lost}\nkills: {run.reaper.kills}\n")
         say(f"the daemon's log:\n{_tail(user)}\n")
         return 1
     finally:

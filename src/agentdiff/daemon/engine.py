@@ -35,6 +35,7 @@ from agentdiff.daemon import patience, requests
 from agentdiff.daemon.desk import Desk
 from agentdiff.daemon.desks import Desks
 from agentdiff.daemon.intake import COLD_NS, Intake
+from agentdiff.daemon.journal import Journal
 from agentdiff.daemon.ports import ClientPort, HookAnswer, PreImage, RequestError
 from agentdiff.locations import Locations
 from agentdiff.sources import editor
@@ -49,7 +50,6 @@ READERS = 4
 GONE_CLIENTS = 256
 # The worker wakes every two seconds: so long a gap is a suspended machine, or a clock that was set.
 SLEPT_NS = 60_000_000_000
-DIGESTED_WITHIN_S = 10.0
 
 _Job: TypeAlias = Callable[[], None]
 _Answer = TypeVar("_Answer")
@@ -72,7 +72,8 @@ class Engine:
         self._gone: deque[str] = deque(maxlen=GONE_CLIENTS)
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._desks = Desks(locations.workspaces, self._make_desk, self._queue.put)
-        self.intake = Intake(self._desks, self._queue.put, logger)
+        self._journal = Journal(locations.journal)
+        self.intake = Intake(self._desks, self._queue.put, logger, self._journal)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._settling: dict[str, tuple[threading.Event, set[str]]] = {}
         self._requests = 0
@@ -80,6 +81,7 @@ class Engine:
         self._awake_ns = time.time_ns()
         self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
         self._worker.start()
+        self.intake.replay()
 
     # --- workspaces ------------------------------------------------------------------------------
 
@@ -112,18 +114,7 @@ class Engine:
 
     def digested(self) -> bool:
         """Commits what hooks told so far; see `agentdiff.daemon.ports.Backend.digested`."""
-        written: Future[bool] = Future()
-
-        def commit() -> None:
-            for desk in self._desks.all():
-                desk.keeping.commit()
-            written.set_result(all(desk.keeping.problem is None for desk in self._desks.all()))
-
-        self._queue.put(commit)
-        try:
-            return written.result(DIGESTED_WITHIN_S)
-        except TimeoutError:
-            return False
+        return self.intake.digested()
 
     def telemetry(self, reports: Sequence[ToolReported]) -> bool:
         """Takes what telemetry tells; see `agentdiff.daemon.ports.Backend.telemetry`."""
@@ -319,6 +310,7 @@ class Engine:
             if self._queue.empty():
                 for desk in self._desks.all():
                     self._do(desk.publish)
+                self._do(self.intake.committed)
 
     def _notice_sleep(self) -> None:
         """Tells every workspace of a time in which nobody could be heard; before the next job."""
@@ -389,5 +381,7 @@ class Engine:
             desk.tracker.close()
         for desk in self._desks.all():
             self._queue.put(desk.close)
+        self._queue.put(self.intake.committed)
         self._queue.put(None)
         self._worker.join()
+        self._journal.close()

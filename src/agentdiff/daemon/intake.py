@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -34,8 +34,10 @@ from agentdiff.core.sessions import SessionKey
 from agentdiff.daemon import telling
 from agentdiff.daemon.desk import Desk
 from agentdiff.daemon.desks import Desks
+from agentdiff.daemon.journal import Journal
 from agentdiff.daemon.ports import HookAnswer, PreImage
 from agentdiff.daemon.router import Route, Router
+from agentdiff.errors import MalformedPayload
 
 WARM_NS = 300_000_000
 COLD_NS = 10_000_000_000
@@ -43,6 +45,7 @@ MAX_REPORTS_QUEUED = 100_000
 MAX_HELD_SESSIONS = 64
 MAX_HELD_REPORTS = 256
 CLOSERS = 2
+DIGESTED_WITHIN_S = 10.0
 
 _Enqueue: TypeAlias = Callable[[Callable[[], None]], None]
 # Events after which a window may close: what the agent wrote must be seen before it does.
@@ -56,13 +59,17 @@ class Intake:
         desks: the workspaces.
         enqueue: queues a job for the worker.
         logger: the daemon's.
+        journal: of the calls whose beginning is not in a log yet; closed by the caller.
 
     Attributes:
         counters: what ``daemon status`` shows.
     """
 
-    def __init__(self, desks: Desks, enqueue: _Enqueue, logger: logging.Logger) -> None:
+    def __init__(
+        self, desks: Desks, enqueue: _Enqueue, logger: logging.Logger, journal: Journal
+    ) -> None:
         self._desks = desks
+        self._journal = journal
         self._router = Router(desks.roots)
         self._enqueue = enqueue
         self._logger = logger
@@ -79,6 +86,37 @@ class Intake:
         """Finishes what is under way."""
         self._closers.shutdown(wait=True, cancel_futures=True)
 
+    def replay(self) -> None:
+        """Opens the windows of calls whose beginning died with the last daemon; before all else."""
+        for agent, payload, received_ns, within in self._journal.entries():
+            try:
+                self.hook(agent, payload, received_ns, (), within)
+            except (MalformedPayload, OSError, sqlite3.Error) as error:
+                extra = {"agent": agent, "reason": str(error)}
+                self._logger.warning("call not opened again", extra=extra)
+        if self._journal.owed and self.digested():
+            self._enqueue(self._journal.told)
+
+    def digested(self) -> bool:
+        """Commits what hooks told so far; see `agentdiff.daemon.ports.Backend.digested`."""
+        written: Future[bool] = Future()
+
+        def commit() -> None:
+            for desk in self._desks.all():
+                desk.keeping.commit()
+            written.set_result(all(desk.keeping.problem is None for desk in self._desks.all()))
+
+        self._enqueue(commit)
+        try:
+            return written.result(DIGESTED_WITHIN_S)
+        except TimeoutError:
+            return False
+
+    def committed(self) -> None:
+        """Learns that everything queued was handled and committed; the worker's thread."""
+        if all(desk.keeping.problem is None for desk in self._desks.all()):
+            self._journal.committed()
+
     # --- hooks -----------------------------------------------------------------------------------
 
     def hook(
@@ -93,7 +131,9 @@ class Intake:
         certain = True
         failures: list[Exception] = []
         printed = ""
+        calls = False
         for parsed in registry.parse(agent, payload, received_ns):
+            calls |= isinstance(parsed, ToolStarted)
             event = parsed if within is None else replace(parsed, within=within)
             routes = self._route(event)
             texts = []
@@ -111,6 +151,8 @@ class Intake:
             printed += answers.envelope(event, "\n".join(filter(None, texts)))
         if not certain:
             self.counters["uncertain_cuts"] += 1
+        if calls and preimages is None and self._journal.note(agent, payload, received_ns, within):
+            self._enqueue(self._journal.told)
         if failures:
             raise failures[0]
         return HookAnswer(certain=certain, text=printed)

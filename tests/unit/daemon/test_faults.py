@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -296,6 +298,32 @@ def test_a_workspace_that_is_replaced_is_compared_with_what_was_there(bench: Ben
     assert "a" in bench.status()
     bench.decide("reject", all=True, external=True)
     assert bench.tree()["a"] == b"1\n"
+
+
+def test_a_call_whose_daemon_died_after_its_answer_is_open_for_the_next(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """What it writes pends, though an editor is there before the call's end is heard of."""
+    bench.prompt()
+    bench.status()
+    gate = threading.Event()
+    bench.engine._queue.put(lambda: gate.wait(WAIT_S) and None)  # the worker is busy elsewhere
+    given = {"file_path": str(bench.root / "made"), "content": "1\n"}
+    bench.hook("PreToolUse", "Write", given, call="toolu_2")
+    dead = tmp_path / "dead"
+    shutil.copytree(bench.locations.state, dead)  # what a process that ends now leaves behind
+    gate.set()
+    bench.engine.close()
+    assert bench.locations.journal.stat().st_size == 0
+    (bench.root / "made").write_bytes(b"1\n")
+    bench.locations = replace(bench.locations, state=dead)
+    bench.start()
+    (owners,) = [h["owners"] for h in bench.status()["made"]["hunks"]]
+    assert [(one["kind"], one["tool_call"]) for one in owners] == [("agent", "toolu_2")]
+    bench.hook("PostToolUse", "Write", given, call="toolu_2", tool_response={})
+    bench.engine.close()
+    assert bench.locations.journal.stat().st_size == 0
+    bench.start()
 
 
 def test_a_reject_that_a_crash_interrupted_is_nobodys_change(bench: Bench) -> None:
