@@ -32,6 +32,7 @@ from agentdiff.sources.run.foreground import (
 
 _CHUNK = 65536
 _END_OF_FILE = b"\x04"
+_HANG_UP_S = 0.2
 
 
 def run(
@@ -167,8 +168,11 @@ class _Relay:
             data = os.read(0, _CHUNK)
         except BlockingIOError:
             return True
-        except OSError:  # the outer terminal has hung up; SIGHUP says so, too
+        except OSError:  # the outer terminal has hung up
             data = b""
+        if not data and self._mode is not None:
+            # SIGHUP says so, too, a little later; without us the program would have it first.
+            select.select([], [], [], _HANG_UP_S)
         with contextlib.suppress(OSError):
             _write_all(self._master, data or _END_OF_FILE)
         return bool(data)
