@@ -82,7 +82,7 @@ bench: $(DEV) ## measure against the references; table on screen, JSON in .cache
 	@$(PY) -m tests.bench --json .cache/bench.json
 
 soak: $(DEV) ## a day of ten agents and five Neovims, compressed: $SOAK_CALLS (20000) in $SOAK_MINUTES (13)
-	nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PY) -m tests.soak --json .cache/soak.json \
+	@nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PY) -m tests.soak --json .cache/soak.json \
 	  $(if $(SOAK_CALLS),--calls $(SOAK_CALLS)) $(if $(SOAK_MINUTES),--minutes $(SOAK_MINUTES))
 
 screenshots: $(DEV) ## take the pictures of README from the running product

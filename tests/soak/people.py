@@ -219,10 +219,11 @@ class Editor:
             with file.lock:
                 self._type(nvim, file, f"{self.name} typed {number}")
         elif rng.random() < 0.5:
+            # It waits for an answer as long as `timeout_ms` says, and says so when there is none.
             nvim.lua("vim.cmd('silent! AgentDiff')")
-            self._await(nvim, "vim.bo.filetype == 'agentdiff'")
+            opened = nvim.lua("return vim.bo.filetype == 'agentdiff'")
             nvim.lua("vim.cmd('silent! only')")
-            self.recorder.count("reviews opened")
+            self.recorder.count("reviews opened" if opened else "reviews not answered in time")
         else:
             for file in self.recorder.sample(rng, 1):
                 nvim.lua("vim.cmd('silent! edit ' .. vim.fn.fnameescape(...))", file.path)
