@@ -32,7 +32,7 @@ from agentdiff.sources.run.foreground import (
 
 _CHUNK = 65536
 _END_OF_FILE = b"\x04"
-_HANG_UP_S = 0.2
+_HANG_UP_S = 5.0
 
 
 def run(
@@ -152,7 +152,7 @@ class _Relay:
             if wake in ready:
                 os.read(wake, _CHUNK)
                 self._reap()
-            if 0 in ready and not self._input():
+            if 0 in ready and not self._input(wake):
                 sources.remove(0)
 
     def _output(self) -> bool:
@@ -163,16 +163,18 @@ class _Relay:
             return False  # so Linux reports the end of a pty; or nobody sees our output any more
         return bool(data)
 
-    def _input(self) -> bool:
+    def _input(self, wake: int) -> bool:
         try:
             data = os.read(0, _CHUNK)
         except BlockingIOError:
             return True
         except OSError:  # the outer terminal has hung up
             data = b""
-        if not data and self._mode is not None:
-            # SIGHUP says so, too, a little later; without us the program would have it first.
-            select.select([], [], [], _HANG_UP_S)
+        hung_up = not data and self._mode is not None
+        if hung_up and select.select([wake], [], [], _HANG_UP_S)[0]:
+            # SIGHUP says so, too: the program gets it from us, and an end of its input might come
+            # first and be taken for the user's.
+            return False
         with contextlib.suppress(OSError):
             _write_all(self._master, data or _END_OF_FILE)
         return bool(data)
