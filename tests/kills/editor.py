@@ -90,13 +90,16 @@ class Editor:
             pids = self._nvim.exec_lua(_JOBS)
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
-            until(lambda: not set(pids) & set(self._nvim.exec_lua(_JOBS)), "the host's end")
-            # The next message starts another one: somebody looks at a file, say.
-            self._nvim.command("silent edit! f0")
+            until(lambda: self._looked(pids), "another host")
             return "the plugin host"
         self._end()
         self._start()
         return "Neovim"
+
+    def _looked(self, gone: list[int]) -> bool:
+        """Looks at a file, which starts a host where there is none; returns whether there is."""
+        self._nvim.command("silent edit! f0")
+        return bool(set(self._nvim.exec_lua(_JOBS)) - set(gone))
 
     def messages(self) -> str:
         """Returns what it said."""

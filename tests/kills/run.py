@@ -357,10 +357,8 @@ class Run:
         blocks = rec.with_block(self.model.current(name), number, text)
         content = rec.render(name, blocks)
         assert content is not None
-        if self.editor.save(name, content):
-            self._typed.add(text)
-        else:  # a Neovim that just started has told nobody yet
-            kills = -1
+        if not self.editor.save(name, content):
+            kills = -1  # a Neovim that just started has told nobody yet
         self.model.apply(name, rec.wrote(number, text))
         worlds = {
             (rec.with_block(base, number, text), now) for base, now in self.model.worlds[name]
@@ -371,8 +369,6 @@ class Run:
     def _kill_editor(self) -> None:
         assert self.editor is not None
         self.model.note(f"kills {self.editor.kill(self._chance)}")
-        # What it had not told yet nobody knows: such a save is anybody's.
-        self._typed.difference_update(text for _, _, text, _ in self._saves)
 
     # --- comparing -------------------------------------------------------------------------------
 
@@ -416,7 +412,8 @@ class Run:
         """A save over which nothing was killed is the user's for certain."""
         for name, number, text, before in self._saves:
             if before != kills:
-                continue
+                continue  # its proof may have died, and an agent may have written over it since
+            self._typed.add(text)
             self.model.worlds[name] = frozenset(
                 (base, now)
                 for base, now in self.model.worlds[name]

@@ -18,7 +18,7 @@ from agentdiff.daemon.ports import RequestError
 from agentdiff.locations import Locations
 from agentdiff.wire import MAX_LINE_BYTES, WireError, check_greeting, decode, encode, greeting
 
-SENT_AGAIN_S = 5.0
+SENT_AGAIN_S = 20.0
 """As long after it was sent a notification that must arrive is sent again over a new link."""
 WAITS_AT_MOST_S = 20.0
 """One that waited longer for a link is sent only if it still holds: the daemon would take it for
