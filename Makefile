@@ -66,7 +66,7 @@ deep: $(DEV) ## properties, kills and faults on every core for $DEEP_MINUTES (60
 	@nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PY) tools/deep.py
 
 faults: $(DEV) ## full disk, failing disk, no permission, no descriptors, two daemons…: one test each, with real processes
-	$(PYTEST) -n 2 tests/faults
+	$(PYTEST) -n 2 --timeout=600 tests/faults
 
 fuzz: $(DEV) ## spoilt inputs for every format from outside, $FUZZ_MINUTES (10); what finds something is kept
 	@$(PY) -m tests.fuzz
