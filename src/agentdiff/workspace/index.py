@@ -198,14 +198,7 @@ class Index:
         ref, kept = self._keep(entry)
         self.known[path] = Known(ref=ref, signature=signature if kept else None)
         self._pending.append(
-            Observation(
-                path=path,
-                before=ref,
-                after=ref,
-                signature=signature,
-                seen_ns=started_ns,
-                read_ns=self._clock_ns(),
-            )
+            Observation(path=path, before=ref, after=ref, signature=signature, seen_ns=started_ns)
         )
         return True
 

@@ -192,5 +192,4 @@ class Population(Sequence[Observation]):
             after=seen.ref,
             signature=seen.signature,
             seen_ns=self._seen_ns,
-            read_ns=self._seen_ns,
         )

@@ -37,7 +37,7 @@ class Observation:
         after: what it holds now; its content is in the blob store.
         signature: to be remembered with `after`.
         seen_ns: wall clock just before it was read.
-        read_ns: wall clock just after.
+        read_ns: wall clock just after, 0 for the same moment.
         forget: the path is gone and nobody named it: nothing needs to be remembered of it.
         new_parents: directories above a created path that came with it, outermost first.
     """
@@ -47,7 +47,7 @@ class Observation:
     after: Ref
     signature: Signature | None
     seen_ns: int
-    read_ns: int
+    read_ns: int = 0
     forget: bool = False
     new_parents: tuple[bytes, ...] = ()
 
