@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nvim_driver import CHECKOUT, Editor
+from nvim_driver import CHECKOUT, DEADLINE_S, Editor, wait_for
 from scripted_agent import Agent
 from test_review import BEFORE, on_line, open_review, pending
 
@@ -146,7 +146,9 @@ def test_an_installation_is_shown_before_it_is_done(
     """``:AgentDiff install claude --dry-run`` opens the diff of the settings and writes nothing."""
     editor.command(f"cd {workspace}")
     editor.command("AgentDiff install claude --dry-run")
-    editor.wait("vim.bo.filetype == 'diff' and vim.fn.search('PreToolUse', 'nw') > 0")
+    shown = "return vim.bo.filetype == 'diff' and vim.fn.search('PreToolUse', 'nw') > 0"
+    # A Python of its own has to start, beside everything else that a busy machine does.
+    wait_for(lambda: editor.lua(shown), "the diff", editor, timeout_s=3 * DEADLINE_S)
     assert not (home / ".claude/settings.json").exists()
 
 

@@ -77,6 +77,8 @@ def test_a_picker_that_is_not_there_is_named(shown: Editor) -> None:
 
 def test_telescope(shown: Editor) -> None:
     """``:Telescope agentdiff`` lists the hunks."""
+    if not shown.lua("return vim.hl ~= nil"):
+        pytest.skip("telescope needs Neovim 0.11")
     plugin(shown, "plenary.nvim", "telescope.nvim")
     shown.command("AgentDiff pick telescope")
     code = """
