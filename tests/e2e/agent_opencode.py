@@ -2,10 +2,12 @@
 
 Must not know any scenario.
 
-On a machine with many times more work than cores it may stop for ever at its first prompt: all its
-threads wait for each other (futex), and an ended ``git`` of its own, of the step "project copy
-refresh" in its log, is not waited for.  Our plugin has its answer by then, and opencode connects to
-nothing but the loopback.  The message of the test then holds the end of that log.
+On a machine with many times more work than cores it stopped for ever at its first prompt, in three
+of some sixty runs.  The log of two ended with "project copy refresh started"; in the one that was
+looked into, all threads waited for each other (futex), those of the native file finder among them,
+and an ended ``git`` of its own was not waited for.  Our plugin had its answer, and nobody but
+the loopback had been asked.  The file finder is switched off here; whether it was the cause is not
+known.
 """
 
 from __future__ import annotations
@@ -79,6 +81,7 @@ class OpenCode(Driver):
             "OPENCODE_DISABLE_MODELS_FETCH": "1",
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
             "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+            "OPENCODE_DISABLE_FFF": "1",  # see above
             # It fetches the types of its plugins at every first start, and goes on without them.
             "npm_config_registry": "http://127.0.0.1:9/",
             "npm_config_fetch_retries": "0",
