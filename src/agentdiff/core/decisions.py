@@ -138,7 +138,10 @@ def plan_path(
             reason = f"its baseline is not recoverable ({why}): accept it, or restore it by hand"
             return Refusal(path=state.path, change=None, reason=reason)
         if isinstance(state.cur, Other):
-            reason = f"what is there now cannot be compared ({state.cur.kind})"
+            reason = (
+                f"what is there now cannot be compared ({state.cur.kind}): "
+                "make it readable, or move it away, and decide again"
+            )
             return Refusal(path=state.path, change=None, reason=reason)
     base, cur, left = settle_entries(
         state, event.op, picks, new_id, discard_user=event.discard_user
