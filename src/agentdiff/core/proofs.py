@@ -120,6 +120,9 @@ class Proofs:
         """
         self._seen.pop(path, None)
         self._decided[path] = at_ns
+        for claim in self._claims.get(path, ()):
+            # Told again to a daemon that knew its bytes already, it waits for nothing any more.
+            claim.used |= claim.written
 
     def begun(
         self, path: bytes, state: PathState | None, before: Entry, after: Entry, owner: Owner

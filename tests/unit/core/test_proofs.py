@@ -212,6 +212,19 @@ def test_a_claim_says_nothing_about_another_path(play: Play) -> None:
     assert play.owners(b"g") == [("external", None, "external")]
 
 
+def test_a_proof_that_is_told_again_is_not_put_on_top_of_a_decision(play: Play) -> None:
+    """The daemon after the one that died knows its bytes, and has seen nobody write them."""
+    play.run("claude", "s", {F: File(data=AGENTS)})
+    put(play, BOTH)
+    play.cut()
+    play.restart(play.reload())
+    play.claim(F, BOTH, written=True)
+    play.decide("reject", Selection(everything=True, include_external=True), discard_user=True)
+    play.cut()
+    play.run("claude", "s", {F: File(data=BASE.replace(b"4\n", b"again\n"))})
+    assert (base(play), play.owners(F)) == (BASE, [("agent", "s", "likely")])
+
+
 def test_a_proof_that_comes_after_a_decision_is_not_put_on_top_of_it(play: Play) -> None:
     """A daemon died with it, and the next one hears of a save that was seen and rejected since."""
     play.run("claude", "s", {F: File(data=AGENTS)})
