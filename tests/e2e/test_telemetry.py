@@ -110,7 +110,8 @@ def test_codex_refused_and_interrupted(codex_in_code_mode: Codex, protocol: str)
         running = rig.barrier("running")
         command = f"echo partial >> b.txt; {running.bash}; echo never > never.txt"
         patch = codex.edit(rig.workspace, b"a.txt", "line 2\n", "line two\n", survives=False)
-        steps = (step(patch), Step(text="a pity"), step(codex.bash(command)))
+        # The turn goes on until it is told, so that nothing else can have closed the call.
+        steps = (step(patch), Step(text="a pity", gate="told"), step(codex.bash(command)))
         with ModelServer(Scenario(steps=steps)) as model:
             env = rig.environment(codex.environment(model.url))
             argv = codex.terminal_command(model.url)
@@ -125,6 +126,7 @@ def test_codex_refused_and_interrupted(codex_in_code_mode: Codex, protocol: str)
                 refused = telemetry.wait_for_call(rig, lambda call: bool(call["finished"]))
                 assert (refused["tool"], refused["prompt"]) == ("apply_patch", "refuse")
                 assert (refused["outcome"], refused["decided_by"]) == ("denied", "user")
+                model.gate("told").release()
                 user.wait_for_end()
                 user.prompt("interrupt")
                 user.answer("accept")
