@@ -155,7 +155,8 @@ function M.fill(buf)
       vim.fn.winrestview(view)
     end)
   end
-  vim.uv.fs_unlink(file)
+  -- In the background: a disk with much to do takes its time.
+  vim.uv.fs_unlink(file, function() end)
   require('agentdiff.view').read(known.view)
   return true
 end

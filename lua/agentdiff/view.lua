@@ -17,7 +17,7 @@ function M.read(view)
   end
   view.kinds, view.index = file:read('*l'), file:read('*a')
   file:close()
-  vim.uv.fs_unlink(path)
+  vim.uv.fs_unlink(path, function() end)
   rawset(view, 'index_file', nil)
 end
 
