@@ -6,6 +6,7 @@ local M = {}
 local ROOT = vim.fn.fnamemodify(debug.getinfo(1, 'S').source:sub(2), ':p:h:h:h')
 -- The host names handlers after the normalised path that it was given.
 local PLUGIN = vim.fs.normalize(ROOT .. '/rplugin/python3/agentdiff_rplugin.py')
+local HANDLER = PLUGIN .. ':function:AgentDiffSend'
 local HOST = 'import pynvim; pynvim.start_host()'
 
 local channel ---@type integer?
@@ -51,7 +52,10 @@ local function fail_pending(message)
   end
 end
 
-local function on_exit(_, code)
+local function on_exit(job, code)
+  if job ~= channel then
+    return -- noticed already, and perhaps another one runs
+  end
   channel = nil
   died = true
   if vim.v.exiting ~= vim.NIL then
@@ -119,7 +123,15 @@ local function post(kind, payload)
   if vim.tbl_isempty(payload) then
     payload = vim.empty_dict()
   end
-  vim.rpcnotify(channel, PLUGIN .. ':function:AgentDiffSend', { kind, payload })
+  if not pcall(vim.rpcnotify, channel, HANDLER, { kind, payload }) then
+    -- It was killed, and its end has not been told yet: the message of a save must not be lost.
+    on_exit(channel, 'unknown')
+    ok, err = M.start()
+    if not ok then
+      return false, err
+    end
+    vim.rpcnotify(channel, HANDLER, { kind, payload })
+  end
   return true
 end
 

@@ -119,6 +119,23 @@ def kill_host(editor: Editor) -> None:
     editor.wait("vim.g.said > 0")
 
 
+def test_a_message_to_a_host_that_just_ended_starts_another(reviewer: Editor) -> None:
+    """Its end has not been told yet: no error, and the message is not lost."""
+    told = reviewer.lua(
+        """
+        for _, chan in ipairs(vim.api.nvim_list_chans()) do
+          if chan.stream == 'job' then
+            vim.fn.chanclose(chan.id)
+          end
+        end
+        require('agentdiff.rpc').send('refresh', { full = true })
+        return require('agentdiff.rpc').ping()
+        """
+    )
+    assert told["problem"] == ""
+    assert "Invalid channel" not in reviewer.messages()
+
+
 def test_a_dead_host_is_said_once_and_comes_back(editor: Editor) -> None:
     """When the host dies one notice says so; the next message starts a new host."""
     editor.lua("require('agentdiff.rpc').ping()")
