@@ -38,6 +38,7 @@ IDLE_S = 12.0
 TAIL_S = 11.0
 """A call may still write so long after its turn ended; what git does then would be the agent's."""
 SETTLES_WITHIN_S = 120.0
+EDITORS_END_WITHIN_S = 240.0
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -164,7 +165,9 @@ class Soak:
             go.set()
             ended.set()
             for thread in threads:
-                thread.join()
+                thread.join(EDITORS_END_WITHIN_S)
+                if thread.is_alive():
+                    self.recorder.problem(f"the Neovim of {thread.name} asks something, or hangs")
 
     @contextmanager
     def _probe(self) -> Iterator[list[tuple[float, float, float]]]:

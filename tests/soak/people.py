@@ -225,7 +225,8 @@ class Editor:
             nvim.lua("vim.cmd('silent! only')")
             self.recorder.count("reviews opened" if opened else "reviews not answered in time")
         else:
-            for file in self.recorder.sample(rng, 1):
+            present = [one for one in self.recorder.sample(rng, 5) if one.disk.data is not None]
+            for file in present[:1]:
                 nvim.lua("vim.cmd('silent! edit ' .. vim.fn.fnameescape(...))", file.path)
             nvim.lua("vim.cmd('silent! AgentDiff next')")
             self.recorder.count("files looked at")
