@@ -130,8 +130,10 @@ class ReviewMachine(Surroundings):
             self.play.save(path, new.data, new)
         assert pended or path not in self.play.ledger.paths
 
-    @rule(path=PATH, proof=WHEN, data=st.data())
-    def user_saves_seen_half_done(self, path: bytes, proof: str, data: st.DataObject) -> None:
+    @rule(path=PATH, proof=WHEN, claimed=st.booleans(), data=st.data())
+    def user_saves_seen_half_done(
+        self, path: bytes, proof: str, claimed: bool, data: st.DataObject
+    ) -> None:
         """P6, P8: a save seen in steps, its proof anywhere between, is what it is seen at once."""
         play, there = self.play, self.play.disk.get(path)
         if not isinstance(there, File):
@@ -142,7 +144,9 @@ class ReviewMachine(Surroundings):
         state = play.ledger.paths.get(path)
         whole = observe(state, path, there, new, USER, itertools.count(1 << 40).__next__)
         part = File(data=new.data[: data.draw(st.integers(0, len(new.data)))], mode=new.mode)
-        play.claim(path, new.data)
+        since_ns = play.tick()
+        if claimed or proof == "before":
+            play.claim(path, new.data)
         for step, entry in (
             ("between", data.draw(st.sampled_from([ABSENT, part]))),
             ("after", new),
@@ -150,7 +154,7 @@ class ReviewMachine(Surroundings):
             play.put(path, entry)
             play.cut()
             if step == proof:
-                play.claim(path, new.data, written=True)
+                play.claim(path, new.data, written=True, since_ns=since_ns)
         if proof == "before":
             self._forget()  # no proof: what was seen is enough
         assert _sides(whole) == _sides(play.ledger.paths.get(path))

@@ -174,11 +174,16 @@ class Proofs:
         """Returns the first of the last sightings that only saw the claimed write half done."""
         first = None
         for sighting in reversed(self._seen.get(path, ())):
-            part = not sighting.owner.proved and _is_part(claim, sighting.after)
-            if sighting.read_ns < claim.claimed_ns or not part:
+            if not self._is_half(sighting, claim):
                 break
             first = sighting
         return first
+
+    @staticmethod
+    def _is_half(sighting: Sighting, claim: Claim) -> bool:
+        """Whether a sighting may have seen a part of a claimed write."""
+        part = not sighting.owner.proved and _is_part(claim, sighting.after)
+        return part and sighting.read_ns >= claim.claimed_ns
 
     def overwritten(self, path: bytes, known: Entry, after: Entry) -> Match | None:
         """Uses up a proved write that was on disk but never seen: somebody wrote over it."""
@@ -217,7 +222,14 @@ class Proofs:
                 break  # the same bytes, but before: ``:write`` of a buffer that was only reloaded
             if isinstance(after, File) and after.data == data:
                 claim.used = True
-                return None if seen[n].owner.proved else Correction(data, tuple(seen[n:]), False)
+                if seen[n].owner.proved:
+                    return None
+                first = seen[n]
+                for half in reversed(seen[:n]):  # all of it was seen, and before that a part of it
+                    if not self._is_half(half, claim):
+                        break
+                    first = half
+                return Correction(data, (first, *seen[n + 1 :]), False)
         return self._spliced(path, claim) if mine and not self._torn(path, claim) else None
 
     def _spliced(self, path: bytes, claim: Claim) -> Correction | None:

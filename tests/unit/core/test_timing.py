@@ -73,7 +73,7 @@ def test_a_save_seen_half_done_is_the_users(half: Entry, window: bool) -> None:
 
 
 HALVES = pytest.mark.parametrize(
-    "half", [ABSENT, text(""), text("1\n2")], ids=["gone", "empty", "part"]
+    "half", [ABSENT, text(""), text("1\nage")], ids=["gone", "empty", "part"]
 )
 AGENTS = "1\nagent\n3\n"
 SAVED = "1\nagent\ntyped\n3\n"
@@ -118,6 +118,20 @@ def test_a_save_that_somebody_cut_short_at_once(half: Entry, later: str) -> None
         play.now += WHOLE_NS
         play.handle(TimePassed(received_ns=play.tick()))
         assert play.base(PATH) == text("1\n2\ntyped\n3\n")
+    play.decide("reject", ALL)
+    assert (play.disk[PATH], play.pending()) == (text("1\n2\ntyped\n3\n"), {})
+
+
+@HALVES
+def test_a_proof_long_after_both_halves_were_seen(half: Entry) -> None:
+    """Its claim was lost, with the editor's host say; the proof knows when the write began."""
+    play = started(f="1\n2\n3\n")
+    play.run("claude", "s", {PATH: text(AGENTS)})
+    since_ns = play.tick()
+    for seen in (half, text(SAVED)):
+        play.put(PATH, seen)
+        play.cut()
+    play.claim(PATH, SAVED.encode(), written=True, since_ns=since_ns)
     play.decide("reject", ALL)
     assert (play.disk[PATH], play.pending()) == (text("1\n2\ntyped\n3\n"), {})
 
