@@ -227,9 +227,7 @@ class Play:
         self.cut()
         self.claim(path, data, written=True)
 
-    def claim(
-        self, path: bytes, data: bytes, *, written: bool = False, since_ns: int = 0
-    ) -> None:
+    def claim(self, path: bytes, data: bytes, *, written: bool = False, since_ns: int = 0) -> None:
         """Sends a claim or a proof of the editor."""
         self.handle(
             EditorClaimed(
