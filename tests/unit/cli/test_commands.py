@@ -169,8 +169,9 @@ def test_diff_without_changes_exits_1(shell: Shell) -> None:
 def test_reject_restores_the_file(pending: Shell, chosen: list[str]) -> None:
     """Each way to choose the hunk rejects it on disk."""
     # The first number is another one's where the write was seen half done.
-    ids = {"ID": str(hunk["id"]) for hunk in pending.json("status", "--json")["files"][0]["hunks"]}
-    assert pending.run("reject", *(ids.get(word, word) for word in chosen)) == 0
+    (hunk,) = pending.json("status", "--json")["files"][0]["hunks"]
+    words = [str(hunk["id"]) if word == "ID" else word for word in chosen]
+    assert pending.run("reject", *words) == 0
     assert (pending.workspace / "a.txt").read_bytes() == BEFORE
     assert pending.out == b"rejected: 1 hunk in 1 file\n"
 
