@@ -226,7 +226,7 @@ class ReviewMachine(Surroundings):
     @rule(count=st.integers(1, 3))
     def undo_and_redo(self, count: int) -> None:
         """P11: undo restores base, current and disk as they were; redo takes it back."""
-        before, renamed = self._whole(), bool(self.play.ledger.renamed)
+        before, sides, renamed = self._whole(), self._rests(), bool(self.play.ledger.renamed)
         done = 0
         for _ in range(count):
             answer = self.play.undo()
@@ -242,7 +242,13 @@ class ReviewMachine(Surroundings):
                 assert any((item.before or item.after or {}).get("origin") for item in made.items)
                 return
         # A pair that was let go meanwhile is found again by the next reading, with other ids.
+        assert not done or sides == self._rests()
         assert not done or renamed or before == self._whole()
+
+    def _rests(self) -> object:
+        """Returns what each path holds and would hold if all were rejected, paired or not."""
+        states = self.play.ledger.paths.items()
+        return {path: (s.rest, s.cur) for path, s in states}, dict(self.play.disk)
 
     def _whole(self) -> object:
         pending = {

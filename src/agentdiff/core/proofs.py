@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agentdiff.core.entries import Entry, File, begins
+from agentdiff.core.entries import Absent, Entry, File, begins
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState
 
@@ -275,5 +275,7 @@ class Proofs:
 
 def _is_part(claim: Claim, seen: Entry) -> bool:
     """Whether a content may be a claimed write that is not complete yet."""
-    whole = File(data=claim.data, mode=0)
-    return begins(seen, whole) and not (isinstance(seen, File) and seen.data == claim.data)
+    # Not by `begins`: an entry of the claim would cost a hash for each sighting.
+    if isinstance(seen, File):
+        return len(seen.data) < len(claim.data) and claim.data.startswith(seen.data)
+    return isinstance(seen, Absent)
