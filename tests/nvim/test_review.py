@@ -259,7 +259,7 @@ def test_updates_are_announced(reviewer: Editor, agent: Agent) -> None:
     )
     agent.edit("a.txt", "line 2\n", "two\n")
     agent.stop()
-    # The first update may only say that the agent works; the next one rests a moment before it comes.
+    # The first update may only say that the agent works; the next one rests before it comes.
     reviewer.wait("(vim.tbl_get(vim.g.seen, 'AgentDiffUpdate', 'summary', 'hunks') or 0) == 1")
     reviewer.wait("vim.g.seen.AgentDiffTurnEnd")
     assert reviewer.lua("return vim.g.seen.AgentDiffTurnEnd.agent") == "claude"
