@@ -94,12 +94,6 @@ function M.of_buffer(buf, cmdarg, as_is)
       -- An empty buffer and one empty line look alike in the API, and are written differently.
       return vim.fn.wordcount().bytes == 0
     end)
-  for i, line in ipairs(lines) do
-    -- The API shows a NUL of the text as a line feed.
-    if line:find('\n', 1, true) then
-      lines[i] = line:gsub('\n', '\0')
-    end
-  end
   local text = empty and '' or table.concat(lines, eol)
   if not empty and (bo.endofline or (not binary and bo.fixendofline and not as_is)) then
     text = text .. eol

@@ -79,7 +79,7 @@ end
 ---@param rows integer[]
 ---@param shows fun(row: integer): boolean whether this side colours a row
 local function syntax(buf, lang, text, rows, shows)
-  local source = table.concat(text, '\n') .. '\n'
+  local source = require('agentdiff.lines').text(text)
   -- An injected language may lack its parser or have a broken query: that one stays plain.
   local ok, parser = pcall(vim.treesitter.get_string_parser, source, lang)
   if not ok or not pcall(parser.parse, parser, true) then

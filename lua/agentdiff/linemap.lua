@@ -3,8 +3,6 @@
 local M = {}
 
 local api = vim.api
--- `vim.diff` is the same function under its name of before 0.12.
-local diff = vim.text and vim.text.diff or vim.diff
 
 ---@class agentdiff.LineMap
 ---@field to_buffer fun(line: integer): integer 1-based; cheap when asked in ascending order
@@ -72,9 +70,8 @@ function M.of(buf)
   if not disk then
     return { to_buffer = same, to_disk = same }
   end
-  local text = table.concat(api.nvim_buf_get_lines(buf, 0, -1, false), '\n') .. '\n'
-  local options = { result_type = 'indices', algorithm = 'histogram' }
-  local blocks = diff(disk, text, options) --[[@as integer[][] ]]
+  local lines = api.nvim_buf_get_lines(buf, 0, -1, false)
+  local blocks = require('agentdiff.lines').blocks(disk, lines, { algorithm = 'histogram' })
   return { to_buffer = mapper(blocks, 1, 3), to_disk = mapper(blocks, 3, 1) }
 end
 

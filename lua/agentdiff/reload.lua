@@ -8,7 +8,6 @@
 local M = {}
 
 local api = vim.api
-local diff = vim.text and vim.text.diff or vim.diff
 local TRIES = 3
 -- What the disk was when the buffer last agreed with it.
 local stamps = {} ---@type table<integer, agentdiff.Stamp>
@@ -83,11 +82,7 @@ end
 ---@param new string[]
 function M.edit(buf, new)
   local old = api.nvim_buf_get_lines(buf, 0, -1, false)
-  local blocks = diff(
-    table.concat(old, '\n') .. '\n',
-    table.concat(new, '\n') .. '\n',
-    { result_type = 'indices', algorithm = 'histogram' }
-  )
+  local blocks = require('agentdiff.lines').blocks(old, new, { algorithm = 'histogram' })
   -- From the bottom, so that the numbers above stay right.
   for i = #blocks, 1, -1 do
     local o, oc, n, nc = unpack(blocks[i])

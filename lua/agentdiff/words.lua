@@ -2,9 +2,6 @@
 --- buffers, and never feeds a decision.
 local M = {}
 
--- `vim.diff` is the same function under its name of before 0.12.
-local diff = vim.text and vim.text.diff or vim.diff
-
 local MAX_LINE = 500 -- bytes; longer lines are rarely read word by word
 local MAX_PAIRED = 40 -- lines; larger blocks are not aligned
 
@@ -55,8 +52,7 @@ function M.compare(old, new)
   end
   local a, a_starts = split(old)
   local b, b_starts = split(new)
-  local one, other = table.concat(a, '\n') .. '\n', table.concat(b, '\n') .. '\n'
-  local hunks = diff(one, other, { result_type = 'indices' }) --[[@as integer[][] ]]
+  local hunks = require('agentdiff.lines').blocks(a, b)
   local old_spans, new_spans = {}, {}
   local changed = 0
   for _, hunk in ipairs(hunks) do
@@ -90,11 +86,7 @@ function M.pair(old, new)
   if #old == 0 or #new == 0 or #old > MAX_PAIRED or #new > MAX_PAIRED then
     return pairs_
   end
-  local hunks = diff(
-    table.concat(old, '\n') .. '\n',
-    table.concat(new, '\n') .. '\n',
-    { result_type = 'indices', linematch = MAX_PAIRED * 2 }
-  ) --[[@as integer[][] ]]
+  local hunks = require('agentdiff.lines').blocks(old, new, { linematch = MAX_PAIRED * 2 })
   for _, hunk in ipairs(hunks) do
     if hunk[2] == hunk[4] then
       for i = 0, hunk[2] - 1 do

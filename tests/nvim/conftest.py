@@ -116,8 +116,10 @@ def spawn(user: Path, tmp_path: Path) -> Iterator[Callable[..., Editor]]:
         return editor
 
     yield start
+    wrong = []
     for process, editor in started:
         with contextlib.suppress(OSError):
+            wrong.append(editor.messages())
             editor.nvim.command("qall!", async_=True)
         editor.close()
         try:
@@ -126,6 +128,8 @@ def spawn(user: Path, tmp_path: Path) -> Iterator[Callable[..., Editor]]:
             process.kill()
             process.wait()
     shutil.rmtree(sockets, ignore_errors=True)
+    # Whatever a test is about, nothing of ours may have failed beside it.
+    assert not [said for said in wrong if "stack traceback" in said or "Async request" in said]
 
 
 @pytest.fixture

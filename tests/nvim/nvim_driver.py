@@ -57,7 +57,12 @@ class Editor:
 
     def command(self, line: str) -> str:
         """Runs an Ex command and returns what it printed."""
-        return str(self.nvim.api.exec2(line, {"output": True}).get("output", ""))
+        try:
+            return str(self.nvim.api.exec2(line, {"output": True}).get("output", ""))
+        except pynvim.NvimError as error:
+            # The exception has only the first line of what was said.
+            error.add_note(str(self.nvim.api.exec2("messages", {"output": True})["output"]))
+            raise
 
     def told(self, line: str) -> str:
         """Runs an Ex command and returns what the plugin said with `vim.notify`."""

@@ -331,7 +331,7 @@ def test_a_refresh_while_the_command_line_window_is_open(
     agent.edit("b.txt", "one\n", "eins\n")
     text = "table.concat(vim.api.nvim_buf_get_lines(vim.fn.bufnr('agentdiff://*'), 0, -1, false))"
     reviewer.wait(f"({text}):find('eins') ~= nil")
-    reviewer.nvim.api.input("<C-c><C-c>")
+    reviewer.nvim.api.input("<CR>")
     reviewer.wait("vim.fn.getcmdwintype() == ''")
     assert ("E11" in reviewer.messages(), "Error" in reviewer.messages()) == (False, False)
 

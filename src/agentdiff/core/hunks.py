@@ -130,7 +130,7 @@ def carry(
     for group in _groups(text, edit, mirror):
         out += [hunk.shifted(grown_a, grown_b) for hunk in text.hunks[done : group.first]]
         done = group.last
-        shift = _drift(text.hunks[: group.first])
+        shift = _drift(text.hunks, group.first)
         growth = sum((block.b1 - block.b0) - (block.a1 - block.a0) for block in group.blocks)
         if group.first == group.last and mirror:
             block = group.blocks[0]
@@ -139,15 +139,32 @@ def carry(
             grown_a += growth
             grown_b += growth
             continue
-        out += _rebuild(text, base, new, group, owner, (grown_a, grown_b), new_id)
+        if group.first == group.last and group.blocks[0].is_plain(text.cur, new):
+            out.append(_fresh(group.blocks[0], grown_a - shift, owner, new_id))
+        else:
+            out += _rebuild(text, base, new, group, owner, (grown_a, grown_b), new_id)
         grown_b += growth
     out += [hunk.shifted(grown_a, grown_b) for hunk in text.hunks[done:]]
     return Text(base, new, tuple(out))
 
 
-def _drift(hunks: Sequence[Hunk]) -> int:
-    """Returns how many lines further down the current side is after these hunks."""
-    return hunks[-1].b1 - hunks[-1].a1 if hunks else 0
+def _drift(hunks: Sequence[Hunk], count: int) -> int:
+    """Returns how many lines further down the current side is after the first `count` hunks."""
+    return hunks[count - 1].b1 - hunks[count - 1].a1 if count else 0
+
+
+def _fresh(block: Block, shift: int, owner: Owner, new_id: NewId) -> Hunk:
+    """Returns a block as a hunk of its own; `shift` leads from the old text to the base."""
+    return Hunk(
+        id=new_id(),
+        gen=new_id(),
+        a0=block.a0 + shift,
+        a1=block.a1 + shift,
+        b0=block.b0,
+        b1=block.b1,
+        old_owners=(owner,) * (block.a1 - block.a0),
+        new_owners=(owner,) * (block.b1 - block.b0),
+    )
 
 
 def _touches(hunk: Hunk, block: Block, borders: bool) -> bool:
@@ -194,8 +211,8 @@ def _rebuild(
     hunks = text.hunks[group.first : group.last]
     low = min([group.blocks[0].a0, *(hunk.b0 for hunk in hunks[:1])])
     high = max([group.blocks[-1].a1, *(hunk.b1 for hunk in hunks[-1:])])
-    a_low = low - _drift(text.hunks[: group.first]) + grown[0]
-    a_high = high - _drift(text.hunks[: group.last]) + grown[0]
+    a_low = low - _drift(text.hunks, group.first) + grown[0]
+    a_high = high - _drift(text.hunks, group.last) + grown[0]
     b_low = low + grown[1]
     wrote, b_high = _writers(hunks, group.blocks, low, high, owner, b_low)
     deleted: list[Owner] = [owner] * (a_high - a_low)

@@ -14,7 +14,10 @@ blocks that could stand in several places slide to where a reader expects them.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import compress, count, pairwise
+from operator import ne, sub
 from typing import NamedTuple, Protocol, TypeAlias
 
 MAX_DISTANCE = 256
@@ -22,6 +25,7 @@ MAX_SLIDE = 200
 _FAR = 1 << 60
 _MANY_LINES = 256
 _MOSTLY = 8  # of so many lines at most one differs
+_NEXT = (1, 1)
 
 
 class Block(NamedTuple):
@@ -35,6 +39,11 @@ class Block(NamedTuple):
     def shifted(self, by_a: int, by_b: int) -> Block:
         """Returns the same block further down on each side."""
         return Block(self.a0 + by_a, self.a1 + by_a, self.b0 + by_b, self.b1 + by_b)
+
+    def is_plain(self, a: Sequence[bytes], b: Sequence[bytes]) -> bool:
+        """Whether a diff of what was replaced with what replaced it can only give this block."""
+        removed, added = self.a1 - self.a0, self.b1 - self.b0
+        return not (removed and added) or (removed == added == 1 and a[self.a0] != b[self.b0])
 
 
 class LineView(Protocol):
@@ -99,11 +108,11 @@ def _match_region(
         return
     if a1 - a0 == b1 - b0 > _MANY_LINES and _match_in_place(a, b, (a0, a1, b0, b1), runs, todo):
         return
-    anchors = _anchors(a, b, a0, a1, b0, b1)
-    if not anchors:
+    in_a, in_b = _anchors(a, b, a0, a1, b0, b1)
+    if not in_a:
         _myers(a, b, (a0, a1, b0, b1), runs, todo)
         return
-    _join(anchors, (a0, a1, b0, b1), runs, todo)
+    _join(in_a, in_b, (a0, a1, b0, b1), runs, todo)
 
 
 def _match_in_place(
@@ -135,38 +144,52 @@ def _match_in_place(
 
 
 def _join(
-    anchors: list[tuple[int, int]], region: _Region, runs: list[_Run], todo: list[_Region]
+    in_a: list[int], in_b: list[int], region: _Region, runs: list[_Run], todo: list[_Region]
 ) -> None:
-    """Notes the runs that anchors form, and the gaps between them."""
+    """Notes the runs that anchors form, and the gaps between them.
+
+    Args:
+        in_a: where the anchors stand on the old side, ascending.
+        in_b: and on the new side.
+        region: what was searched for them.
+        runs: takes the runs.
+        todo: takes the gaps.
+    """
     a0, a1, b0, b1 = region
-    start_a, start_b = at_a, at_b = a0, b0
-    for i, j in anchors:
-        if i != at_a or j != at_b:
-            if at_a > start_a:
-                runs.append((start_a, start_b, at_a - start_a))
-            if i > at_a and j > at_b:
-                todo.append((at_a, i, at_b, j))
-            start_a, start_b = i, j
-        at_a, at_b = i + 1, j + 1
-    if at_a > start_a:
-        runs.append((start_a, start_b, at_a - start_a))
+    # Without a loop over each line: of most anchors the neighbour is the next line on both sides.
+    steps = zip(map(sub, in_a[1:], in_a), map(sub, in_b[1:], in_b), strict=True)
+    starts = [0, *compress(count(1), map(_NEXT.__ne__, steps)), len(in_a)]
+    at_a, at_b = a0, b0
+    for first, end in pairwise(starts):
+        i, j = in_a[first], in_b[first]
+        if i > at_a and j > at_b:
+            todo.append((at_a, i, at_b, j))
+        runs.append((i, j, end - first))
+        at_a, at_b = i + end - first, j + end - first
     if at_a < a1 and at_b < b1:
         todo.append((at_a, a1, at_b, b1))
 
 
 def _anchors(
     a: Sequence[bytes], b: Sequence[bytes], a0: int, a1: int, b0: int, b1: int
-) -> list[tuple[int, int]]:
-    """Returns the longest chain of lines that are unique in both regions, in order."""
-    in_a, in_b = _places(a, a0, a1), _places(b, b0, b1)
-    pairs = [(i, j) for line, i in in_a.items() if i >= 0 and (j := in_b.get(line, -1)) >= 0]
-    order = [j for _, j in pairs]
-    if order == sorted(order):  # the common case: nothing moved
-        return pairs
+) -> tuple[list[int], list[int]]:
+    """Returns where the longest chain of lines that are unique in both regions stands in each."""
+    places = _places(a, a0, a1)
+    there = list(map(places.get, b[b0:b1]))
+    in_b = [j for j, i in enumerate(there, b0) if i is not None]
+    in_a = [i for i in there if i is not None]
+    if len(set(in_a)) < len(in_a):
+        seen = Counter(in_a)
+        once = [seen[i] == 1 for i in in_a]
+        in_a, in_b = list(compress(in_a, once)), list(compress(in_b, once))
+    if in_a == sorted(in_a):  # the common case: nothing moved
+        return in_a, in_b
+    in_b = [j for _, j in sorted(zip(in_a, in_b, strict=True))]
+    in_a.sort()
     tails: list[int] = []
     index: list[int] = []
-    previous = [-1] * len(pairs)
-    for n, (_, j) in enumerate(pairs):
+    previous = [-1] * len(in_b)
+    for n, j in enumerate(in_b):
         k = bisect_left(tails, j)
         previous[n] = index[k - 1] if k else -1
         if k == len(tails):
@@ -174,24 +197,26 @@ def _anchors(
             index.append(n)
         else:
             tails[k], index[k] = j, n
-    chain: list[tuple[int, int]] = []
+    chain: list[int] = []
     n = index[-1]
     while n >= 0:
-        chain.append(pairs[n])
+        chain.append(n)
         n = previous[n]
     chain.reverse()
-    return chain
+    return [in_a[n] for n in chain], [in_b[n] for n in chain]
 
 
 def _places(lines: Sequence[bytes], start: int, end: int) -> dict[bytes, int]:
-    """Returns where each line of a region stands, -1 for one that stands there more than once."""
+    """Returns where each line stands that a region has once, in order."""
     part = lines[start:end]
     places = dict(zip(part, range(start, end), strict=True))
-    if len(places) == len(part):
-        return places
-    # Built from the end, a dict holds first places; a line whose last one differs stands twice.
-    first = dict(zip(reversed(part), range(end - 1, start - 1, -1), strict=True))
-    return {line: at if first[line] == at else -1 for line, at in places.items()}
+    if len(places) < len(part):
+        # Built from the end, a dict holds first places; a line whose last one differs stands twice.
+        first = dict(zip(reversed(part), range(end - 1, start - 1, -1), strict=True))
+        twice = map(ne, places.values(), map(first.__getitem__, places))
+        for line in list(compress(places, twice)):
+            del places[line]
+    return places
 
 
 def _myers(
@@ -291,7 +316,8 @@ def slide(found: Iterable[tuple[Block, LineView, LineView]]) -> list[Block]:
                 by = _best_shift(b, block.b0, block.b1, up, down)
             else:
                 by = _best_shift(a, block.a0, block.a1, up, down)
-            block = block.shifted(by, by)
+            if by:
+                block = block.shifted(by, by)
         if out and (out[-1].a1, out[-1].b1) == (block.a0, block.b0):
             block = Block(out[-1].a0, block.a1, out[-1].b0, block.b1)
             out.pop()

@@ -23,6 +23,7 @@ from agentdiff import wire
 from agentdiff.daemon import sockets
 from agentdiff.daemon.ports import HookAnswer, PreImage
 from agentdiff.errors import MalformedPayload
+from agentdiff.sources.descriptors import readable
 from agentdiff.sources.spool import Spool
 
 MAX_PAYLOAD_BYTES = 32 * 1024 * 1024
@@ -312,7 +313,7 @@ class HookServer:
                 # Out of descriptors, most likely.  The connection stays in the backlog; a pause
                 # keeps this from becoming a busy loop.
                 self._logger.error("hook not accepted", extra={"reason": str(error)})
-                select.select([self._wake_read], [], [], _ACCEPT_AGAIN_S)
+                readable(self._wake_read, _ACCEPT_AGAIN_S)
                 continue
             connection.settimeout(READ_TIMEOUT_S)
             return connection

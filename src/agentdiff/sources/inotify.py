@@ -25,6 +25,7 @@ from typing import Any
 from watchdog.events import DirModifiedEvent
 from watchdog.observers.api import EventEmitter
 
+from agentdiff.sources.descriptors import readable
 from agentdiff.workspace.feed import Drained
 from agentdiff.workspace.mounts import remote_file_system
 
@@ -240,7 +241,7 @@ class InotifyEmitter(EventEmitter):
         """Waits for news and queues one event; called by watchdog until the emitter stops."""
         if self._feed.wait(self._wake_read, None) and self._feed.collect():
             self.queue_event(DirModifiedEvent(self.watch.path))
-        select.select([self._wake_read], [], [], _PAUSE_S)
+        readable(self._wake_read, _PAUSE_S)
 
     def on_thread_stop(self) -> None:
         """Lets the thread notice that it is to end; also called when it never began."""

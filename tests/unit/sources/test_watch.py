@@ -1,6 +1,8 @@
 """The watcher hints at every change of a tree, and at nothing else."""
 
+import contextlib
 import os
+import resource
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -154,3 +156,26 @@ def test_stopping_ends_all_threads(tree: Path) -> None:
     watcher.stop()
     watcher.stop()
     assert threading.active_count() == before
+
+
+def test_many_open_files_do_not_end_it(tree: Path, tmp_path: Path) -> None:
+    """A daemon of many workspaces has descriptors beyond the 1023 that ``select`` can take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    heard = threading.Semaphore(0)
+    with contextlib.ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        while opened.enter_context(open(tree / "dir" / "file", "rb")).fileno() < 1024:
+            pass
+        feed = open_feed(os.fsencode(tree))
+        assert feed is not None
+        opened.callback(feed.close)
+        watcher = Watcher(os.fsencode(tree), lambda _: heard.release(), feed)
+        watcher.start()
+        opened.callback(watcher.stop)
+        assert watcher.wait_ready(DEADLINE_S)
+        feed.watch(b"", os.open(tree, os.O_RDONLY))
+        for name in ("one", "two"):  # the second after the rest that follows each news
+            (tree / name).touch()
+            assert heard.acquire(timeout=DEADLINE_S)
+            feed.drain()

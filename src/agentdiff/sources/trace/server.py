@@ -14,7 +14,6 @@ import itertools
 import os
 import platform
 import re
-import select
 import socket
 import threading
 import time
@@ -24,6 +23,7 @@ from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
 
+from agentdiff.sources.descriptors import readable
 from agentdiff.sources.run.session import Session, command_line, outcome
 from agentdiff.sources.trace.classify import can_write
 from agentdiff.sources.trace.log import TraceLog
@@ -164,7 +164,7 @@ class TraceServer:
         for thread, connection in list(self._open.items()):
             # What has ended is written down; what goes on in the background is not waited for.
             with contextlib.suppress(OSError, ValueError):
-                if select.select([connection], [], [], 0)[0]:
+                if readable(connection, 0):
                     thread.join(FINISH_WITHIN_S)
         self._path.unlink(missing_ok=True)
         self._left.set()
