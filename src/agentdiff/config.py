@@ -53,7 +53,8 @@ class DaemonConfig:
     """``[daemon]``.
 
     Attributes:
-        idle_minutes: how long it stays with no client, no live session and no request; 0 for ever.
+        idle_minutes: how long it stays with no client, no live session and no request, and how long
+            a workspace stays open with none of them; 0 for ever.
     """
 
     idle_minutes: float = 30.0

@@ -37,7 +37,7 @@ def _workspace_checks(workspaces: list[Mapping[str, Any]]) -> Iterator[Check]:
         title="Watching",
         well=f"{len(workspaces)} open workspaces, changes are heard of at once",
         remedy="nothing is lost: each tool call and command looks at everything, which takes "
-        "longer; raise fs.inotify.max_user_watches, or open a smaller folder",
+        "longer; raise the limit, or open a smaller folder",
     )
     yield _of_workspaces(
         workspaces,

@@ -160,10 +160,19 @@ class Desk:
         """Whether changes are heard of at once."""
         return self._whole and self.watcher.problem is None
 
-    def close(self) -> None:
-        """Stops watching and closes the store; what was observed is kept."""
+    @property
+    def live(self) -> bool:
+        """Whether an agent's session is live here; any thread."""
+        return bool(self.ledger.sessions.live(time.time_ns()))
+
+    def fall_silent(self) -> None:
+        """Stops watching and reading: nothing is emitted after that."""
         self.watcher.stop()
         self.tracker.close()
+
+    def close(self) -> None:
+        """Closes what is open; what was observed is kept."""
+        self.fall_silent()
         self.store.close()
         self.blobs.close()
         self.held.close()

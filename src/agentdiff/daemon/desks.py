@@ -1,7 +1,7 @@
 """The open workspaces of one daemon.
 
-Owns which are open, which were used before, and that each is opened once.  Must not do anything
-with them.  Hop 3.
+Owns which are open, which were used before, that each is opened once, and when one that nobody
+needs may be closed.  Must not do anything with them.  Hop 3.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from agentdiff.daemon.desk import Desk
@@ -19,6 +22,15 @@ from agentdiff.workspace.store import root_of
 
 # A shell command of an agent takes a cut in each of them; the others stay named as gaps.
 MAX_NESTED = 32
+GONE_S = 3.0
+"""How long after its last use a workspace stays open whose folder is not there any more."""
+
+
+@dataclass(slots=True)
+class _Open:
+    desk: Desk
+    users: int
+    used_s: float
 
 
 class Desks:
@@ -28,6 +40,7 @@ class Desks:
         folder: where the workspaces' folders are.
         make: opens one; may take long, and raise.
         enqueue: queues a job for the worker.
+        clock: monotonic, in seconds.
     """
 
     def __init__(
@@ -35,62 +48,125 @@ class Desks:
         folder: Path,
         make: Callable[[bytes], Desk],
         enqueue: Callable[[Callable[[], None]], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._make = make
         self._enqueue = enqueue
+        self._clock = clock
         self._lock = threading.Lock()
-        self._open: dict[bytes, Desk] = {}
-        self._opening: dict[bytes, Future[Desk]] = {}
+        self._open: dict[bytes, _Open] = {}
+        self._opening: dict[bytes, Future[None]] = {}
+        self._closing: dict[bytes, threading.Event] = {}
         self._used = frozenset(_used_roots(folder))
 
     def roots(self) -> frozenset[bytes]:
         """Returns the workspaces that are open or were used before."""
-        return self._used.union(self._open)
+        return self._used
 
     def all(self) -> list[Desk]:
         """Returns the open workspaces."""
-        return list(self._open.values())
+        return [one.desk for one in list(self._open.values())]
 
     def nested(self, root: bytes) -> list[bytes]:
         """Returns the git work trees inside an open workspace, as far as it was read.
 
         They are workspaces of their own (submodules, linked work trees, plain clones).
         """
-        desk = self._open.get(root)
+        desk = self.get(root)
         skipped = () if desk is None else desk.tracker.coverage()
         found = [os.path.join(root, s.path) for s in skipped if s.reason == OWN_REPOSITORY]
         return sorted(found)[:MAX_NESTED]
 
     def get(self, root: bytes) -> Desk | None:
         """Returns a workspace if it is open."""
-        return self._open.get(root)
+        one = self._open.get(root)
+        return None if one is None else one.desk
 
-    def open(self, root: bytes) -> Desk:
-        """Returns an open workspace, opening it when needed.
+    @contextmanager
+    def use(self, root: bytes) -> Iterator[Desk]:
+        """Gives an open workspace, opening it when needed; it stays open while it is used.
 
         Raises:
             OSError: it cannot be opened.
             sqlite3.Error: its store cannot be used.
         """
-        with self._lock:
-            known = self._open.get(root)
-            if known is not None:
-                return known
-            opening = self._opening.get(root)
-            mine = opening is None
-            if opening is None:
-                opening = self._opening[root] = Future()
-        # A long log must not keep other workspaces' hooks waiting: the lock is free by now.
-        return self._open_now(root, opening) if mine else opening.result()
+        one = self._enter(root)
+        try:
+            yield one.desk
+        finally:
+            with self._lock:
+                one.users -= 1
+                one.used_s = self._clock()
 
-    def _open_now(self, root: bytes, opening: Future[Desk]) -> Desk:
+    # --- closing ---------------------------------------------------------------------------------
+
+    def retire(self, unused_s: float) -> list[Desk]:
+        """Takes out the workspaces that may be closed; the caller calls `closed` for each.
+
+        They are those without a client, and either without a live session and unused for so long,
+        or without a folder (a work tree that was removed).
+
+        Args:
+            unused_s: seconds; 0 for those only whose folder is gone.
+        """
+        known = {root: one.used_s for root, one in list(self._open.items())}
+        # Asking the disk may take long: nobody waits for that.
+        over = [root for root in known if self._is_over(self._open[root], unused_s)]
+        with self._lock:
+            same = [root for root in over if self._rests(self._open[root], known[root])]
+            self._closing.update((root, threading.Event()) for root in same)
+            return [self._open.pop(root).desk for root in same]
+
+    @staticmethod
+    def _rests(one: _Open, since_s: float) -> bool:
+        return not one.users and one.used_s == since_s
+
+    def _is_over(self, one: _Open, unused_s: float) -> bool:
+        rested_s = self._clock() - one.used_s
+        if one.users or rested_s < GONE_S or one.desk.audience.clients or one.desk.answers:
+            return False
+        idle = 0 < unused_s <= rested_s and not one.desk.live
+        return idle or not os.path.isdir(one.desk.root)
+
+    def closed(self, desk: Desk) -> None:
+        """Closes a workspace that was taken out, and lets it be opened again."""
+        try:
+            desk.close()
+        finally:
+            with self._lock:
+                self._closing.pop(desk.root).set()
+
+    # --- opening ---------------------------------------------------------------------------------
+
+    def _enter(self, root: bytes) -> _Open:
+        """Returns a workspace with one more user."""
+        while True:
+            with self._lock:
+                known = self._open.get(root)
+                if known is not None:
+                    known.users += 1
+                    return known
+                closing = self._closing.get(root)
+                opening = self._opening.get(root)
+                if closing is None and opening is None:
+                    opening = self._opening[root] = Future()
+                    break
+            if closing is not None:
+                closing.wait()
+            elif opening is not None:
+                opening.result()
+        # A long log must not keep other workspaces' hooks waiting: the lock is free by now.
+        return self._open_now(root, opening)
+
+    def _open_now(self, root: bytes, opening: Future[None]) -> _Open:
         try:
             desk = self._make(root)
             # Before anybody else can queue something for it.
             self._enqueue(lambda: desk.perform(desk.recover()))
             with self._lock:
-                self._open[root] = desk
-            opening.set_result(desk)
+                made = self._open[root] = _Open(desk, 1, self._clock())
+                self._used |= {root}
+            opening.set_result(None)
         except (OSError, sqlite3.Error) as error:
             opening.set_exception(error)
             raise
@@ -101,7 +177,7 @@ class Desks:
                 name = root.decode(errors="replace")
                 opening.set_exception(OSError(f"{name} cannot be opened, see the daemon's log"))
         desk.watch()
-        return desk
+        return made
 
 
 def _used_roots(folder: Path) -> Iterator[bytes]:

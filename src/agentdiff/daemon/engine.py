@@ -11,6 +11,7 @@ daemon.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -90,8 +91,9 @@ class Engine:
         return Desk(root, folder, self.config, self._home, self.logger, self._emit)
 
     def desk(self, root: bytes) -> Desk:
-        """Returns an open workspace, opening it when needed; see `Desks.open`."""
-        return self._desks.open(root)
+        """Returns an open workspace, opening it when needed; see `Desks.use`."""
+        with self._desks.use(root) as desk:
+            return desk
 
     def _emit(self, desk: Desk, batch: Batch) -> None:
         if not batch.initial:
@@ -154,32 +156,34 @@ class Engine:
         future: Future[dict[str, object]],
     ) -> None:
         """Settles the workspace on a reader thread, then lets the worker make the answer."""
-        try:
-            root = self.root_of(params)
-            desk = self._desks.open(root)
-        except RequestError as error:
-            future.set_exception(error)
-            return
-        except (OSError, sqlite3.Error) as error:
-            future.set_exception(RequestError("unavailable", str(error)))
-            return
-        reasons = [] if method in requests.UNSETTLED else self.settle(desk, client)
-        if method in patience.WRITING:
-            ask = functools.partial(
-                patience.edits_under_way, desk.ledger, method, params, client.kind, desk.root
-            )
-            patience.wait_for_edits(lambda: self._asked(ask), client, desk.name)
-
-        def work() -> None:
+        with contextlib.ExitStack() as used:
             try:
-                if method not in requests.UNSETTLED:
-                    desk.hear_git()
-                handler(requests.Request(self, desk, params, client, future, tuple(reasons)))
+                desk = used.enter_context(self._desks.use(self.root_of(params)))
             except RequestError as error:
                 future.set_exception(error)
-            except sqlite3.OperationalError as error:  # the state folder's disk refuses
-                reason = f"{error}: free space and try again"
-                future.set_exception(RequestError("unavailable", reason))
+                return
+            except (OSError, sqlite3.Error) as error:
+                future.set_exception(RequestError("unavailable", str(error)))
+                return
+            reasons = [] if method in requests.UNSETTLED else self.settle(desk, client)
+            if method in patience.WRITING:
+                ask = functools.partial(
+                    patience.edits_under_way, desk.ledger, method, params, client.kind, desk.root
+                )
+                patience.wait_for_edits(lambda: self._asked(ask), client, desk.name)
+            in_use = used.pop_all()
+
+        def work() -> None:
+            with in_use:
+                try:
+                    if method not in requests.UNSETTLED:
+                        desk.hear_git()
+                    handler(requests.Request(self, desk, params, client, future, tuple(reasons)))
+                except RequestError as error:
+                    future.set_exception(error)
+                except sqlite3.OperationalError as error:  # the state folder's disk refuses
+                    reason = f"{error}: free space and try again"
+                    future.set_exception(RequestError("unavailable", reason))
 
         self._queue.put(functools.partial(self._answered, work, method, future))
 
@@ -339,13 +343,17 @@ class Engine:
             desk.hear_git()
             desk.handle(TimePassed(received_ns=time.time_ns()))
             desk.tidy()
+        for desk in self._desks.retire(self.config.daemon.idle_minutes * 60):
+            # After this nothing is queued for it; what is queued already is done before.
+            desk.fall_silent()
+            self._queue.put(functools.partial(self._desks.closed, desk))
+            self.logger.info("workspace closed", extra={"workspace": desk.name})
 
     # --- the daemon's questions ------------------------------------------------------------------
 
     def busy(self) -> bool:
         """Whether an agent's session is live; any thread."""
-        now = time.time_ns()
-        return any(desk.ledger.sessions.live(now) for desk in self._desks.all())
+        return any(desk.live for desk in self._desks.all())
 
     def describe(self) -> dict[str, object]:
         """Returns workspaces and counters; any thread."""
@@ -377,8 +385,7 @@ class Engine:
         self._readers.shutdown(wait=True, cancel_futures=True)
         self.intake.close()
         for desk in self._desks.all():
-            desk.watcher.stop()
-            desk.tracker.close()
+            desk.fall_silent()
         for desk in self._desks.all():
             self._queue.put(desk.close)
         self._queue.put(self.intake.committed)

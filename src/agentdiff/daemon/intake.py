@@ -139,10 +139,10 @@ class Intake:
             texts = []
             for route in routes:  # grows while it is walked
                 try:
-                    certain &= self._deliver(route, preimages)
-                    if preimages is None:  # the agent of a replayed hook listens no more
-                        desk = self._desks.open(route.root)
-                        texts.append(telling.ask(self._enqueue, desk, event))
+                    with self._desks.use(route.root) as desk:
+                        certain &= self._deliver(desk, route, preimages)
+                        if preimages is None:  # the agent of a replayed hook listens no more
+                            texts.append(telling.ask(self._enqueue, desk, event))
                     if isinstance(event, ToolStarted | ToolFinished) and event.scope == "tree":
                         # By now the workspace was read: a shell command reaches what is inside.
                         routes += self._router.into(event, self._desks.nested(route.root))
@@ -165,9 +165,8 @@ class Intake:
             self._logger.info("path outside every workspace", extra={"path": repr(path)})
         return routes
 
-    def _deliver(self, route: Route, preimages: tuple[PreImage, ...] | None) -> bool:
+    def _deliver(self, desk: Desk, route: Route, preimages: tuple[PreImage, ...] | None) -> bool:
         """Takes the cut that an event needs, then queues it; returns whether the cut is whole."""
-        desk = self._desks.open(route.root)
         now = time.time_ns()
         deadline = now + (WARM_NS if desk.tracker.is_warm else COLD_NS)
         *introduction, last = route.events
@@ -242,7 +241,8 @@ class Intake:
         """See `agentdiff.daemon.ports.Backend.announced`."""
         certain = True
         for route in self._route(started):
-            certain &= self._deliver(route, None)
+            with self._desks.use(route.root) as desk:
+                certain &= self._deliver(desk, route, None)
         if not certain:
             self.counters["uncertain_cuts"] += 1
 
@@ -264,7 +264,7 @@ class Intake:
             knowing = [desk for desk in desks if key in desk.ledger.sessions.by_key]
             for desk in knowing:
                 if desk.ledger.tracking.reports.would_close(report):
-                    self._closers.submit(self._close, desk, report)
+                    self._closers.submit(self._close, desk.root, report)
                 else:
                     desk.handle(report)
             if not knowing:
@@ -279,7 +279,8 @@ class Intake:
             _, oldest = self._held.popitem(last=False)
             self.counters["reports_dropped"] += len(oldest)
 
-    def _close(self, desk: Desk, report: ToolReported) -> None:
-        if not desk.cold.is_set():
-            desk.tracker.cut(time.time_ns() + WARM_NS)
-        self._tell(desk, report)
+    def _close(self, root: bytes, report: ToolReported) -> None:
+        with self._desks.use(root) as desk:
+            if not desk.cold.is_set():
+                desk.tracker.cut(time.time_ns() + WARM_NS)
+            self._tell(desk, report)

@@ -126,7 +126,10 @@ class Watcher:
         observer.start()
 
     def _fail(self, error: OSError) -> None:
-        self._problem = f"cannot watch the workspace: {error.strerror or error}"
+        # A limit of the user's, which other programs share; ours takes one for each workspace.
+        limit = error.errno == errno.EMFILE and sys.platform == "linux"
+        remedy = " (raise fs.inotify.max_user_instances)" if limit else ""
+        self._problem = f"cannot watch the workspace: {error.strerror or error}{remedy}"
         self._ready.set()
 
     def _check_limit(self) -> None:

@@ -53,7 +53,8 @@ class Client:
 class Bench:
     """An engine, its folders, and a workspace that Claude Code works in."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: Config | None = None) -> None:
+        self.config = config or Config()
         self.locations = Locations(
             state=folder / "state",
             runtime=folder / "run",
@@ -68,9 +69,8 @@ class Bench:
 
     def start(self) -> Engine:
         """Returns a new engine on the same state."""
-        self.engine = Engine(
-            locations=self.locations, config=Config(), logger=logging.getLogger("bench")
-        )
+        logger = logging.getLogger("bench")
+        self.engine = Engine(locations=self.locations, config=self.config, logger=logger)
         return self.engine
 
     def restart(self) -> None:

@@ -92,6 +92,7 @@ def test_without_an_instance_nothing_is_missed_and_it_is_said(folders: Path) -> 
     """No inotify at all: the same, and watchdog cannot watch either."""
     printed = in_namespace(folders, "max_inotify_instances 0")
     assert printed.startswith("60 False False cannot watch the workspace: ")
+    assert printed.endswith(" (raise fs.inotify.max_user_instances)")
 
 
 class Followed:
