@@ -80,6 +80,7 @@ MAY_RUN = {
     "sources/run/foreground.py": "the agent that the user names on the command line",
     "sources/hook_client.py": "our own fallback",
 }
+MAY_COMPILE = {"install/hook_client.py": "our own text, into the client that runs it"}
 MAY_REACH = {"sources/forward.py": "the collector in the user's own settings"}
 
 
@@ -98,17 +99,19 @@ def _named(tree: ast.AST) -> Iterator[str]:
 
 def test_nothing_is_evaluated_and_only_few_places_run_or_reach_anything() -> None:
     """Read from the source: a new place has to be written down here, with its reason."""
-    runs, reaches = set(), set()
+    runs, reaches, compiles = set(), set(), set()
     for path in PYTHON:
         names = set(_named(ast.parse(path.read_text(encoding="utf-8"))))
-        assert names.isdisjoint(EVALUATES | UNPACKS | {"os.system", "os.popen", "shell=True"}), path
+        assert names.isdisjoint({"os.system", "os.popen", "shell=True"}), path
         name = path.as_posix().rpartition("agentdiff/")[2]
         starts = {
             one for one in names if re.match(r"(?:os|posix)\.(?:exec|spawn|posix_spawn)", one)
         }
+        compiles |= {name} if names & (EVALUATES | UNPACKS) else set()
         runs |= {name} if names & RUNS or starts else set()
         reaches |= {name} if names & REACHES else set()
     assert (runs - MAY_RUN.keys(), reaches) == (set(), set(MAY_REACH))
+    assert compiles == set(MAY_COMPILE)
 
 
 def test_the_editor_evaluates_nothing_and_runs_two_programs() -> None:

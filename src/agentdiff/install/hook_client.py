@@ -7,6 +7,7 @@ byte for byte the same when agentdiff is upgraded or moved; only its content kno
 from __future__ import annotations
 
 import functools
+import marshal
 import os
 import shlex
 import stat
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from importlib import resources
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +47,20 @@ trap 'exit 0' INT TERM HUP
 exit 0
 """
 
+# Reading a constant takes no time; compiling the text takes a tenth of the client's.
+_PYTHON: Final = """\
+%s
+# agentdiff hook client: what `exec` runs is TEXT, compiled by the Python that installed it.
+import marshal
+import sys
+
+MAGIC = %r
+CODE = %r
+TEXT = r'''
+%s'''
+same = sys.modules["_frozen_importlib_external"].MAGIC_NUMBER == MAGIC
+exec(marshal.loads(CODE) if same else compile(TEXT, "agentdiff-hook", "exec"))
+"""
 
 # What the compiled client says when it is asked whether it runs on this machine.
 PROBED: Final = b"agentdiff hook client\n"
@@ -117,11 +133,10 @@ def render(
     socket, state = str(locations.hook_socket), str(locations.state)
     if perl is not None:
         places = {"@PERL@": perl, "@PYTHON@": python, "@SOCKET@": socket, "@STATE@": state}
-        return _filled(template("hook_client.pl"), places, "'")
+        return _filled(template("hook_client.pl"), places)
     first_line = f"#!{python} -ISE"
     if len(python.split()) == 1 and len(os.fsencode(first_line)) <= _SHEBANG_BYTES:
-        text = template("hook_client.py").replace("#!@PYTHON@ -ISE", first_line, 1)
-        return _filled(text, {"@PYTHON@": python, "@SOCKET@": socket, "@STATE@": state}, '"')
+        return python_client(locations, first_line, python)
     shown = {"python": python, "socket": socket, "state": state}
     quoted = {name: shlex.quote(value) for name, value in shown.items()}
     return os.fsencode(_SHELL.format(**quoted))
@@ -177,9 +192,25 @@ def built(
     return None
 
 
-def _filled(text: str, places: dict[str, str], quote: str) -> bytes:
+def python_client(locations: Locations, first_line: str, python: str) -> bytes:
+    """Returns the client in Python, compiled for this Python, with its text for any other.
+
+    Args:
+        locations: whose socket and state it uses when its arguments name no other.
+        first_line: names the interpreter that runs it.
+        python: absolute path of the one that can import agentdiff.
+    """
+    text = template("hook_client.py")
+    places = {"PYTHON": python, "SOCKET": str(locations.hook_socket)}
+    for word, place in {**places, "STATE": str(locations.state)}.items():
+        text = text.replace(f'"@{word}@"', ascii(place))
+    code = marshal.dumps(compile(text, "agentdiff-hook", "exec", dont_inherit=True, optimize=2))
+    return (_PYTHON % (first_line, MAGIC_NUMBER, code, text.partition("\n")[2])).encode()
+
+
+def _filled(text: str, places: dict[str, str]) -> bytes:
     for word, place in places.items():
-        text = text.replace(word, place.replace("\\", "\\\\").replace(quote, "\\" + quote))
+        text = text.replace(word, place.replace("\\", "\\\\").replace("'", "\\'"))
     return os.fsencode(text)
 
 

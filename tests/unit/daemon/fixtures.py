@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from agentdiff.daemon import launch, lifecycle
-from agentdiff.install.hook_client import find_compiler, render
+from agentdiff.install.hook_client import find_compiler, python_client, render
 from agentdiff.locations import Locations
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -107,7 +107,6 @@ def hook_client(locations: Locations, tmp_path: Path, request: pytest.FixtureReq
     fallback.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$0.args"\ncat > "$0.stdin"\n')
     fallback.chmod(stat.S_IRWXU)
     words = {
-        "#!@PYTHON@": f"#!{sys.executable}",
         "@PERL@": str(PERL),
         "@PYTHON@": str(fallback),
         "@SOCKET@": str(locations.hook_socket),
@@ -120,9 +119,12 @@ def hook_client(locations: Locations, tmp_path: Path, request: pytest.FixtureReq
         program.write_bytes(render(locations, str(fallback), None, COMPILER))
         program.chmod(stat.S_IRWXU)
         return program
-    text = template.read_text()
-    for word, value in words.items():
-        text = text.replace(word, value)
+    if template.suffix == ".py":
+        text = python_client(locations, f"#!{sys.executable} -ISE", str(fallback)).decode()
+    else:
+        text = template.read_text()
+        for word, value in words.items():
+            text = text.replace(word, value)
     program.write_text(text)
     program.chmod(stat.S_IRWXU)
     return program

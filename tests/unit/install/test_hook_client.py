@@ -1,6 +1,7 @@
 """The hook client on disk, and what the installed commands run."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -28,13 +29,13 @@ def _script(path: Path, text: str) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize(("perl", "quote"), [("/usr/bin/perl", "'"), (None, '"')])
-def test_the_places_are_filled_in(locations: Locations, perl: str | None, quote: str) -> None:
+@pytest.mark.parametrize("perl", ["/usr/bin/perl", None])
+def test_the_places_are_filled_in(locations: Locations, perl: str | None) -> None:
     """Every place becomes a path, quoted for the language of the client."""
     content = hook_client.render(locations, sys.executable, perl).decode()
-    for path in (locations.hook_socket, locations.state):
-        escaped = str(path).replace("\\", "\\\\").replace(quote, "\\" + quote)
-        assert f"{quote}{escaped}{quote}" in content
+    for path in map(str, (locations.hook_socket, locations.state)):
+        escaped = path.replace("\\", "\\\\").replace("'", "\\'")
+        assert (f"'{escaped}'" if perl else ascii(path)) in content
 
 
 @pytest.mark.parametrize("perl", ["/usr/bin/perl", None])
@@ -44,6 +45,21 @@ def test_nothing_of_the_template_is_left_open(locations: Locations, perl: str | 
     left = [word for word in (b"@PERL@", b"@PYTHON@", b"@SOCKET@", b"@STATE@") if word in content]
     first = f"#!{perl or '/py -ISE'}".encode()
     assert (content.split(b"\n")[0], left) == (first, [])
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_another_python_compiles_the_text(locations: Locations, tmp_path: Path, same: bool) -> None:
+    """What was compiled is for one version of Python, which may be replaced in its place."""
+    fallback = _script(tmp_path / "fall'back", '#!/bin/sh\nprintf "%s|" "$@"; cat')
+    content = hook_client.python_client(locations, f"#!{sys.executable} -ISE", fallback)
+    if not same:
+        content = re.sub(rb"(?m)^MAGIC = .*$", b"MAGIC = b'other'", content)
+        content = re.sub(rb"(?m)^CODE = .*$", b"CODE = b''", content)
+    client = Path(_script(tmp_path / "client", content.decode()))
+    done = subprocess.run([client, "claude"], input=b"{}", capture_output=True, check=True)
+    words = ["-E", "-P", "-m", "agentdiff", "hook", "claude"]
+    words += ["--socket", str(locations.hook_socket), "--state", str(locations.state)]
+    assert (done.stdout.decode(), done.stderr) == ("|".join(words) + "|{}", b"")
 
 
 def test_the_client_can_be_run_by_everybody_and_is_written_once(locations: Locations) -> None:
