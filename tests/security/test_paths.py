@@ -44,6 +44,7 @@ def test_a_payload_cannot_name_what_is_outside(victim: Victim, links: Path, path
 
 def test_a_link_is_reviewed_as_a_link(victim: Victim, links: Path) -> None:
     """What a link points at is not read as its content: not kept, and not in the diff."""
+    victim.call("baseline.set", cwd=str(links), paths=["secret"])
     victim.edit(links, "secret", b"", act=False)
     (links / "second").symlink_to(links.parent / "outside/secret.txt")
     diff = victim.call("diff", cwd=str(links), external=True)
