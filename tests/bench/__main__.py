@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from agentdiff.daemon.run import tune
 from tests.bench import (
     harness,
     rows_agent,
@@ -42,6 +43,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="file for the report")
     parser.add_argument("prefix", nargs="*", help="rows to run; default all")
     args = parser.parse_args()
+    tune()  # as the daemon is: some rows run its engine in this process
     with tempfile.TemporaryDirectory(prefix="agentdiff-bench-") as folder:
         scratch = Path(folder)
         chosen = [
