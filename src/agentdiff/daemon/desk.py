@@ -7,6 +7,7 @@ everything except `settle`, `tracker` and the constructor runs on the engine's w
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 import time
@@ -105,36 +106,41 @@ class Desk:
             self.store = Store(folder, root)
             opened.callback(self.store.close)
             self.blobs = BlobStore(folder / "blobs.pack")
+            opened.callback(self.blobs.close)
+            self.blobs.lean_on(open_packs(root))
+            self.recall = Recall(self.store, self.blobs)
+            self.keeping = Keeping(self.recall, logger, self.name)
+            self.ledger = Ledger.replay(self.store.records(), self.recall.load)
+            self.audience = Audience(self.name)
+            self.answers: dict[int, Future[dict[str, Any]]] = {}
+            self.cold = threading.Event()
+            seen = self.store.seen()
+            if seen is None:
+                self.cold.set()
+            else:
+                seen.doubt(self.blobs.holds)  # a power cut may have taken contents
+                self._own_up(seen)
+            self.upkeep = Upkeep(self.store, self.blobs, config.workspace.store_mib << 20)
+            self.upkeep.begin(self._pending(), seen)
+            self._whole, reason = tree_allowed(root, home)
+            settings = TrackerSettings(
+                max_file_bytes=config.workspace.max_file_bytes,
+                max_files=config.workspace.max_files,
+                include=config.workspace.include,
+                whole_tree=self._whole,
+                reason=reason,
+            )
+            feed = open_feed(root) if self._whole else None
+            if feed is not None:
+                opened.callback(feed.close)
+            take: Callable[[Batch], None] = functools.partial(emit, self)
+            self.tracker = Tracker(root, self.blobs, seen, take, settings, feed=feed)
+            self.watcher = Watcher(root, self.tracker.touch, feed)
+            self._made = self.store.made()
+            self.head = Head(root)
+            self._restless_until = 0.0
+            self._closed = False
             opened.pop_all()
-        self.blobs.lean_on(open_packs(root))
-        self.recall = Recall(self.store, self.blobs)
-        self.keeping = Keeping(self.recall, logger, self.name)
-        self.ledger = Ledger.replay(self.store.records(), self.recall.load)
-        self.audience = Audience(self.name)
-        self.answers: dict[int, Future[dict[str, Any]]] = {}
-        self.cold = threading.Event()
-        seen = self.store.seen()
-        if seen is None:
-            self.cold.set()
-        else:
-            seen.doubt(self.blobs.holds)  # a power cut may have taken contents
-            self._own_up(seen)
-        self.upkeep = Upkeep(self.store, self.blobs, config.workspace.store_mib << 20)
-        self.upkeep.begin(self._pending(), seen)
-        self._whole, reason = tree_allowed(root, home)
-        settings = TrackerSettings(
-            max_file_bytes=config.workspace.max_file_bytes,
-            max_files=config.workspace.max_files,
-            include=config.workspace.include,
-            whole_tree=self._whole,
-            reason=reason,
-        )
-        feed = open_feed(root) if self._whole else None
-        self.tracker = Tracker(root, self.blobs, seen, lambda b: emit(self, b), settings, feed=feed)
-        self.watcher = Watcher(root, self.tracker.touch, feed)
-        self._made = self.store.made()
-        self.head = Head(root)
-        self._restless_until = 0.0
 
     def watch(self) -> None:
         """Begins to watch, except where only named files are followed: watching takes the tree."""
@@ -171,11 +177,15 @@ class Desk:
         self.tracker.close()
 
     def close(self) -> None:
-        """Closes what is open; what was observed is kept."""
-        self.fall_silent()
-        self.store.close()
-        self.blobs.close()
-        self.held.close()
+        """Closes what is open, whatever fails; what was observed is kept.  Harmless twice."""
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.ExitStack() as closing:  # the last one first
+            closing.callback(self.held.close)
+            closing.callback(self.blobs.close)
+            closing.callback(self.store.close)
+            closing.callback(self.fall_silent)
 
     @property
     def name(self) -> str:

@@ -103,8 +103,8 @@ class Desks:
     def retire(self, unused_s: float) -> list[Desk]:
         """Takes out the workspaces that may be closed; the caller calls `closed` for each.
 
-        They are those without a client, and either without a live session and unused for so long,
-        or without a folder (a work tree that was removed).
+        They are those without a client, and either with nothing that pends, no live session and
+        unused for so long, or without a folder (a work tree that was removed).
 
         Args:
             unused_s: seconds; 0 for those only whose folder is gone.
@@ -122,11 +122,16 @@ class Desks:
         return not one.users and one.used_s == since_s
 
     def _is_over(self, one: _Open, unused_s: float) -> bool:
+        desk = one.desk
+        if desk.audience.clients:
+            one.used_s = self._clock()
         rested_s = self._clock() - one.used_s
-        if one.users or rested_s < GONE_S or one.desk.audience.clients or one.desk.answers:
+        # What waits in memory for a disk with room is nowhere else.
+        if one.users or rested_s < GONE_S or desk.answers or desk.keeping.problem is not None:
             return False
-        idle = 0 < unused_s <= rested_s and not one.desk.live
-        return idle or not os.path.isdir(one.desk.root)
+        # What pends is watched: a commit of the user's accepts it.
+        idle = 0 < unused_s <= rested_s and not (desk.live or desk.ledger.paths)
+        return idle or not os.path.isdir(desk.root)
 
     def closed(self, desk: Desk) -> None:
         """Closes a workspace that was taken out, and lets it be opened again."""
@@ -176,7 +181,12 @@ class Desks:
             if not opening.done():  # a bug: those who wait must not wait for ever
                 name = root.decode(errors="replace")
                 opening.set_exception(OSError(f"{name} cannot be opened, see the daemon's log"))
-        desk.watch()
+        try:
+            desk.watch()
+        except RuntimeError:  # no thread can be had; a cut looks at everything then
+            with self._lock:
+                made.users -= 1
+            raise
         return made
 
 

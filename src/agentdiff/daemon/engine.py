@@ -308,6 +308,8 @@ class Engine:
             except queue.Empty:
                 job = self._tick
             if job is None:
+                while not self._queue.empty() and (late := self._queue.get()):
+                    self._do(late)  # a workspace was about to be closed
                 return
             self._notice_sleep()
             self._do(job)
@@ -340,14 +342,18 @@ class Engine:
 
     def _tick(self) -> None:
         for desk in self._desks.all():
-            desk.hear_git()
-            desk.handle(TimePassed(received_ns=time.time_ns()))
-            desk.tidy()
+            self._do(functools.partial(self._look_after, desk))
         for desk in self._desks.retire(self.config.daemon.idle_minutes * 60):
             # After this nothing is queued for it; what is queued already is done before.
-            desk.fall_silent()
+            self._do(desk.fall_silent)
             self._queue.put(functools.partial(self._desks.closed, desk))
             self.logger.info("workspace closed", extra={"workspace": desk.name})
+
+    @staticmethod
+    def _look_after(desk: Desk) -> None:
+        desk.hear_git()
+        desk.handle(TimePassed(received_ns=time.time_ns()))
+        desk.tidy()
 
     # --- the daemon's questions ------------------------------------------------------------------
 

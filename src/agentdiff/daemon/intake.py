@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -147,7 +148,9 @@ class Intake:
                         # By now the workspace was read: a shell command reaches what is inside.
                         routes += self._router.into(event, self._desks.nested(route.root))
                 except (OSError, sqlite3.Error) as error:
-                    failures.append(error)  # the other workspaces still get their cut
+                    # The other workspaces still get their cut.
+                    if not self._left(event, route, routes):
+                        failures.append(error)
             printed += answers.envelope(event, "\n".join(filter(None, texts)))
         if not certain:
             self.counters["uncertain_cuts"] += 1
@@ -164,6 +167,13 @@ class Intake:
             self.counters["ignored_paths"] += 1
             self._logger.info("path outside every workspace", extra={"path": repr(path)})
         return routes
+
+    def _left(self, event: AgentEvent, route: Route, routes: Sequence[Route]) -> bool:
+        """Whether a session has left a workspace behind: its folder is gone, and it has others."""
+        if len(routes) == 1 or os.path.isdir(route.root):
+            return False
+        self._router.leave(event, route.root)
+        return True
 
     def _deliver(self, desk: Desk, route: Route, preimages: tuple[PreImage, ...] | None) -> bool:
         """Takes the cut that an event needs, then queues it; returns whether the cut is whole."""
@@ -240,11 +250,19 @@ class Intake:
     def announced(self, started: ToolStarted) -> None:
         """See `agentdiff.daemon.ports.Backend.announced`."""
         certain = True
-        for route in self._route(started):
-            with self._desks.use(route.root) as desk:
-                certain &= self._deliver(desk, route, None)
+        failures: list[Exception] = []
+        routes = self._route(started)
+        for route in routes:
+            try:
+                with self._desks.use(route.root) as desk:
+                    certain &= self._deliver(desk, route, None)
+            except (OSError, sqlite3.Error) as error:
+                if not self._left(started, route, routes):
+                    failures.append(error)
         if not certain:
             self.counters["uncertain_cuts"] += 1
+        if failures:
+            raise failures[0]
 
     def _digest_pending(self) -> None:
         with self._pending_lock:

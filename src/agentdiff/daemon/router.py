@@ -101,6 +101,13 @@ class Router:
                 if root not in session.roots
             ]
 
+    def leave(self, event: AgentEvent, root: bytes) -> None:
+        """Forgets that a session was in a workspace; should it be back, it is introduced anew."""
+        with self._lock:
+            session = self._sessions.get((event.agent, event.session))
+            if session is not None:
+                session.roots.pop(root, None)
+
     def _session(self, event: AgentEvent) -> _Known:
         """Returns what is known of a session; many agents never say that one is over."""
         key = (event.agent, event.session)

@@ -80,7 +80,6 @@ def comment(request: Request) -> None:
     if not text or len(text) > MAX_COMMENT_CHARS:
         raise RequestError("usage", f"text: expected 1 to {MAX_COMMENT_CHARS} characters")
     number = request.engine.new_request()
-    request.desk.answers[number] = request.future
     event = CommentAdded(
         path=editor.path_of(request.params, request.desk.root),
         text=text,
@@ -90,6 +89,7 @@ def comment(request: Request) -> None:
         hunk=editor.optional(request.params, "hunk", int),
         lines=chosen,
     )
+    request.desk.answers[number] = request.future
     request.desk.handle(event)
 
 

@@ -237,8 +237,9 @@ class Tracker:
 
     def _start(self) -> None:
         if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._run, name="tracker", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="tracker", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def _run(self) -> None:
         try:

@@ -12,6 +12,8 @@ import pytest
 
 from agentdiff.config import Config, DaemonConfig
 from agentdiff.daemon import desks, engine
+from agentdiff.daemon.keeping import Keeping
+from agentdiff.daemon.ports import RequestError
 from tests.unit.daemon.bench import WAIT_S, Bench, Client
 
 
@@ -37,32 +39,40 @@ def wait_open(bench: Bench, *roots: Path) -> None:
 
 
 def test_an_idle_workspace_comes_back_as_it_was(bench: Bench) -> None:
-    """What pends, what was decided and the numbers of hunks survive; so does watching."""
+    """What was decided can still be undone; what pends then is followed at once."""
     bench.prompt()
     bench.write("a", b"1\n")
-    bench.write("b", b"1\n", call="toolu_2")
-    before = bench.status()
-    bench.decide("accept", paths=["b"])
+    before = bench.status()["a"]
+    bench.decide("accept", paths=["a"])
     bench.hook("SessionEnd", reason="other")
     wait_open(bench)
-    assert bench.status() == {"a": before["a"]}
+    assert bench.status() == {}
     wait_open(bench)
     bench.call("undo")
-    assert sorted(bench.status()) == ["a", "b"]
+    after = bench.status()["a"]
+    assert [h["owners"] for h in after["hunks"]] == [h["owners"] for h in before["hunks"]]
+    (bench.root / "a").write_bytes(b"1\n2\n")
+    assert bench.status()["a"]["added"] == 2
 
 
 def test_others_stay(bench: Bench, tmp_path: Path) -> None:
-    """Neither where a session is live nor where an editor is attached anything is closed."""
-    attached, idle = tmp_path / "attached", tmp_path / "idle"
-    for folder in (attached, idle):
+    """Neither where a session is live, an editor is attached, nor anything pends."""
+    attached, idle, pending = tmp_path / "attached", tmp_path / "idle", tmp_path / "pending"
+    for folder in (attached, idle, pending):
         folder.mkdir()
         (folder / "f").touch()
+    more = {"cwd": pending, "session": "session-2"}
+    bench.prompt(**more)
+    bench.shell(lambda: (pending / "f").write_bytes(b"1\n"), **more)
+    bench.hook("SessionEnd", reason="other", **more)
     bench.prompt()
     editor = Client("nvim:1:1", "nvim")
     bench.call("attach", editor, cwd=str(attached))
     bench.call("status", cwd=str(idle))
-    wait_open(bench, bench.root, attached)
+    wait_open(bench, bench.root, attached, pending)
     bench.engine.client_gone(editor)
+    wait_open(bench, bench.root, pending)
+    bench.call("decide", cwd=str(pending), op="accept", selection={"all": True})
     wait_open(bench, bench.root)
 
 
@@ -76,11 +86,54 @@ def test_a_workspace_whose_folder_is_gone_is_closed(bench: Bench) -> None:
     assert bench.status() == {}
 
 
+def test_a_session_goes_on_where_a_removed_work_tree_was(bench: Bench, tmp_path: Path) -> None:
+    """It was in two workspaces; one of them is gone, the other hears of everything."""
+    tree = tmp_path / "tree"
+    (tree / ".git").mkdir(parents=True)
+    bench.prompt()
+    bench.write("a", b"1\n")
+    bench.write(str(tree / "b"), b"1\n", call="toolu_2")
+    wait_open(bench, bench.root, tree)
+    shutil.rmtree(tree)
+    wait_open(bench, bench.root)
+    bench.hook("UserPromptSubmit", prompt="go on", turn="prompt-2")
+    bench.shell(lambda: (bench.root / "c").write_bytes(b"1\n"))
+    assert sorted(bench.status()) == ["a", "c"]
+
+
+def test_what_waits_in_memory_for_a_disk_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A full disk takes nothing: closing would lose it."""
+    other = tmp_path / "other"
+    other.mkdir()
+    bench.prompt()
+    bench.hook("SessionEnd", reason="other")
+    with monkeypatch.context() as patch:
+        full = property(lambda one: "disk full" if one.name == str(bench.root) else None)
+        patch.setattr(Keeping, "problem", full)
+        bench.call("status", cwd=str(bench.root))
+        bench.call("status", cwd=str(other))
+        wait_open(bench, bench.root)
+    wait_open(bench)
+
+
+def test_a_wrong_request_holds_nothing_open(bench: Bench) -> None:
+    """A comment on a path outside is refused, and waits for no answer."""
+    bench.prompt()
+    bench.hook("SessionEnd", reason="other")
+    with pytest.raises(RequestError):
+        bench.call("comment", text="x", path="../x")
+    wait_open(bench)
+
+
 def test_it_is_never_closed_while_it_is_used(bench: Bench) -> None:
     """Opening, using and closing at the same time: every answer is right."""
     bench.prompt()
     bench.write("a", b"1\n")
+    bench.decide("accept", all=True)
     bench.hook("SessionEnd", reason="other")
+    seq = bench.call("status")["seq"]
     with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(lambda _: bench.call("status")["totals"]["hunks"], range(100)):
-            assert found == 1
+        for found in pool.map(lambda _: bench.call("status")["seq"], range(100)):
+            assert found == seq
