@@ -39,6 +39,7 @@ end
 ---@param item agentdiff.PickItem
 local function go(item)
   vim.cmd("normal! m'")
+  require('agentdiff.windows').free()
   vim.cmd.edit({ vim.fn.fnameescape(item.path) })
   pcall(vim.api.nvim_win_set_cursor, 0, { item.lnum, 0 })
 end

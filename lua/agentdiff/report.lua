@@ -84,6 +84,7 @@ function M.files()
     end,
   }, function(file)
     if file then
+      require('agentdiff.windows').free()
       vim.cmd.edit({ vim.fn.fnameescape(path_on_disk(file, root)) })
     end
   end)
