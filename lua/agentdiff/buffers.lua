@@ -216,6 +216,15 @@ function M.named(name)
   end, api.nvim_list_bufs())
 end
 
+--- Follows what could not be followed while the command-line window was open.
+local function catch_up()
+  for _, buf in ipairs(api.nvim_list_bufs()) do
+    if file_of(buf) and vim.b[buf].agentdiff_workspace and M.follow(buf) then
+      redraw(buf)
+    end
+  end
+end
+
 local function install()
   group = api.nvim_create_augroup('agentdiff', {})
   local on = function(events, callback)
@@ -258,6 +267,9 @@ local function install()
   on('BufWritePost', after_write)
   on('ModeChanged', function()
     require('agentdiff.merge').resume(redraw)
+  end)
+  on('CmdwinLeave', function()
+    vim.schedule(catch_up)
   end)
   on('FileChangedShell', file_changed)
   on('FileChangedShellPost', reloaded)

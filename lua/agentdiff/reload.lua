@@ -18,11 +18,14 @@ local stamps = {} ---@type table<integer, agentdiff.Stamp>
 ---@field nsec integer
 ---@field ino integer
 
+--- What else may stand in a file's place is like no file: to open a pipe waits for its writer.
 ---@param name string
----@return agentdiff.Stamp?
+---@return agentdiff.Stamp? stamp nil unless there is a regular file
 local function stamp_of(name)
   local stat = vim.uv.fs_stat(name)
-  return stat and { size = stat.size, sec = stat.mtime.sec, nsec = stat.mtime.nsec, ino = stat.ino }
+  if stat and stat.type == 'file' then
+    return { size = stat.size, sec = stat.mtime.sec, nsec = stat.mtime.nsec, ino = stat.ino }
+  end
 end
 
 --- Reads a whole file together with the stamp that it had before and after.
@@ -118,10 +121,13 @@ local function reload(buf, quiet)
 end
 
 --- Returns the answer to |FileChangedShell|: a plain reload keeps encoding and line ends, and would
---- garble a file that has others now.
+--- garble a file that has others now. Nothing is done about what is no file.
 ---@param buf integer
 ---@return string |v:fcs_choice|
 function M.choice(buf)
+  if not stamp_of(api.nvim_buf_get_name(buf)) then
+    return ''
+  end
   local bytes = M.read(api.nvim_buf_get_name(buf))
   return bytes and require('agentdiff.bytes').to_lines(buf, bytes) and 'reload' or 'edit'
 end
@@ -145,33 +151,100 @@ local function restore(saved)
   end
 end
 
---- Shows the disk in an unmodified buffer.
+--- Calls a function while an option of the buffer has another value; it is put back in any case.
 ---@param buf integer
----@param lines string[]
----@param ended boolean
----@param stamp agentdiff.Stamp of the bytes that the lines were read from
-local function merge(buf, lines, ended, stamp)
-  -- Ends the undo block of whatever was typed before.
-  vim.bo[buf].undolevels = vim.bo[buf].undolevels
-  M.edit(buf, lines)
+---@param name 'modifiable'|'readonly'
+---@param value boolean
+---@param change fun()
+local function with(buf, name, value, change)
+  local before = vim.bo[buf][name]
+  vim.bo[buf][name] = value
+  local ok, problem = pcall(change)
+  if api.nvim_buf_is_valid(buf) then
+    vim.bo[buf][name] = before
+  end
+  if not ok then
+    error(problem, 0)
+  end
+end
+
+--- Whether the undo history still has a state: 'undolevels' may keep none.
+---@param entries table[] of |undotree()|
+---@param seq integer
+---@return boolean
+local function has_state(entries, seq)
+  for _, entry in ipairs(entries) do
+    if entry.seq == seq or has_state(entry.alt or {}, seq) then
+      return true
+    end
+  end
+  return seq == 0
+end
+
+--- Renews the time stamp that Neovim has of an unmodified buffer, whose text is that of the disk.
+---@param buf integer
+---@param stamp agentdiff.Stamp of that text
+local function renew(buf, stamp)
   local saved = views(buf)
-  vim.bo[buf].endofline = ended
-  vim.bo[buf].modified = false
   local before = vim.fn.undotree(buf)
   reload(buf, true)
-  local reloaded = vim.fn.undotree(buf).seq_last > before.seq_last
+  local after = vim.fn.undotree(buf)
+  local reloaded = after.seq_last > before.seq_last
   -- After another write since, what the reload has read is newer than the lines.
-  if reloaded and vim.deep_equal(stamp, stamp_of(api.nvim_buf_get_name(buf))) then
-    api.nvim_buf_call(buf, function()
-      vim.cmd('noautocmd silent undo ' .. before.seq_cur)
+  local same = vim.deep_equal(stamp, stamp_of(api.nvim_buf_get_name(buf)))
+  if reloaded and same and has_state(after.entries, before.seq_cur) then
+    with(buf, 'readonly', false, function()
+      api.nvim_buf_call(buf, function()
+        vim.cmd('noautocmd silent undo ' .. before.seq_cur)
+      end)
+      vim.bo[buf].modified = false
     end)
-    vim.bo[buf].modified = false
   end
   restore(saved)
 end
 
+--- Shows the disk in an unmodified buffer.
+---@param buf integer
+---@param lines string[]
+---@param ended boolean
+local function merge(buf, lines, ended)
+  -- Ends the undo block of whatever was typed before.
+  vim.bo[buf].undolevels = vim.bo[buf].undolevels
+  -- The user is not the one who changes it: no |W10|. The reload may set 'readonly', so not there.
+  with(buf, 'readonly', false, function()
+    M.edit(buf, lines)
+    vim.bo[buf].endofline = ended
+    vim.bo[buf].modified = false
+  end)
+end
+
+--- Brings the text of an unmodified buffer up to date, and what Neovim knows of the file.
+---@param buf integer
+---@param bytes string
+---@param stamp agentdiff.Stamp
+---@return boolean shown whether the text is that of the disk now
+---@return boolean known whether Neovim has seen it, too
+local function show(buf, bytes, stamp)
+  -- |:checktime| is not allowed in the command-line window (E11).
+  local allowed = vim.fn.getcmdwintype() == ''
+  local lines, ended = require('agentdiff.bytes').to_lines(buf, bytes)
+  if lines then
+    merge(buf, lines, ended == true)
+    if allowed then
+      renew(buf, stamp)
+    end
+    return true, allowed
+  elseif allowed then
+    local saved = views(buf)
+    reload(buf, false)
+    restore(saved)
+  end
+  return allowed, allowed
+end
+
 --- Brings an unmodified buffer up to date. Does nothing when it is, when it is modified, or when
---- the file is gone.
+--- the file is gone. In the command-line window the buffer counts as one that has not seen the
+--- disk, so that it is looked at again.
 ---@param buf integer
 ---@return boolean changed
 function M.sync(buf)
@@ -180,20 +253,16 @@ function M.sync(buf)
     return false
   end
   local bytes, stamp = M.read(name)
-  if not bytes then
+  if not bytes or not stamp then
     return false
   end
-  local modifiable = vim.bo[buf].modifiable
-  vim.bo[buf].modifiable = true
-  local lines, ended = require('agentdiff.bytes').to_lines(buf, bytes)
-  if lines then
-    merge(buf, lines, ended, stamp)
-  else
-    local saved = views(buf)
-    reload(buf, false)
-    restore(saved)
+  local shown, known = false, false
+  with(buf, 'modifiable', true, function()
+    shown, known = show(buf, bytes, stamp)
+  end)
+  if not known then
+    return shown
   end
-  vim.bo[buf].modifiable = modifiable
   stamps[buf] = stamp
   require('agentdiff.merge').agreed(buf, bytes)
   -- Written again while it was read: the next round sees it.

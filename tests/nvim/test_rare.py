@@ -1,4 +1,4 @@
-"""What seldom happens in an editor: odd windows, odd files, folders that are gone. Nothing raises."""
+"""What seldom happens in an editor: odd windows, odd options, folders that are gone."""
 
 from __future__ import annotations
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nvim_driver import Editor
+from nvim_driver import DEADLINE_S, Editor
 
 SYNC = "return require('agentdiff.reload').sync(vim.api.nvim_get_current_buf())"
 TEXT = [f"line {n}" for n in range(1, 41)]
@@ -202,3 +205,109 @@ def test_a_reload_reads_what_an_edit_would(
             editor.command("silent edit!")
         seen.append(editor.lua(look))
     assert seen[0] == seen[1]
+
+
+@pytest.fixture
+def pipe(path: Path) -> Iterator[Path]:
+    """A named pipe in the place of the file."""
+    path.unlink()
+    os.mkfifo(path)
+    done = threading.Event()
+
+    def release() -> None:
+        # An editor that waits for a writer gets one in the end: the test fails, and does not hang.
+        while not done.wait(DEADLINE_S):
+            with contextlib.suppress(OSError):
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+
+    thread = threading.Thread(target=release)
+    thread.start()
+    yield path
+    done.set()
+    thread.join()
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_read(editor: Editor, pipe: Path) -> None:
+    """To open a named pipe waits for its writer: it counts as a file that is gone."""
+    synced = editor.lua(SYNC)
+    editor.command("checktime")
+    assert (synced, editor.lines(), editor.messages()) == (False, TEXT, "")
+
+
+@pytest.mark.parametrize("scope", ["setlocal", "set"])
+def test_without_undo_history_a_write_shows(editor: Editor, path: Path, scope: str) -> None:
+    """'undolevels' may keep no state to step back to; the buffer has seen the disk all the same."""
+    editor.command(f"{scope} undolevels=0")
+    for text in (changed(), ["one", *changed()], [*changed(), "last"]):
+        write(path, text)
+        editor.lua(SYNC)
+        seen = editor.lua("return require('agentdiff.reload').seen(vim.fn.bufnr())")
+        modified = editor.lua("return vim.bo.modified")
+        assert (editor.lines(), seen, modified) == (text, True, False)
+    editor.command("checktime")
+    assert editor.messages() == ""
+
+
+@pytest.mark.parametrize("after", [b"", b"caf\xe9\n", b"a\0b\n", b"one\ntwo\n"])
+def test_the_command_line_window_delays_a_write(editor: Editor, path: Path, after: bytes) -> None:
+    """|:checktime| is not allowed there (E11): what needs it is shown when the window is closed."""
+    buffer = editor.nvim.api.get_current_buf().number
+    editor.lua(
+        """
+        vim.g.lines = {}
+        vim.api.nvim_create_autocmd('CmdwinEnter', { callback = function()
+          require('agentdiff.reload').sync(...)
+          vim.g.seen = require('agentdiff.reload').seen(...)
+        end })
+        """.replace("...", str(buffer))
+    )
+    path.write_bytes(after)
+    os.utime(path, ns=(1, path.stat().st_mtime_ns + 1_000_000))
+    editor.keys("q::close<CR>")
+    assert editor.lua("return vim.fn.getcmdwintype()") == ""
+    editor.wait(f"require('agentdiff.reload').seen({buffer})")
+    shown = editor.lines()
+    options = editor.lua("return { vim.bo.fileencoding, vim.bo.modified }")
+    editor.command("silent edit!")
+    assert (shown, options) == (
+        editor.lines(),
+        editor.lua("return { vim.bo.fileencoding, vim.bo.modified }"),
+    )
+    assert (editor.lua("return vim.g.seen"), editor.messages()) == (False, "")
+
+
+def test_a_read_only_buffer_follows_in_silence(editor: Editor, path: Path) -> None:
+    """An agent's write is no change by the user: neither W10 nor |FileChangedRO|; options stay."""
+    editor.lua(
+        """
+        vim.cmd('setlocal readonly nomodifiable')
+        vim.g.warned = 0
+        vim.api.nvim_create_autocmd('FileChangedRO', {
+          callback = function() vim.g.warned = vim.g.warned + 1 end
+        })
+        """
+    )
+    write(path, changed())
+    editor.lua(SYNC)
+    options = editor.lua("return { vim.bo.readonly, vim.bo.modifiable, vim.bo.modified }")
+    assert (options, editor.lua("return vim.g.warned")) == ([True, False, False], 0)
+    assert (editor.lines(), editor.messages()) == (changed(), "")
+
+
+def test_options_are_put_back_whatever_happens(editor: Editor, path: Path) -> None:
+    """Where no text may change (|textlock|), 'readonly' and 'modifiable' are left alone."""
+    editor.command("setlocal readonly nomodifiable")
+    editor.lua(
+        """
+        vim.keymap.set('n', 'Z', function()
+          local buf = vim.api.nvim_get_current_buf()
+          vim.g.synced = pcall(require('agentdiff.reload').sync, buf)
+          return ''
+        end, { expr = true })
+        """
+    )
+    write(path, changed())
+    editor.keys("Z")
+    locked = editor.lua("return { vim.g.synced, vim.bo.readonly, vim.bo.modifiable }")
+    editor.lua(SYNC)
+    assert (locked, editor.lines()) == ([False, True, False], changed())
