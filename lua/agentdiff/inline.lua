@@ -23,10 +23,13 @@ local FEW = 200 -- so many hunks are drawn whether they are in sight or not
 ---@field hunk_of table<integer, integer> extmark → index
 ---@field words table<integer, table<integer, agentdiff.Span[]>> by index, of the text at `tick`
 ---@field tick integer
+---@field placed integer how many hunks have an extmark; `marks` has holes, so `#` tells nothing
+---@field drawn boolean? the drawing was not broken off by an error
 ---@field hidden boolean? nothing is drawn while a vimdiff shows the same
 ---@field owners boolean? owners stand at the end of the hunks' first lines
 
 local state = {} ---@type table<integer, agentdiff.InlineState>
+local attached = {} ---@type table<integer, boolean> buffers whose changes `on_lines` is told
 local enabled ---@type boolean?
 local draw
 
@@ -75,6 +78,7 @@ local function place(buf, known, index, shift, opts)
   end
   known.marks[index] = id
   known.hunk_of[id] = index
+  known.placed = known.placed + 1
 end
 
 ---@param known agentdiff.InlineState
@@ -86,18 +90,18 @@ local function mark_options(known)
   return opts
 end
 
---- Draws the hunks between two rows that are not drawn yet.
----@param buf integer
----@param top integer 0-based
----@param bottom integer inclusive
-local function reveal(buf, top, bottom)
+--- Draws what a window shows, and a window's height around it, as far as it is not drawn yet.
+---@param win integer
+function M.reveal(win)
+  local buf = api.nvim_win_get_buf(win)
   local known = state[buf]
-  if not known or #known.first <= FEW then
+  if not known or known.placed == #known.first then
     return
   end
-  local opts = mark_options(known)
-  for index = first_from(known, top), #known.first do
-    if known.first[index] > bottom then
+  local height, opts = api.nvim_win_get_height(win), mark_options(known)
+  local top = vim.fn.getwininfo(win)[1].topline - 1
+  for index = first_from(known, top - height), #known.first do
+    if known.first[index] > top + 2 * height then
       break
     elseif not known.marks[index] then
       place(buf, known, index, 0, opts)
@@ -105,22 +109,12 @@ local function reveal(buf, top, bottom)
   end
 end
 
---- Draws what a window shows, and a window's height around it.
----@param win integer
-function M.reveal(win)
-  local buf = api.nvim_win_get_buf(win)
-  if state[buf] and #state[buf].first > FEW then
-    local height = api.nvim_win_get_height(win)
-    local info = vim.fn.getwininfo(win)[1]
-    reveal(buf, info.topline - 1 - height, info.topline - 1 + 2 * height)
-  end
-end
-
 --- Gives every hunk its extmark before text that lies around it moves on.
 local function on_lines(_, buf, _, _, last, new_last)
   local known = state[buf]
-  if not known or #known.first <= FEW or #known.marks == #known.first then
-    return known == nil
+  if not known or known.placed == #known.first then
+    attached[buf] = nil
+    return true -- no more is to be told
   end
   local opts = mark_options(known)
   for index = 1, #known.first do
@@ -128,7 +122,21 @@ local function on_lines(_, buf, _, _, last, new_last)
       place(buf, known, index, known.first[index] >= last and new_last - last or 0, opts)
     end
   end
+  attached[buf] = nil
   return true
+end
+
+--- Listens to the changes of a buffer, once however often it is drawn.
+---@param buf integer
+local function attach(buf)
+  if not attached[buf] then
+    attached[buf] = api.nvim_buf_attach(buf, false, {
+      on_lines = on_lines,
+      on_detach = function()
+        attached[buf] = nil
+      end,
+    })
+  end
 end
 
 ---@param buf integer
@@ -153,7 +161,7 @@ end
 function draw(buf)
   local known = state[buf]
   api.nvim_buf_clear_namespace(buf, ns, 0, -1)
-  known.marks, known.hunk_of, known.words = {}, {}, {}
+  known.marks, known.hunk_of, known.words, known.placed, known.drawn = {}, {}, {}, 0, false
   locate(buf, known)
   if #known.first <= FEW then
     local opts = mark_options(known)
@@ -164,24 +172,10 @@ function draw(buf)
     for _, win in ipairs(vim.fn.win_findbuf(buf)) do
       M.reveal(win)
     end
-    api.nvim_buf_attach(buf, false, { on_lines = on_lines })
+    attach(buf)
   end
   require('agentdiff.cursor').show_top(buf)
-end
-
---- Says once that the file of a buffer has another name now: what is written here would be two.
----@param buf integer
----@param known string where it was known to have gone
----@param view agentdiff.InlineView
-local function tell_of_rename(buf, known, view)
-  if view.moved_to ~= '' and view.moved_to ~= known then
-    local name = vim.fn.fnamemodify(api.nvim_buf_get_name(buf), ':t')
-    local owner = view.hunks[1] and view.hunks[1].owner or ''
-    require('agentdiff').notify(
-      ('%s was renamed to %s (%s)'):format(name, view.moved_to, owner),
-      vim.log.levels.WARN
-    )
-  end
+  known.drawn = true
 end
 
 --- Takes the hunks of a buffer's file and draws them.
@@ -192,11 +186,10 @@ function M.set(buf, view, moved)
   local known = state[buf]
   -- Unchanged hunks keep their marks, which know about the user's edits meanwhile.
   local same = known and known.view.moved_to == view.moved_to and known.view.hunks == view.hunks
-  if known and same and not moved then
+  if known and same and known.drawn and not moved then
     known.view = view
     return
   end
-  tell_of_rename(buf, known and known.view.moved_to or '', view)
   state[buf] = {
     view = view,
     first = {},
@@ -204,6 +197,8 @@ function M.set(buf, view, moved)
     marks = {},
     hunk_of = {},
     words = {},
+    placed = 0,
+    drawn = not known and #view.hunks == 0,
     tick = 0,
     hidden = known and known.hidden,
     owners = known and known.owners,
@@ -251,14 +246,17 @@ end
 local function place_of(buf, known, index)
   local hunk = known.view.hunks[index]
   local id = known.marks[index]
-  if not id then
-    return { hunk = hunk, first = known.first[index] + 1, last = known.last[index] + 1 }
+  local first, last = known.first[index] + 1, known.last[index] + 1
+  if id then
+    local at = api.nvim_buf_get_extmark_by_id(buf, ns, id, { details = true })
+    first = (at[1] or 0) + 1
+    local lines = hunk.added > 0 or known.view.status == 'deleted'
+    last = lines and (at[3] or {}).end_row or first
   end
-  local at = api.nvim_buf_get_extmark_by_id(buf, ns, id, { details = true })
-  local first = (at[1] or 0) + 1
-  local lines = hunk.added > 0 or known.view.status == 'deleted'
-  local last = lines and math.max(first, (at[3] or {}).end_row or first) or first
-  return { hunk = hunk, first = first, last = last }
+  -- What stood at the end may have been deleted: its extmark is then below the last line.
+  local bottom = math.max(1, api.nvim_buf_line_count(buf))
+  first = math.min(first, bottom)
+  return { hunk = hunk, first = first, last = math.max(first, math.min(last, bottom)) }
 end
 
 --- Returns the hunks where they are now, after the user's edits.
@@ -326,7 +324,11 @@ function M.toggle(on)
   end
   enabled = on
   for buf in pairs(state) do
-    draw(buf)
+    if api.nvim_buf_is_loaded(buf) then
+      draw(buf)
+    else
+      state[buf] = nil -- `:noautocmd` let nobody know of its end
+    end
   end
   return enabled
 end

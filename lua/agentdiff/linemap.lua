@@ -45,7 +45,10 @@ end
 ---@param buf integer
 ---@return string? text as Neovim would have read it; nil when it cannot be read
 local function disk_text(buf)
-  local file = io.open(api.nvim_buf_get_name(buf), 'rb')
+  local name = api.nvim_buf_get_name(buf)
+  -- Opening a pipe that stands in the file's place would wait for its writer, perhaps for ever.
+  local stat = vim.uv.fs_stat(name)
+  local file = stat and stat.type == 'file' and io.open(name, 'rb')
   local text = file and file:read('*a')
   if file then
     file:close()

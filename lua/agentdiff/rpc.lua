@@ -35,7 +35,8 @@ function M.interpreter()
     vim.g.python3_host_prog,
   }
   for i = 1, 4 do
-    local python = named[i] and vim.fn.expand(named[i])
+    -- 'wildignore' is about the user's own files; many ignore every `.venv`.
+    local python = named[i] and vim.fn.expand(named[i], true)
     if python and vim.fn.executable(python) == 1 then
       return python
     end

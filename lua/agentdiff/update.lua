@@ -51,6 +51,21 @@ function M.view(payload, known)
   }
 end
 
+--- Says once that the file of a buffer has another name now: what is written here would be two.
+---@param buf integer
+---@param known agentdiff.InlineView?
+---@param view agentdiff.InlineView
+local function tell_of_rename(buf, known, view)
+  if view.moved_to ~= '' and view.moved_to ~= (known and known.moved_to or '') then
+    local name = vim.fn.fnamemodify(vim.api.nvim_buf_get_name(buf), ':t')
+    local owner = view.hunks[1] and view.hunks[1].owner or ''
+    require('agentdiff').notify(
+      ('%s was renamed to %s (%s)'):format(name, view.moved_to, owner),
+      vim.log.levels.WARN
+    )
+  end
+end
+
 --- Draws an update.
 ---@param update agentdiff.Update
 function M.apply(update)
@@ -71,7 +86,9 @@ function M.apply(update)
   end
   for _, payload in ipairs(update.inline) do
     for _, buf in ipairs(buffers.named(payload.path)) do
-      local view = M.view(payload, inline.view(buf))
+      local known = inline.view(buf)
+      local view = M.view(payload, known)
+      tell_of_rename(buf, known, view)
       inline.set(buf, view, moved[buf])
       status.set_buffer(buf, view, update.summary)
       follow.drawn(buf)
