@@ -14,16 +14,27 @@ end
 
 ---@return boolean
 local function open()
+  local notify, warn = require('agentdiff').notify, vim.log.levels.WARN
   if #api.nvim_list_uis() > 0 and vim.o.columns < 40 then
-    require('agentdiff').notify('follow: the screen is too narrow', vim.log.levels.WARN)
+    notify('follow: the screen is too narrow', warn)
     return false
   end
-  window = api.nvim_open_win(api.nvim_get_current_buf(), false, {
+  local beside = require('agentdiff.windows').ground()
+  -- No room, or the command-line window.
+  local ok, opened = pcall(api.nvim_open_win, api.nvim_win_get_buf(beside), false, {
     split = vim.o.columns >= 120 and 'right' or 'below',
-    win = 0,
+    win = beside,
   })
+  if not ok then
+    notify('follow: ' .. opened:gsub('^Vim:', ''), warn)
+    return false
+  end
+  window = opened
   vim.wo[window].winfixbuf = false
-  vim.wo[window].winbar = '%#AgentDiffOwner# following agents %*'
+  -- A window of one row has no room for it.
+  if api.nvim_win_get_height(window) > 2 then
+    vim.wo[window].winbar = '%#AgentDiffOwner# following agents %*'
+  end
   return true
 end
 
@@ -64,18 +75,24 @@ local function load(path)
   return buf
 end
 
---- Shows the newest of the files that were written.
+--- Shows the newest of the files that were written, if the window may show another buffer now.
 ---@param workspace string
 ---@param paths string[] relative, oldest first
 function M.wrote(workspace, paths)
   if #paths == 0 or not M.active() or window == api.nvim_get_current_win() then
     return
+  elseif vim.fn.getcmdwintype() ~= '' then
+    return
   end
   local buf = load(workspace .. '/' .. paths[#paths])
-  if buf and api.nvim_win_get_buf(window) ~= buf then
-    api.nvim_win_set_buf(window, buf)
+  local other = buf and api.nvim_win_get_buf(window) ~= buf
+  if other and not require('agentdiff.windows').can_change(window) then
+    return
   end
   shown = buf and api.nvim_buf_get_name(buf)
+  if other then
+    api.nvim_win_set_buf(window, buf)
+  end
 end
 
 --- Puts the follow window on the newest hunk, once the hunks of its file are known.
