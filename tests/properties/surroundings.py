@@ -65,21 +65,28 @@ class Surroundings(RuleBasedStateMachine):
 
     # --- git -------------------------------------------------------------------------------------
 
-    def _move(self, contents: dict[bytes, Entry], when: str, label: str = "checkout") -> None:
+    def _move(
+        self, contents: dict[bytes, Entry], when: str, label: str = "checkout", popped: bool = False
+    ) -> None:
         """Lets git write files and move HEAD; both are told in any order."""
         play = self.play
         oids = {path: e.oid if isinstance(e, File) else None for path, e in contents.items()}
+
+        def tell() -> None:
+            now = play.tick()
+            play.handle(GitMoved(label=label, contents=oids, received_ns=now, popped=popped))
+
         if when == "before":
-            play.handle(GitMoved(label=label, contents=oids, received_ns=play.tick()))
+            tell()
         for n, (path, entry) in enumerate(contents.items()):
             play.put(path, entry)
             if when == "between":
                 play.cut()
                 if n == len(contents) // 2:
-                    play.handle(GitMoved(label=label, contents=oids, received_ns=play.tick()))
+                    tell()
         play.cut()
         if when == "after":
-            play.handle(GitMoved(label=label, contents=oids, received_ns=play.tick()))
+            tell()
 
     def _other_tree(self, data: st.DataObject) -> dict[bytes, Entry]:
         """Draws what another commit has at some paths; only what differs is written."""
@@ -139,7 +146,7 @@ class Surroundings(RuleBasedStateMachine):
             return
         self._move(tree, stash, "stash")
         assert not self.play.ledger.paths
-        self._move({path: state.cur for path, state in before.items()}, pop, "stash")
+        self._move({path: state.cur for path, state in before.items()}, pop, "stash", popped=True)
         self._forget()
         assert disk == self.play.disk
         after = self.play.ledger.paths

@@ -34,6 +34,7 @@ class _Expected:
     oid: str | None
     until_ns: int
     written: bool
+    popped: bool
 
 
 class Epochs:
@@ -43,7 +44,12 @@ class Epochs:
         self._expected: dict[bytes, _Expected] = {}
 
     def expect(
-        self, contents: Mapping[bytes, str | None], now_ns: int, *, written: bool = True
+        self,
+        contents: Mapping[bytes, str | None],
+        now_ns: int,
+        *,
+        written: bool = True,
+        popped: bool = False,
     ) -> None:
         """Remembers what git has: path → blob id, None where it has nothing.
 
@@ -52,9 +58,10 @@ class Epochs:
             now_ns: when it was heard of.
             written: whether git wrote it; False for a person's commit, which holds what somebody
                 had written: that is reviewed, however late it is seen.
+            popped: whether it came off the stash.
         """
         for path, oid in contents.items():
-            self._expected[path] = _Expected(oid, now_ns + EXPECTED_NS, written)
+            self._expected[path] = _Expected(oid, now_ns + EXPECTED_NS, written, popped)
 
     def author(self, path: bytes, after: Entry, owner: Owner, now_ns: int) -> Owner:
         """Returns the owner of a change, if git explains it, else the one that was found."""
@@ -62,6 +69,11 @@ class Epochs:
         if expected is None or now_ns > expected.until_ns or not is_blob(after, expected.oid):
             return owner
         return authored(owner) if expected.written or owner.kind == "external" else owner
+
+    def popped(self, path: bytes, after: Entry) -> bool:
+        """Whether a content came off the stash."""
+        expected = self._expected.get(path)
+        return expected is not None and expected.popped and is_blob(after, expected.oid)
 
     def expire(self, now_ns: int) -> None:
         """Drops what is too old to matter."""

@@ -118,11 +118,13 @@ class GitMoved:
         label: git's own word for it.
         contents: path → id of the blob that git put there, None where it deleted; only paths that
             were seen to change lately or pend.
+        popped: whether it came off the stash: what had been put aside may be in it.
     """
 
     label: str
     contents: Mapping[bytes, str | None]
     received_ns: int
+    popped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

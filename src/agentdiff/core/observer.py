@@ -180,7 +180,8 @@ class Observer:
         if owner.kind not in ("external", "git"):
             return None
         base = before if state is None else state.rest
-        return self.parking.returning(path, base, after, owner, self._ledger.new_id)
+        popped = self.epochs.popped(path, after)
+        return self.parking.returning(path, base, after, owner, self._ledger.new_id, popped=popped)
 
     def _put_aside(
         self,
@@ -342,7 +343,7 @@ class Observer:
 
     def _git_moved(self, event: ev.GitMoved) -> list[Command]:
         """Corrects the authors of what was seen already, and expects the rest."""
-        self.epochs.expect(event.contents, event.received_ns)
+        self.epochs.expect(event.contents, event.received_ns, popped=event.popped)
         commands: list[Command] = []
         why = f"git {event.label} explains a change"
         for path, seen in self.proofs.sightings(event.contents):
@@ -381,8 +382,7 @@ class Observer:
                 changes=tuple(one for _, ids in found for one in ids),
                 at_ns=event.received_ns,
             )
-            files = tuple(state.path for state, _ in found)
-            return [ledger.commit(marked), Publish(files=files)]
+            return [ledger.commit(marked), Publish(files=tuple(state.path for state, _ in found))]
         picks = tuple(ev.HunkPick(hunk=one) for _, ids in found for one in ids)
         accepted = ev.DecisionRequested(
             op="accept",

@@ -95,7 +95,14 @@ class Parking:
             self._bytes -= _size(gone)
 
     def returning(
-        self, path: bytes, base: Entry, after: Entry, owner: Owner, new_id: NewId
+        self,
+        path: bytes,
+        base: Entry,
+        after: Entry,
+        owner: Owner,
+        new_id: NewId,
+        *,
+        popped: bool = False,
     ) -> PathState | None:
         """Returns the state that comes back when a path holds `after`, None when none does.
 
@@ -105,6 +112,8 @@ class Parking:
             after: what it holds.
             owner: who brought it; only git merges what it brings back with what is there.
             new_id: makes ids and generations.
+            popped: whether it came off the stash.  Another commit may hold by chance what was put
+                aside, on top of what is there: that is the commit's.
         """
         parked = self._states.get(path)
         if parked is None:
@@ -112,7 +121,7 @@ class Parking:
         if parked.cur == after:
             return parked if parked.rest == base else None
         files = isinstance(parked.cur, File) and isinstance(after, File)
-        if owner.kind != "git" or not owner.proved or not files:
+        if not popped or owner.kind != "git" or not owner.proved or not files:
             return None
         # ``git stash pop`` on another commit: the same changes on another base.
         merged = observe(parked, path, parked.cur, after, owner, new_id)

@@ -43,4 +43,5 @@ def news(head: Head, ledger: Ledger, paths: Iterable[bytes]) -> Iterator[GitComm
             continue  # a new branch: no file was written, so that it explains none
         found = head.contents(move, {*seen, *ledger.paths})
         if found:
-            yield GitMoved(label=move.label, contents=found, received_ns=now)
+            popped = move.popped
+            yield GitMoved(label=move.label, contents=found, received_ns=now, popped=popped)

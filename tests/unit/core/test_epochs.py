@@ -17,7 +17,7 @@ from tests.play import Play
 LINES = [b"line %d\n" % n for n in range(40)]
 TEXT = File(data=b"".join(LINES))
 EVERYTHING = Selection(everything=True, include_external=True)
-Moves = Callable[[Play, dict[bytes, Entry]], None]
+Moves = Callable[..., None]
 
 
 def _with(*changes: tuple[int, bytes], entry: File = TEXT) -> File:
@@ -43,29 +43,30 @@ def _rest(play: Play) -> None:
 
 def _moved(play: Play, contents: dict[bytes, Entry], label: str = "checkout") -> None:
     oids = {path: getattr(entry, "oid", None) for path, entry in contents.items()}
-    play.handle(GitMoved(label=label, contents=oids, received_ns=play.tick()))
+    popped, now = label == "stash", play.tick()
+    play.handle(GitMoved(label=label, contents=oids, received_ns=now, popped=popped))
 
 
-def _head_first(play: Play, contents: dict[bytes, Entry]) -> None:
+def _head_first(play: Play, contents: dict[bytes, Entry], label: str = "checkout") -> None:
     for path, entry in contents.items():
         play.put(path, entry)
-    _moved(play, contents)
+    _moved(play, contents, label)
     play.cut()
 
 
-def _files_first(play: Play, contents: dict[bytes, Entry]) -> None:
+def _files_first(play: Play, contents: dict[bytes, Entry], label: str = "checkout") -> None:
     for path, entry in contents.items():
         play.put(path, entry)
     play.cut()
-    _moved(play, contents)
+    _moved(play, contents, label)
 
 
-def _half(play: Play, contents: dict[bytes, Entry]) -> None:
+def _half(play: Play, contents: dict[bytes, Entry], label: str = "checkout") -> None:
     for n, (path, entry) in enumerate(contents.items()):
         play.put(path, entry)
         play.cut()
         if n == len(contents) // 2:
-            _moved(play, contents)
+            _moved(play, contents, label)
 
 
 both_orders = pytest.mark.parametrize("move", [_head_first, _files_first, _half])
@@ -145,7 +146,7 @@ def test_popping_on_another_commit_brings_the_same_hunks(move: Moves) -> None:
     move(play, {b"a": TEXT})
     pulled = _with((3, b"upstream\n"))
     move(play, {b"a": pulled})
-    move(play, {b"a": _with((3, b"upstream\n"), (30, b"thirty\n"))})
+    move(play, {b"a": _with((3, b"upstream\n"), (30, b"thirty\n"))}, "stash")
     state = play.ledger.paths[b"a"]
     check(state)
     assert (state.ids, state.base) == (ids, pulled)

@@ -13,7 +13,9 @@ def moved(play: Play, entry: File, label: str) -> None:
     """Lets git put a content into the work tree, as a person's command."""
     play.put(b"f", entry)
     contents: dict[bytes, str | None] = {b"f": git_blob_oid(entry.data)}
-    play.handle(GitMoved(label=label, contents=contents, received_ns=play.tick()))
+    popped = label == "stash"
+    now = play.tick()
+    play.handle(GitMoved(label=label, contents=contents, received_ns=now, popped=popped))
     play.cut()
 
 
@@ -62,3 +64,18 @@ def test_another_decision_on_the_path_leaves_it_aside() -> None:
         assert play.owners(b"f") == [("agent", "A", "exact")]
         moved(play, File(data=b"a\nb\nc\nd\n"), "stash")
         assert not play.pending()
+
+
+def test_what_another_commit_holds_by_chance_is_the_commits() -> None:
+    """A line was put aside on a checkout; the next commit consists of just such a line."""
+    play = Play(disk={b"f": BASE})
+    play.attach()
+    play.put(b"f", File(data=b"X\na\nb\nc\n"))
+    play.cut()
+    play.now += 60 * SECOND_NS
+    moved(play, File(data=b""), "checkout")
+    assert not play.pending()
+    play.now += 60 * SECOND_NS
+    moved(play, File(data=b"X\n"), "checkout")
+    assert not play.pending()
+    assert play.base(b"f") == File(data=b"X\n")
