@@ -4,12 +4,13 @@ local M = {}
 local OPEN = { 'current', 'split', 'vsplit', 'tab' }
 local GROUP = { 'turn', 'session', 'agent', 'file' }
 
---- Every option: its default, and the type or the list of values that it takes.
+--- Every option: its default, and the kind or the list of values that it takes; of an integer the
+--- least and the greatest. Words are one above the priority, which Neovim keeps in 16 bits.
 local schema = {
   auto_attach = { true, 'boolean' },
   code_actions = { false, 'boolean' },
   python = { nil, 'string' },
-  timeout_ms = { 10000, 'number' },
+  timeout_ms = { 10000, 'integer', 1, 2147483647 },
   inline = {
     enabled = { true, 'boolean' },
     deleted = { true, 'boolean' },
@@ -19,16 +20,16 @@ local schema = {
     words = { true, 'boolean' },
     owner = { false, 'boolean' },
     count = { true, 'boolean' },
-    sign_add = { '┃', 'string' },
-    sign_change = { '┃', 'string' },
-    sign_delete = { '▁', 'string' },
-    sign_topdelete = { '▔', 'string' },
-    priority = { 20, 'number' },
+    sign_add = { '┃', 'sign' },
+    sign_change = { '┃', 'sign' },
+    sign_delete = { '▁', 'sign' },
+    sign_topdelete = { '▔', 'sign' },
+    priority = { 20, 'integer', 0, 65534 },
   },
   review = {
     open = { 'current', OPEN },
     group = { 'turn', GROUP },
-    context = { 3, 'number' },
+    context = { 3, 'integer', 0, 2147483647 },
     winbar = { true, 'boolean' },
     keys = {
       ['accept-hunk'] = { 'a', 'key' },
@@ -86,21 +87,37 @@ local function is_leaf(node)
   return node[2] ~= nil
 end
 
----@param value any
----@param kind string|string[]
----@return string? problem
-local function mismatch(value, kind)
-  if type(kind) == 'table' then
-    if not vim.tbl_contains(kind, value) then
-      return ('expected one of %s, got %s'):format(table.concat(kind, ', '), vim.inspect(value))
-    end
-  elseif kind == 'key' then
-    if value ~= false and type(value) ~= 'string' then
-      return ('expected a key or false, got %s'):format(vim.inspect(value))
-    end
-  elseif type(value) ~= kind then
-    return ('expected %s, got %s'):format(kind, vim.inspect(value))
+--- Whether Neovim takes a text as a sign.
+local function is_sign(value)
+  if type(value) ~= 'string' or value:find('%z') or vim.fn.strtrans(value) ~= value then
+    return false
   end
+  local width = vim.fn.strdisplaywidth(value)
+  return width == 1 or width == 2
+end
+
+--- Whether Neovim takes a text as the left side of a mapping.
+local function is_key(value)
+  return type(value) == 'string' and value ~= '' and #vim.keycode(value) <= 50
+end
+
+---@param value any
+---@param leaf table of the schema
+---@return string? expected nil when the value is fine
+local function mismatch(value, leaf)
+  local kind = leaf[2]
+  if type(kind) == 'table' then
+    return not vim.tbl_contains(kind, value) and 'one of ' .. table.concat(kind, ', ') or nil
+  elseif kind == 'key' then
+    return value ~= false and not is_key(value) and 'a key or false' or nil
+  elseif kind == 'sign' then
+    return not is_sign(value) and 'a text that is one or two columns wide' or nil
+  elseif kind == 'integer' then
+    local whole = type(value) == 'number' and value == math.floor(value)
+    local within = whole and value >= leaf[3] and value <= leaf[4]
+    return not within and ('a whole number from %d to %d'):format(leaf[3], leaf[4]) or nil
+  end
+  return type(value) ~= kind and kind or nil
 end
 
 ---@param node table
@@ -110,9 +127,10 @@ end
 ---@return any
 local function merge(node, given, path, problems)
   if is_leaf(node) then
-    local problem = given ~= nil and mismatch(given, node[2])
-    if problem then
-      table.insert(problems, ('%s: %s'):format(path, problem))
+    local expected = given ~= nil and mismatch(given, node)
+    if expected then
+      local got = vim.inspect(given)
+      table.insert(problems, ('%s: expected %s, got %s'):format(path, expected, got))
       return node[1]
     end
     if given == nil then

@@ -153,6 +153,35 @@ def test_unknown_options_are_named(editor: Editor) -> None:
     assert (named, problems[1]) == (["inlin", "inline.signs", "review.open"], True)
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("inline = { sign_add = '+++' }", "a text that is one or two columns wide"),
+        ("inline = { sign_change = '\\t' }", "a text that is one or two columns wide"),
+        ("inline = { sign_delete = '' }", "a text that is one or two columns wide"),
+        ("inline = { priority = -1 }", "a whole number from 0 to 65534"),
+        ("inline = { priority = 20.5 }", "a whole number from 0 to 65534"),
+        ("inline = { priority = 65535 }", "a whole number from 0 to 65534"),
+        ("timeout_ms = -1", "a whole number from 1 to 2147483647"),
+        ("review = { keys = { undo = '' } }", "a key or false"),
+        ("keys = { undo = ('a'):rep(51) }", "a key or false"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(editor: Editor, given: str, expected: str) -> None:
+    """What Neovim would refuse is told once, and the default is used for it."""
+    problems, same = editor.lua(
+        f"""
+        local config = require('agentdiff.config')
+        local options, problems = config.resolve({{ {given} }})
+        return {{ problems, vim.deep_equal(options, (config.resolve({{}}))) }}
+        """
+    )
+    assert ([text.split(": ")[1].split(", got")[0] for text in problems], same) == (
+        [f"expected {expected}"],
+        True,
+    )
+
+
 def test_options_come_from_a_variable_too(spawn: Callable[..., Editor]) -> None:
     """``vim.g.agentdiff`` needs no `setup()`, which goes over it."""
     editor = spawn(config="let g:agentdiff = #{auto_attach: v:false, timeout_ms: 5}")
