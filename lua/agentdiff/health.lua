@@ -92,6 +92,16 @@ local function check_buffers()
   end
 end
 
+local function check_failures()
+  local failures = require('agentdiff.failures').list()
+  for _, failure in ipairs(failures) do
+    health.error('internal error: ' .. failure, { 'Report it, please, with these lines.' })
+  end
+  if #failures == 0 then
+    health.ok('no internal error was met')
+  end
+end
+
 --- Called by |:checkhealth|.
 function M.check()
   check_editor()
@@ -99,6 +109,7 @@ function M.check()
     check_daemon()
   end
   check_buffers()
+  check_failures()
 end
 
 return M

@@ -103,10 +103,14 @@ local function apply(buf, theirs, result)
     return 'the merged text cannot be shown with the options of this buffer; :w! overwrites'
   end
   vim.bo[buf].undolevels = vim.bo[buf].undolevels
-  local modifiable = vim.bo[buf].modifiable
-  vim.bo[buf].modifiable = true
-  require('agentdiff.reload').edit(buf, lines)
-  vim.bo[buf].modifiable = modifiable
+  -- The user is not the one who changes it: no |W10|.
+  local modifiable, readonly = vim.bo[buf].modifiable, vim.bo[buf].readonly
+  vim.bo[buf].modifiable, vim.bo[buf].readonly = true, false
+  local ok, problem = pcall(require('agentdiff.reload').edit, buf, lines)
+  vim.bo[buf].modifiable, vim.bo[buf].readonly = modifiable, readonly
+  if not ok then
+    error(problem, 0)
+  end
   vim.bo[buf].endofline = ended
   if result.text == theirs.bytes then
     -- Nothing of the user's is left: an ordinary buffer, whose time stamp is renewed.
@@ -171,7 +175,7 @@ function M.into(buf, done)
     return
   end
   local tick = api.nvim_buf_get_changedtick(buf)
-  require('agentdiff.rpc').request('merge', sides, function(result, err)
+  local function take(result, err)
     if not api.nvim_buf_is_loaded(buf) then
       return
     elseif err then
@@ -186,6 +190,11 @@ function M.into(buf, done)
         done()
       end
     end
+  end
+  require('agentdiff.rpc').request('merge', sides, function(result, err)
+    require('agentdiff.gate').enter(function()
+      take(result, err)
+    end)
   end)
 end
 
@@ -193,7 +202,9 @@ end
 ---@param done fun(buf: integer)
 function M.resume(done)
   for buf, known in pairs(state) do
-    if known.waiting then
+    if not api.nvim_buf_is_loaded(buf) then
+      state[buf] = nil -- `:noautocmd` let nobody know of its end
+    elseif known.waiting then
       known.waiting = nil
       M.into(buf, function()
         done(buf)

@@ -258,11 +258,22 @@ local handlers = {
   end,
 }
 
---- Called by Python with a batch of `{kind, payload}`.
+local CHANGES_TEXT = { update = true, watching = true }
+
+--- Called by Python with a batch of `{kind, payload}`. What fails keeps nothing else from being
+--- handled. An answer is never kept waiting: somebody may do nothing else until it comes.
 ---@param messages {[1]: string, [2]: table}[]
 function M.deliver(messages)
+  local step = require('agentdiff.failures').step
   for _, message in ipairs(messages) do
-    handlers[message[1]](message[2])
+    local handle, payload = handlers[message[1]], message[2]
+    if CHANGES_TEXT[message[1]] then
+      require('agentdiff.gate').enter(function()
+        handle(payload)
+      end)
+    else
+      step(handle, payload)
+    end
   end
 end
 

@@ -1,6 +1,10 @@
 --- One update of Python: everything that is shown follows, in one go.
 local M = {}
 
+local step = require('agentdiff.failures').step
+-- Names of buffers that could not be brought up to date: the next update tries again.
+local behind = {} ---@type table<string, boolean>
+
 ---@param json string parallel lists (src/agentdiff/nvim/views.py, `_flat`)
 ---@return agentdiff.InlineHunk[]
 local function hunks_of(json)
@@ -66,41 +70,68 @@ local function tell_of_rename(buf, known, view)
   end
 end
 
---- Draws an update.
+--- Brings the text of the buffers of a file up to date.
+---@param name string
+---@param moved table<integer, boolean> gets those whose text was replaced
+local function follow_text(name, moved)
+  for _, buf in ipairs(require('agentdiff.buffers').named(name)) do
+    local ok, replaced = step(require('agentdiff.buffers').follow, buf)
+    moved[buf] = moved[buf] or replaced or not ok
+    behind[name] = behind[name] or not ok or nil
+  end
+end
+
+---@param buf integer
+---@param payload agentdiff.InlinePayload
+---@param update agentdiff.Update
+---@param moved boolean?
+local function draw_hunks(buf, payload, update, moved)
+  local inline = require('agentdiff.inline')
+  local known = inline.view(buf)
+  local view = M.view(payload, known)
+  tell_of_rename(buf, known, view)
+  inline.set(buf, view, moved)
+  require('agentdiff.status').set_buffer(buf, view, update.summary)
+  require('agentdiff.follow').drawn(buf)
+  if #view.hunks > 0 then
+    require('agentdiff.codeaction').attach(buf)
+  end
+end
+
+--- Draws an update. What fails for one buffer keeps nothing else from being drawn.
 ---@param update agentdiff.Update
 function M.apply(update)
-  local buffers = require('agentdiff.buffers')
-  local inline = require('agentdiff.inline')
   local status = require('agentdiff.status')
   if status.is_stale() then
-    status.connected()
+    step(status.connected)
   end
-  local follow = require('agentdiff.follow')
-  follow.wrote(update.workspace, update.wrote)
+  step(require('agentdiff.follow').wrote, update.workspace, update.wrote)
   -- Text first: positions are those of the file as it is now.
   local moved = {} ---@type table<integer, boolean>
-  for _, name in ipairs(update.written) do
-    for _, buf in ipairs(buffers.named(name)) do
-      moved[buf] = buffers.follow(buf)
-    end
+  local late = behind
+  behind = {}
+  for _, name in ipairs(vim.list_extend(vim.tbl_keys(late), update.written)) do
+    follow_text(name, moved)
   end
   for _, payload in ipairs(update.inline) do
-    for _, buf in ipairs(buffers.named(payload.path)) do
-      local known = inline.view(buf)
-      local view = M.view(payload, known)
-      tell_of_rename(buf, known, view)
-      inline.set(buf, view, moved[buf])
-      status.set_buffer(buf, view, update.summary)
-      follow.drawn(buf)
-      if #view.hunks > 0 then
-        require('agentdiff.codeaction').attach(buf)
+    for _, buf in ipairs(require('agentdiff.buffers').named(payload.path)) do
+      step(draw_hunks, buf, payload, update, moved[buf])
+      moved[buf] = nil
+    end
+  end
+  -- Hunks that stayed the same are not sent again, but were drawn on text that was behind.
+  for name in pairs(late) do
+    for _, buf in ipairs(require('agentdiff.buffers').named(name)) do
+      if moved[buf] then
+        step(require('agentdiff.inline').redraw, buf)
       end
     end
   end
   if update.review then
-    require('agentdiff.review').draw(update.workspace, update.review, update.summary)
+    local draw = require('agentdiff.review').draw
+    step(draw, update.workspace, update.review, update.summary)
   end
-  status.set_global(update.workspace, update.summary, update.wrote)
+  step(status.set_global, update.workspace, update.summary, update.wrote)
 end
 
 return M

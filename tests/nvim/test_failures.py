@@ -91,3 +91,82 @@ def test_a_drawing_that_was_broken_off_is_done_again(reviewer: Editor, agent: Ag
         "#vim.api.nvim_buf_get_extmarks(0, "
         "vim.api.nvim_create_namespace('agentdiff.inline'), { 4, 0 }, -1, {}) > 0"
     )
+
+
+@pytest.mark.parametrize("unsaved", [False, True])
+def test_an_update_waits_while_text_is_locked(
+    reviewer: Editor, agent: Agent, unsaved: bool
+) -> None:
+    """A mapping's expression waits for a key: what comes meanwhile is shown after it, in order."""
+    agent.edit("a.txt", "line 15\n", "fifteen\n")
+    reviewer.wait(SHOWN + "1")
+    if unsaved:
+        reviewer.keys("ggccmine<Esc>")
+    reviewer.command("split | AgentDiff | wincmd w")
+    reviewer.lua(
+        """
+        local deliver = require('agentdiff.rpc').deliver
+        require('agentdiff.rpc').deliver = function(messages)
+          deliver(messages)
+          for _, message in ipairs(messages) do
+            if message[1] == 'update' then vim.g.came = #message[2].written end
+          end
+        end
+        """
+    )
+    reviewer.command("nnoremap <expr> Q getcharstr() == 'x' ? '' : 'u'")
+    reviewer.nvim.input("Q")
+    for old, new in (("line 5\n", "five\nsix\n"), ("line 10\n", "ten\n")):
+        reviewer.lua("vim.g.came = nil")
+        agent.edit("a.txt", old, new)
+        reviewer.wait("(vim.g.came or 0) > 0")
+    during = reviewer.lua("return { vim.fn.getline(5), vim.bo.modifiable }")
+    reviewer.nvim.input("x")
+    reviewer.wait(SHOWN + "3")
+    reviewer.wait("vim.fn.getline(5, 6)[2] == 'six' and vim.fn.getline(11) == 'ten'")
+    places = reviewer.lua(
+        """
+        return vim.tbl_map(function(place)
+          return { place.first, place.last }
+        end, require('agentdiff.inline').positions(vim.fn.bufnr()))
+        """
+    )
+    assert during == ["line 5", True]
+    assert sorted(places) == [[5, 6], [11, 11], [16, 16]]
+    reviewer.command("wincmd w")
+    assert {"+six", "+ten"} <= set(reviewer.lines())
+
+
+def test_one_buffer_that_fails_keeps_nothing_back(reviewer: Editor, agent: Agent) -> None:
+    """The others, the review and the status are drawn; it is told once, and done again."""
+    reviewer.command("split b.txt")
+    reviewer.wait("vim.b.agentdiff_workspace")
+    reviewer.command("AgentDiff | wincmd w")
+    reviewer.lua(
+        """
+        vim.g.told = {}
+        vim.notify = function(text) vim.g.told = vim.list_extend(vim.g.told, { text }) end
+        local reload = require('agentdiff.reload')
+        local sync, fails = reload.sync, 1
+        reload.sync = function(buf)
+          if vim.fs.basename(vim.api.nvim_buf_get_name(buf)) == 'a.txt' and fails > 0 then
+            fails = fails - 1
+            error('the disk is on fire')
+          end
+          return sync(buf)
+        end
+        """
+    )
+    agent.edit("a.txt", "line 5\n", "five\n")
+    agent.edit("b.txt", "two\n", "zwei\n")
+    get = "vim.api.nvim_buf_get_lines(vim.fn.bufnr('{}'), {}, {}, false)[1] == '{}'"
+    reviewer.wait(get.format("b.txt", 1, 2, "zwei"))
+    reviewer.wait(get.format("a.txt", 4, 5, "five"))
+    reviewer.wait("vim.g.agentdiff_status:find('2 files')")
+    told = [text for text in reviewer.lua("return vim.g.told") if "internal error" in text]
+    said = reviewer.messages()
+    reviewer.command("messages clear | checkhealth agentdiff")
+    health = [line for line in reviewer.lines() if "internal error" in line]
+    reviewer.command("messages clear")
+    assert (len(told), "the disk is on fire" in told[0]) == (1, True)
+    assert ("stack traceback" in said, len(health)) == (True, 1)
