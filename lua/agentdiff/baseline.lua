@@ -46,10 +46,7 @@ local function to_lines(bytes, buf)
   if vim.bo[buf].fileformat == 'dos' then
     bytes = bytes:gsub('\r\n', '\n')
   end
-  local lines = vim.split(bytes:gsub('%z', '\1'), '\n', { plain = true })
-  for i, line in ipairs(lines) do
-    lines[i] = line:gsub('\1', '\n')
-  end
+  local lines = vim.split(bytes, '\n', { plain = true })
   if lines[#lines] == '' then
     lines[#lines] = nil
   end
@@ -140,12 +137,36 @@ local function close_base(buf)
   end
 end
 
+--- Shows a base at the left of its file. There may be no room, or a handler of the user's may fail:
+--- that is said, and nothing is left behind.
+---@param file_win integer
+---@param buf integer
+---@return integer? win
+local function open_beside(file_win, buf)
+  local ok, problem = pcall(function()
+    vim.cmd('leftabove vsplit')
+    api.nvim_win_set_buf(0, buf)
+  end)
+  local win = api.nvim_get_current_win()
+  if ok then
+    return win
+  end
+  if win ~= file_win then
+    api.nvim_win_close(win, true)
+  end
+  if api.nvim_buf_is_valid(buf) then
+    api.nvim_buf_delete(buf, { force = true })
+  end
+  local why = tostring(problem):match('E%d+:[^\n]*') or tostring(problem)
+  require('agentdiff').notify('baseline: ' .. why, vim.log.levels.WARN)
+end
+
 --- Opens the base of a file at its left, or closes it. Closing it restores the file's window.
 ---@return boolean ok
 function M.show()
   local file_buf = api.nvim_get_current_buf()
   local path = api.nvim_buf_get_name(file_buf)
-  if shown[file_buf] and api.nvim_buf_is_valid(shown[file_buf]) then
+  if shown[file_buf] and #vim.fn.win_findbuf(shown[file_buf]) > 0 then
     close_base(shown[file_buf])
     return true
   end
@@ -164,11 +185,12 @@ function M.show()
   local saved = options_of(file_win)
   local view = vim.fn.winsaveview()
   local buf = make_buffer(file_buf, base.path, to_lines(bytes, file_buf))
+  local win = open_beside(file_win, buf)
+  if not win then
+    return false
+  end
   shown[file_buf] = buf
   require('agentdiff.inline').hide(file_buf, true)
-  vim.cmd('leftabove vsplit')
-  local win = api.nvim_get_current_win()
-  api.nvim_win_set_buf(win, buf)
   vim.cmd.diffthis()
   api.nvim_set_current_win(file_win)
   vim.cmd.diffthis()

@@ -106,6 +106,40 @@ def test_the_command_closes_what_it_opened(shown: Editor) -> None:
     assert before == window_options(shown)
 
 
+@pytest.mark.parametrize(
+    ("hinder", "allow", "why"),
+    [
+        ("set winwidth=60 winminwidth=60", "set winminwidth=1", "E36: Not enough room"),
+        ("autocmd WinNew * throw 'nope'", "autocmd! WinNew", "nope"),
+        ("autocmd BufWinEnter agentdiff-base://* throw 'nope'", "autocmd! BufWinEnter", "nope"),
+    ],
+)
+def test_a_comparison_that_cannot_be_opened(
+    shown: Editor, hinder: str, allow: str, why: str
+) -> None:
+    """It is said, nothing is left behind, hunks stay in sight, and the next time it opens."""
+    look = "return { #vim.api.nvim_list_wins(), #vim.api.nvim_list_bufs() }"
+    before, screen = shown.lua(look), shown.screen()[:20]
+    shown.command(hinder)
+    told = shown.told("AgentBaseline")
+    assert (why in told, shown.lua(look), shown.screen()[:20]) == (True, before, screen)
+    shown.command(f"{allow} | AgentBaseline")
+    assert shown.lua("return { #vim.api.nvim_list_wins(), vim.wo.diff }") == [2, True]
+
+
+def test_the_base_of_bytes_that_are_no_text(
+    reviewer: Editor, agent: Agent, workspace: Path
+) -> None:
+    """NUL and ^A are shown as they are."""
+    (workspace / "x.bin").write_bytes(b"a\0b\nc\1d\n")
+    reviewer.command("AgentBaseline! set | edit x.bin")
+    reviewer.wait("vim.b.agentdiff_workspace")
+    agent.shell("printf '\\000\\001' >> x.bin")
+    reviewer.wait(SHOWN + "1")
+    reviewer.command("AgentBaseline | wincmd h")
+    assert reviewer.lines() == ["a\0b", "c\1d"]
+
+
 def test_closing_the_file_closes_its_baseline(shown: Editor) -> None:
     """No half of a comparison is left behind."""
     shown.command("split b.txt")
