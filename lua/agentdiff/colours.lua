@@ -20,6 +20,7 @@ local done = {}
 local queue = {} ---@type table<integer, agentdiff.Piece[]>
 local scheduled = false
 local languages = {} ---@type table<string, string|false> by file name
+local plain = {} ---@type table<string, boolean> languages whose query has failed
 
 ---@param path string
 ---@return string|false
@@ -39,7 +40,23 @@ end
 local function query_of(lang)
   -- A query that does not fit its parser raises; such a language has no colours.
   local ok, query = pcall(vim.treesitter.query.get, lang, 'highlights')
-  return ok and query or nil
+  return not plain[lang] and ok and query or nil
+end
+
+--- Returns what a query finds in a tree: name, and first row, column, last row, column.
+---@param query vim.treesitter.Query
+---@param root TSNode
+---@param source string
+---@return {[1]: string, [2]: integer, [3]: integer, [4]: integer, [5]: integer}[]
+local function captures(query, root, source)
+  local found = {}
+  for id, node in query:iter_captures(root, source, 0, -1) do
+    local name = query.captures[id]
+    if not name:match('^_') and not name:match('spell$') and name ~= 'conceal' then
+      found[#found + 1] = { name, node:range() }
+    end
+  end
+  return found
 end
 
 ---@param buf integer
@@ -90,15 +107,18 @@ local function syntax(buf, lang, text, rows, shows)
     if not query then
       return
     end
-    for id, node in query:iter_captures(tree:root(), source, 0, -1) do
-      local name = query.captures[id]
-      if not name:match('^_') and not name:match('spell$') and name ~= 'conceal' then
-        local top, left, bottom, right = node:range()
-        for line = top, math.min(bottom, #rows - 1) do
-          local from, to = line == top and left or 0, line == bottom and right or #text[line + 1]
-          if to > from and shows(rows[line + 1]) then
-            mark(buf, rows[line + 1], from, to, ('@%s.%s'):format(name, lang), SYNTAX)
-          end
+    -- A predicate that nobody has registered raises while it is asked: once is enough.
+    local fine, found = pcall(captures, query, tree:root(), source)
+    if not fine then
+      plain[language_tree:lang()] = true
+      return
+    end
+    for _, capture in ipairs(found) do
+      local name, top, left, bottom, right = unpack(capture)
+      for line = top, math.min(bottom, #rows - 1) do
+        local from, to = line == top and left or 0, line == bottom and right or #text[line + 1]
+        if to > from and shows(rows[line + 1]) then
+          mark(buf, rows[line + 1], from, to, ('@%s.%s'):format(name, lang), SYNTAX)
         end
       end
     end

@@ -375,6 +375,21 @@ def test_code_has_the_colours_of_its_language(reviewer: Editor, agent: Agent) ->
     assert [group for text, group in new if text == "'one'" and "Word" in group]
 
 
+def test_a_query_with_an_unknown_predicate_leaves_the_code_plain(
+    reviewer: Editor, agent: Agent
+) -> None:
+    """A plugin that would register it may be missing: the words are emphasised all the same."""
+    query = "((identifier) @variable (#nope? @variable))"
+    reviewer.lua("vim.treesitter.query.set('lua', 'highlights', ...)", query)
+    agent.write("m.lua", "local x = 1\nreturn x\n")
+    reviewer.command("AgentDiff accept all")
+    agent.edit("m.lua", "local x = 1\n", "local x = 'one'\n")
+    open_review(reviewer)
+    reviewer.command("redraw")
+    new = wait_for(lambda: marks(reviewer, "agentdiff.colours", "+local x"), "words", reviewer)
+    assert {group for _, group in new} == {"AgentDiffAddedWord"}
+
+
 # --- editing -------------------------------------------------------------------------------------
 
 
