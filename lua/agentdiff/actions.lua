@@ -143,7 +143,7 @@ function M.history(op)
   local row = before and require('agentdiff.view').first_new(review.view, before)
   if row then
     -- As after any undo, the cursor is where something came back.
-    api.nvim_win_set_cursor(0, { row + 1, 0 })
+    require('agentdiff.panes').go_to(review --[[@as agentdiff.Review]], row)
     vim.cmd('normal! zv')
   end
   return done

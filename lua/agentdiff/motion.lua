@@ -16,7 +16,7 @@ end
 ---@param what 'hunk'|'file'|'group'
 function M.jump(step, what)
   local review = require('agentdiff.review').get(api.nvim_get_current_buf())
-  if not review then
+  if not review or require('agentdiff.edit').refuse(review.buf) then
     return
   end
   local view = review.view
@@ -44,7 +44,7 @@ function M.jump(step, what)
     return
   end
   vim.cmd("normal! m'")
-  api.nvim_win_set_cursor(0, { row + 1, 0 })
+  require('agentdiff.panes').go_to(review, row)
   vim.cmd('normal! zv')
   api.nvim_echo({ { ('%s %d/%d'):format(what, at, #rows) } }, false, {})
 end
@@ -70,6 +70,9 @@ function M.jump_to_file(how)
   end
   local lnum = geometry.lnum(review.view, cursor[1] - 1)
   vim.cmd("normal! m'")
+  if how == 'edit' then
+    require('agentdiff.windows').free()
+  end
   vim.cmd({ cmd = how, args = { vim.fn.fnameescape(path) } })
   if lnum then
     lnum = math.min(lnum, api.nvim_buf_line_count(0))

@@ -19,6 +19,7 @@ local MARKS = { ['+'] = 'a', ['-'] = 'd', [' '] = 'c', ['\\'] = 'n', ['@'] = 'h'
 ---@class agentdiff.Drawn
 ---@field view agentdiff.ReviewView
 ---@field rest string? file with the lines that are not read yet
+---@field short boolean? that file is gone
 
 local drawn = {} ---@type table<integer, agentdiff.Drawn>
 
@@ -69,9 +70,12 @@ local function changing(buf, change)
   local bo = vim.bo[buf]
   local modifiable, levels = bo.modifiable, bo.undolevels
   bo.modifiable, bo.undolevels = true, -1
-  change()
+  local ok, problem = pcall(change)
   bo.modifiable, bo.undolevels = modifiable, levels
   bo.modified = false
+  if not ok then
+    error(problem, 0)
+  end
 end
 
 ---@param buf integer
@@ -140,6 +144,12 @@ function M.fill(buf)
     return false
   end
   known.rest = nil
+  if not vim.uv.fs_stat(file) then
+    -- Somebody cleaned the folder: it is sent again.
+    known.short = true
+    require('agentdiff.review').ask_again()
+    return false
+  end
   local views = {}
   for _, win in ipairs(vim.fn.win_findbuf(buf)) do
     views[win] = api.nvim_win_call(win, vim.fn.winsaveview)
@@ -185,6 +195,13 @@ end
 ---@return boolean
 function M.partial(buf)
   return drawn[buf] ~= nil and drawn[buf].rest ~= nil
+end
+
+--- Whether rows are missing that cannot be read any more.
+---@param buf integer
+---@return boolean
+function M.is_short(buf)
+  return drawn[buf] ~= nil and drawn[buf].short == true
 end
 
 --- Returns the view that is drawn.

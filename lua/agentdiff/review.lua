@@ -1,8 +1,8 @@
---- The review buffer: its window, its keys, and the cursor that stays where it was. Must not decide
---- anything.
+--- The reviews: their buffers, from the first view to the last. Must not decide anything.
 local M = {}
 
 local api = vim.api
+local panes = require('agentdiff.panes')
 
 ---@class agentdiff.Review
 ---@field buf integer
@@ -11,6 +11,7 @@ local api = vim.api
 ---@field held boolean? an update waits for the end of an edit
 ---@field writing boolean? the whole view that comes next shows what was written
 ---@field open boolean? a window shows it, and `AgentDiffReviewOpen` has said so
+---@field drawn boolean whether the text is that of `view`; a drawing may have been broken off
 
 local GROUPINGS = { 'turn', 'session', 'agent', 'file' }
 local reviews = {} ---@type table<string, agentdiff.Review> by workspace
@@ -62,10 +63,50 @@ local function announce_soon(workspace)
   end
 end
 
+--- Lets a review go whose buffer is gone, or about to.
 ---@param workspace string
----@return integer
-local function make_buffer(workspace)
-  local buf = api.nvim_create_buf(false, true)
+---@param buf integer
+local function let_go(workspace, buf)
+  announce_soon(workspace)
+  reviews[workspace] = nil
+  require('agentdiff.render').forget(buf)
+  if require('agentdiff.rpc').used() then
+    require('agentdiff.rpc').send('review.close', { workspace = workspace })
+  end
+end
+
+--- Lets the review of a workspace go if its buffer was unloaded, or wiped by |:noautocmd|.
+---@param workspace string
+local function let_go_of_dead(workspace)
+  local buf = reviews[workspace] and reviews[workspace].buf
+  if buf and not api.nvim_buf_is_loaded(buf) then
+    if api.nvim_buf_is_valid(buf) then
+      api.nvim_buf_delete(buf, { force = true })
+    end
+    if reviews[workspace] then
+      let_go(workspace, buf)
+    end
+  end
+end
+
+---@param workspace string
+---@param buf integer
+local function set_up(workspace, buf)
+  api.nvim_create_autocmd('BufWipeout', {
+    buffer = buf,
+    callback = function()
+      let_go(workspace, buf)
+    end,
+  })
+  -- |:bdelete| leaves an empty buffer of that name, without options and keys.
+  api.nvim_create_autocmd('BufUnload', {
+    buffer = buf,
+    callback = function()
+      vim.schedule(function()
+        let_go_of_dead(workspace)
+      end)
+    end,
+  })
   api.nvim_buf_set_name(buf, 'agentdiff://' .. workspace)
   vim.bo[buf].buftype = 'acwrite'
   vim.bo[buf].bufhidden = 'hide'
@@ -73,17 +114,6 @@ local function make_buffer(workspace)
   vim.b[buf].agentdiff_workspace = workspace
   require('agentdiff.keys').map_review(buf)
   require('agentdiff.edit').attach(buf)
-  api.nvim_create_autocmd('BufWipeout', {
-    buffer = buf,
-    callback = function()
-      announce_soon(workspace)
-      reviews[workspace] = nil
-      require('agentdiff.render').forget(buf)
-      if require('agentdiff.rpc').used() then
-        require('agentdiff.rpc').send('review.close', { workspace = workspace })
-      end
-    end,
-  })
   api.nvim_buf_call(buf, function()
     vim.cmd('noautocmd setlocal filetype=agentdiff')
   end)
@@ -92,7 +122,7 @@ local function make_buffer(workspace)
     buffer = buf,
     callback = function()
       if reviews[workspace] then
-        M.dress(reviews[workspace])
+        panes.dress(reviews[workspace])
         announce_soon(workspace)
       end
     end,
@@ -109,40 +139,19 @@ local function make_buffer(workspace)
       api.nvim_exec_autocmds('FileType', { buffer = buf, modeline = false })
     end
   end)
+end
+
+---@param workspace string
+---@return integer
+local function make_buffer(workspace)
+  local buf = api.nvim_create_buf(false, true)
+  local ok, problem = pcall(set_up, workspace, buf)
+  if not ok then
+    -- Half a buffer would keep its name from the next try.
+    api.nvim_buf_delete(buf, { force = true })
+    error('the review buffer cannot be made: ' .. problem, 0)
+  end
   return buf
-end
-
----@param win integer
-local function set_window_options(win)
-  local wo = vim.wo[win][0]
-  wo.wrap = false
-  wo.number = false
-  wo.relativenumber = false
-  wo.signcolumn = 'no'
-  wo.foldcolumn = '0'
-  wo.foldmethod = 'manual'
-  wo.foldenable = true
-  wo.foldtext = "v:lua.require'agentdiff.folds'.text()"
-  wo.spell = false
-  wo.list = false
-end
-
----@param buf integer
-local function show(buf)
-  local win = vim.fn.win_findbuf(buf)[1]
-  if win then
-    api.nvim_set_current_win(win)
-    return
-  end
-  local how = require('agentdiff.config').get().review.open
-  local previous = api.nvim_get_current_buf()
-  if how == 'tab' then
-    vim.cmd('tab split')
-  elseif how ~= 'current' then
-    vim.cmd(how)
-  end
-  api.nvim_win_set_buf(0, buf)
-  vim.w.agentdiff_review = { opened = how ~= 'current', previous = previous }
 end
 
 --- Opens the review buffer, filled.
@@ -151,6 +160,9 @@ end
 ---@return boolean ok
 function M.open(filters, root)
   require('agentdiff.buffers').enable()
+  for dead in pairs(reviews) do
+    let_go_of_dead(dead)
+  end
   local options = require('agentdiff.config').get().review
   filters = vim.tbl_extend('keep', filters or {}, {
     context = options.context,
@@ -169,11 +181,17 @@ function M.open(filters, root)
     return false
   end
   local review = reviews[result.workspace]
-  show(review.buf)
-  M.dress(review)
+  if not review or not api.nvim_buf_is_loaded(review.buf) then
+    -- Text is locked, or it could not be drawn, which has been told.
+    require('agentdiff').notify('the review could not be shown; try again', vim.log.levels.ERROR)
+    M.ask_again()
+    return false
+  end
+  panes.show(review.buf)
+  panes.dress(review)
   local first = review.view.hunks.row[1]
   if first and api.nvim_win_get_cursor(0)[1] == 1 then
-    api.nvim_win_set_cursor(0, { first + 1, 0 })
+    panes.go_to(review, first)
   elseif not first and #(review.summary.agents or {}) == 0 then
     local hint = 'no agent is at work; :AgentDiff install --detect says which are connected'
     api.nvim_echo({ { hint } }, false, {})
@@ -200,93 +218,6 @@ function M.regroup(by)
   end
 end
 
---- Returns what the winbar says: how the review is grouped and limited.
----@param review agentdiff.Review
----@return string
-local function winbar(review)
-  local parts = { 'by ' .. review.view.group }
-  for _, name in ipairs({ 'agent', 'session', 'turn', 'path' }) do
-    local value = review.view.filters[name]
-    if value then
-      parts[#parts + 1] = name .. '=' .. tostring(value)
-    end
-  end
-  local files, hunks = review.summary.files or 0, review.summary.hunks or 0
-  if #parts > 1 then
-    parts[#parts + 1] = ('%d of %d hunks'):format(#review.view.hunks.id, hunks)
-  else
-    parts[#parts + 1] = ('%d file%s %d hunk%s'):format(
-      files,
-      files == 1 and '' or 's',
-      hunks,
-      hunks == 1 and '' or 's'
-    )
-  end
-  local text = table.concat(parts, '  '):gsub('%%', '%%%%')
-  if require('agentdiff.status').is_stale() then
-    text = text .. '  %#AgentDiffStale#stale: the daemon is away%*'
-  elseif review.held then
-    text = text .. '  %#AgentDiffStale#in use: not refreshed%*'
-  end
-  return '%<' .. text .. '%=g? help'
-end
-
---- Sets options, winbar and folds of the windows that show a review.
----@param review agentdiff.Review
-function M.dress(review)
-  local folds = require('agentdiff.folds')
-  for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
-    if not vim.w[win].agentdiff_dressed or vim.w[win].agentdiff_dressed ~= review.buf then
-      vim.w[win].agentdiff_dressed = review.buf
-      set_window_options(win)
-      if not require('agentdiff.render').partial(review.buf) then
-        folds.apply(win, review.view)
-      end
-    end
-    -- A window of one row has no room for it.
-    local room = vim.wo[win].winbar ~= '' or api.nvim_win_get_height(win) > 2
-    if room and require('agentdiff.config').get().review.winbar then
-      vim.wo[win][0].winbar = winbar(review)
-    end
-  end
-  folds.tidy()
-end
-
----@param review agentdiff.Review
----@return table<integer, {at: agentdiff.Anchor, view: table}> by window
-local function remember(review)
-  local places = {}
-  for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
-    local row = api.nvim_win_get_cursor(win)[1] - 1
-    places[win] = {
-      at = require('agentdiff.view').anchor(review.view, row),
-      view = api.nvim_win_call(win, vim.fn.winsaveview),
-    }
-    require('agentdiff.folds').remember(win, review.view)
-  end
-  return places
-end
-
----@param review agentdiff.Review
----@param places table<integer, {at: agentdiff.Anchor, view: table}>
-local function put_back(review, places)
-  local lines = api.nvim_buf_line_count(review.buf)
-  for win, place in pairs(places) do
-    local row = require('agentdiff.view').find(review.view, place.at)
-    row = math.max(0, math.min(row, lines - 1))
-    local above = place.view.lnum - place.view.topline
-    -- The cursor keeps its place on the screen, but nothing hides above while there is room below.
-    local last = math.max(1, lines - api.nvim_win_get_height(win) + 1)
-    api.nvim_win_call(win, function()
-      vim.fn.winrestview({
-        lnum = row + 1,
-        col = place.view.col,
-        topline = math.max(1, math.min(row + 1 - above, last)),
-      })
-    end)
-  end
-end
-
 --- Draws a newer view; the cursor of every window stays on its line of its hunk.
 ---@param workspace string
 ---@param view agentdiff.ReviewView
@@ -294,54 +225,49 @@ end
 function M.draw(workspace, view, summary)
   view = require('agentdiff.view').new(view)
   local render = require('agentdiff.render')
+  if reviews[workspace] and not api.nvim_buf_is_loaded(reviews[workspace].buf) then
+    return let_go_of_dead(workspace)
+  end
   local review = reviews[workspace]
   if not review then
     if view.splices then
       return M.ask_again()
     end
-    review = { buf = make_buffer(workspace), view = view, summary = summary }
+    review = { buf = make_buffer(workspace), view = view, summary = summary, drawn = false }
     reviews[workspace] = review
   elseif require('agentdiff.edit').active(review.buf) and not (review.writing and view.lines) then
     review.held = true
-    return M.dress(review)
-  elseif view.splices and view.base ~= review.view.token then
+    return panes.dress(review)
+  elseif view.splices and not (review.drawn and view.base == review.view.token) then
     return M.ask_again()
   end
   render.fill(review.buf)
-  local places = remember(review)
+  if view.splices and render.is_short(review.buf) then
+    return M.ask_again()
+  end
+  local places = panes.remember(review)
+  review.drawn = false
   local changed = render.draw(review.buf, view)
-  review.view, review.summary, review.held = view, summary, nil
+  review.view, review.summary, review.held, review.drawn = view, summary, nil, true
   vim.b[review.buf].agentdiff_status = vim.g.agentdiff_status
-  put_back(review, places)
+  panes.put_back(review, places)
   if view.file then
     -- The first screen is on its way before the rest is read, and all of it before it is folded.
     vim.schedule(function()
-      if reviews[workspace] == review and render.fill(review.buf) then
-        vim.defer_fn(function()
-          if reviews[workspace] == review and review.view == view then
-            M.refold(review, places)
-          end
-        end, 1)
-      end
+      require('agentdiff.gate').enter(function()
+        if reviews[workspace] == review and render.fill(review.buf) then
+          vim.defer_fn(function()
+            if reviews[workspace] == review and review.view == view then
+              panes.refold(review, places)
+            end
+          end, 1)
+        end
+      end)
     end)
   elseif changed then
-    M.refold(review, places)
+    panes.refold(review, places)
   end
-  M.dress(review)
-end
-
---- Makes the folds anew and lets the cursors be where they were.
----@param review agentdiff.Review
----@param places table<integer, {at: agentdiff.Anchor, view: table}>
-function M.refold(review, places)
-  for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
-    local saved = api.nvim_win_call(win, vim.fn.winsaveview)
-    require('agentdiff.folds').apply(win, review.view)
-    api.nvim_win_call(win, function()
-      vim.fn.winrestview(saved)
-    end)
-  end
-  put_back(review, places)
+  panes.dress(review)
 end
 
 --- Asks for the whole view: what came fits nothing that is here.
@@ -360,7 +286,10 @@ function M.close()
   end
   local from = vim.w.agentdiff_review or {}
   vim.w.agentdiff_review = nil
-  if from.opened and #api.nvim_list_wins() > 1 then
+  local grounded = vim.tbl_filter(function(win)
+    return api.nvim_win_get_config(win).relative == ''
+  end, api.nvim_list_wins())
+  if from.opened and #grounded > 1 then
     api.nvim_win_close(0, false)
   elseif from.previous and api.nvim_buf_is_valid(from.previous) and from.previous ~= review.buf then
     api.nvim_win_set_buf(0, from.previous)
@@ -383,7 +312,7 @@ end
 --- Shows whether the reviews may be out of date.
 function M.mark_stale()
   for _, review in pairs(reviews) do
-    M.dress(review)
+    panes.dress(review)
   end
 end
 

@@ -4,6 +4,7 @@
 local M = {}
 
 local INDEXED = { groups = true, files = true, hunks = true }
+local NOTHING = '{"groups":[],"files":[],"hunks":{"id":[],"row":[],"rows":[],"file":[],"new":[]}}'
 local LONG = 20000 -- bytes of an index; decoding a longer one takes a good part of a millisecond
 
 --- Reads what a long review has in a file of its own: the letters of its rows, and its index, which
@@ -11,14 +12,20 @@ local LONG = 20000 -- bytes of an index; decoding a longer one takes a good part
 ---@param view agentdiff.ReviewView
 function M.read(view)
   local path = view.index_file
-  local file = path and io.open(path, 'rb')
+  if not path then
+    return
+  end
+  rawset(view, 'index_file', nil)
+  local file = io.open(path, 'rb')
   if not file then
+    -- Somebody cleaned the folder: nothing can be decided until it is sent again.
+    view.index = NOTHING
+    require('agentdiff.review').ask_again()
     return
   end
   view.kinds, view.index = file:read('*l'), file:read('*a')
   file:close()
   vim.uv.fs_unlink(path, function() end)
-  rawset(view, 'index_file', nil)
 end
 
 -- A first screen needs none of it: a long review is seen before its index is read.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from nvim_driver import Editor
 from scripted_agent import Agent
+from test_review import open_review
 
 SHOWN = "(vim.b.agentdiff_status_dict or {}).hunks == "
 PLACES = "return require('agentdiff.inline').positions(vim.fn.bufnr())[...]"
@@ -170,3 +172,124 @@ def test_one_buffer_that_fails_keeps_nothing_back(reviewer: Editor, agent: Agent
     reviewer.command("messages clear")
     assert (len(told), "the disk is on fire" in told[0]) == (1, True)
     assert ("stack traceback" in said, len(health)) == (True, 1)
+
+
+def test_a_buffer_that_went_without_a_word(reviewer: Editor, agent: Agent) -> None:
+    """``:noautocmd bwipeout!`` of a file and of the review: what is there still works."""
+    agent.edit("b.txt", "two\n", "zwei\n")
+    reviewer.command("edit b.txt")
+    reviewer.wait(SHOWN + "1")
+    open_review(reviewer)
+    reviewer.command("silent! only | edit a.txt | noautocmd bwipeout! b.txt")
+    reviewer.lua("vim.cmd('noautocmd bwipeout! ' .. vim.fn.bufnr('agentdiff://*'))")
+    reviewer.command("AgentDiff inline | AgentDiff inline")
+    agent.edit("a.txt", "line 5\n", "five\n")
+    reviewer.wait(SHOWN + "1")
+    assert {"+zwei", "+five"} <= set(open_review(reviewer))
+
+
+@pytest.mark.parametrize("command", ["bdelete", "bunload"])
+def test_a_review_that_is_unloaded_is_gone(reviewer: Editor, agent: Agent, command: str) -> None:
+    """No empty buffer of its name is left; the next one has text, keys and options."""
+    agent.edit("a.txt", "line 5\n", "five\n")
+    open_review(reviewer)
+    reviewer.command(f"{command}!")
+    reviewer.wait("vim.fn.bufnr('agentdiff://*') == -1")
+    agent.edit("b.txt", "two\n", "zwei\n")
+    reviewer.wait("(vim.g.agentdiff_status or ''):find('2 files')")
+    left = reviewer.lua("return vim.fn.bufnr('agentdiff://*')")
+    lines = open_review(reviewer)
+    kept = reviewer.lua("return { vim.bo.buftype, vim.fn.maparg('x', 'n') ~= '' }")
+    assert (left, "+zwei" in lines, kept) == (-1, True, ["acwrite", True])
+
+
+def test_a_review_that_cannot_be_made(reviewer: Editor, agent: Agent) -> None:
+    """It is said why, and nothing of it is in the way of the next one."""
+    agent.edit("a.txt", "line 5\n", "five\n")
+    reviewer.lua(
+        """
+        local keys = require('agentdiff.keys')
+        local map = keys.map_review
+        keys.map_review = function()
+          keys.map_review = map
+          error('no such key')
+        end
+        """
+    )
+    told = reviewer.told("AgentDiff")
+    reviewer.command("messages clear")
+    lines = open_review(reviewer)
+    assert ("cannot be made" in told, "no such key" in told) == (True, True)
+    assert ("could not be shown" in told, "+five" in lines) == (True, True)
+
+
+def test_moving_in_a_review_that_is_edited(reviewer: Editor, agent: Agent) -> None:
+    """Its rows are no longer those of the hunks: it is refused, from wherever it is asked."""
+    agent.edit("a.txt", "line 5\n", "five\n")
+    open_review(reviewer)
+    reviewer.command("%d _")
+    refused = reviewer.told("AgentDiff next")
+    reviewer.command("split a.txt")
+    reviewer.command("AgentDiff")
+    assert "the review is being edited" in refused
+    assert reviewer.lua("return { vim.bo.filetype, vim.v.errmsg }") == ["agentdiff", ""]
+
+
+def test_a_long_review_whose_files_are_gone(
+    reviewer: Editor, agent: Agent, user: Path, workspace: Path
+) -> None:
+    """The runtime folder was cleaned before the rest was read: it is sent again."""
+    reviewer.lua(
+        """
+        local uv, once = vim.uv, true
+        local draw = require('agentdiff.render').draw
+        require('agentdiff.render').draw = function(buf, view)
+          local changed = draw(buf, view)
+          if view.file and once then
+            once = false
+            assert(uv.fs_unlink(view.file))
+            assert(uv.fs_unlink(view.index_file))
+          end
+          return changed
+        end
+        """
+    )
+    agent.write("long.txt", "".join(f"row {n}\n" for n in range(4000)))
+    open_review(reviewer)
+    reviewer.wait("vim.fn.search('^+row 3999$', 'nw') > 0")
+    reviewer.keys("gg]c")
+    assert reviewer.lua("return { vim.bo.modifiable, vim.fn.getline('.') ~= '' }") == [True, True]
+
+
+def test_the_last_window_with_a_float_open(spawn: Callable[..., Editor], agent: Agent) -> None:
+    """``q`` gives the window something else to show: a float alone cannot stay."""
+    agent.edit("a.txt", "line 5\n", "five\n")
+    options = "auto_attach: v:false, review: #{open: 'split'}"
+    editor = spawn("a.txt", cwd=agent.workspace, config=f"let g:agentdiff = #{{{options}}}")
+    editor.command("AgentDiff | only")
+    editor.lua(
+        """
+        local place = { relative = 'editor', row = 1, col = 1, width = 9, height = 1 }
+        vim.api.nvim_open_win(vim.api.nvim_create_buf(false, true), false, place)
+        """
+    )
+    editor.keys("q")
+    seen = editor.lua("return { vim.fn.expand('%:t'), vim.fn.bufnr('agentdiff://*') }")
+    assert (seen, editor.lua("return vim.v.errmsg")) == (["a.txt", -1], "")
+
+
+@pytest.mark.parametrize("how", ["current", "split", "tab"])
+def test_a_window_that_keeps_its_buffer(
+    spawn: Callable[..., Editor], agent: Agent, how: str
+) -> None:
+    """With 'winfixbuf' the review, and a file from it, are shown beside."""
+    agent.edit("a.txt", "line 5\n", "five\n")
+    options = f"auto_attach: v:false, review: #{{open: '{how}'}}"
+    editor = spawn("b.txt", cwd=agent.workspace, config=f"let g:agentdiff = #{{{options}}}")
+    editor.command("setlocal winfixbuf")
+    editor.command("AgentDiff")
+    opened = editor.lua("return { vim.bo.filetype, #vim.api.nvim_list_wins() }")
+    editor.command("setlocal winfixbuf")
+    editor.keys("G<CR>")
+    jumped = editor.lua("return { vim.fn.expand('%:t'), #vim.api.nvim_list_wins() }")
+    assert (opened, jumped) == (["agentdiff", 2], ["a.txt", 3])

@@ -1,0 +1,161 @@
+--- The windows of a review: where it is opened, their options, folds, winbar and cursors. Must not
+--- change the text.
+local M = {}
+
+local api = vim.api
+
+---@alias agentdiff.Places table<integer, {at: agentdiff.Anchor, view: table}> by window
+
+---@param win integer
+local function set_window_options(win)
+  local wo = vim.wo[win][0]
+  wo.wrap = false
+  wo.number = false
+  wo.relativenumber = false
+  wo.signcolumn = 'no'
+  wo.foldcolumn = '0'
+  wo.foldmethod = 'manual'
+  wo.foldenable = true
+  wo.foldtext = "v:lua.require'agentdiff.folds'.text()"
+  wo.spell = false
+  wo.list = false
+end
+
+--- Shows a review in the current window, or where the option says; goes to one that shows it.
+---@param buf integer
+function M.show(buf)
+  local win = vim.fn.win_findbuf(buf)[1]
+  if win then
+    api.nvim_set_current_win(win)
+    return
+  end
+  local how = require('agentdiff.config').get().review.open
+  local previous = api.nvim_get_current_buf()
+  if how == 'tab' then
+    vim.cmd('tab split')
+  elseif how ~= 'current' then
+    vim.cmd(how)
+  end
+  local split = how ~= 'current' or vim.wo.winfixbuf
+  if how ~= 'current' then
+    vim.wo[0][0].winfixbuf = false -- that of the window that was split
+  end
+  require('agentdiff.windows').free()
+  api.nvim_win_set_buf(0, buf)
+  vim.w.agentdiff_review = { opened = split, previous = previous }
+end
+
+--- Puts the cursor on a row of a review that is not being edited.
+---@param review agentdiff.Review
+---@param row integer 0-based
+function M.go_to(review, row)
+  if not vim.bo[review.buf].modified then
+    local last = api.nvim_buf_line_count(review.buf)
+    api.nvim_win_set_cursor(0, { math.min(row + 1, last), 0 })
+  end
+end
+
+--- Returns what the winbar says: how the review is grouped and limited.
+---@param review agentdiff.Review
+---@return string
+local function winbar(review)
+  local parts = { 'by ' .. review.view.group }
+  for _, name in ipairs({ 'agent', 'session', 'turn', 'path' }) do
+    local value = review.view.filters[name]
+    if value then
+      parts[#parts + 1] = name .. '=' .. tostring(value)
+    end
+  end
+  local files, hunks = review.summary.files or 0, review.summary.hunks or 0
+  if #parts > 1 then
+    parts[#parts + 1] = ('%d of %d hunks'):format(#review.view.hunks.id, hunks)
+  else
+    parts[#parts + 1] = ('%d file%s %d hunk%s'):format(
+      files,
+      files == 1 and '' or 's',
+      hunks,
+      hunks == 1 and '' or 's'
+    )
+  end
+  local text = table.concat(parts, '  '):gsub('%%', '%%%%')
+  if require('agentdiff.status').is_stale() then
+    text = text .. '  %#AgentDiffStale#stale: the daemon is away%*'
+  elseif review.held then
+    text = text .. '  %#AgentDiffStale#in use: not refreshed%*'
+  end
+  return '%<' .. text .. '%=g? help'
+end
+
+--- Sets options, winbar and folds of the windows that show a review.
+---@param review agentdiff.Review
+function M.dress(review)
+  local folds = require('agentdiff.folds')
+  for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
+    if not vim.w[win].agentdiff_dressed or vim.w[win].agentdiff_dressed ~= review.buf then
+      vim.w[win].agentdiff_dressed = review.buf
+      set_window_options(win)
+      if not require('agentdiff.render').partial(review.buf) then
+        folds.apply(win, review.view)
+      end
+    end
+    -- A window of one row has no room for it.
+    local room = vim.wo[win].winbar ~= '' or api.nvim_win_get_height(win) > 2
+    if room and require('agentdiff.config').get().review.winbar then
+      vim.wo[win][0].winbar = winbar(review)
+    end
+  end
+  folds.tidy()
+end
+
+--- Remembers what the cursors are on.
+---@param review agentdiff.Review
+---@return agentdiff.Places
+function M.remember(review)
+  local places = {}
+  for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
+    local row = api.nvim_win_get_cursor(win)[1] - 1
+    places[win] = {
+      at = require('agentdiff.view').anchor(review.view, row),
+      view = api.nvim_win_call(win, vim.fn.winsaveview),
+    }
+    require('agentdiff.folds').remember(win, review.view)
+  end
+  return places
+end
+
+--- Puts the cursors back on their lines of their hunks.
+---@param review agentdiff.Review
+---@param places agentdiff.Places
+function M.put_back(review, places)
+  local lines = api.nvim_buf_line_count(review.buf)
+  for win, place in pairs(places) do
+    local row = require('agentdiff.view').find(review.view, place.at)
+    row = math.max(0, math.min(row, lines - 1))
+    local above = place.view.lnum - place.view.topline
+    -- The cursor keeps its place on the screen, but nothing hides above while there is room below.
+    local last = math.max(1, lines - api.nvim_win_get_height(win) + 1)
+    api.nvim_win_call(win, function()
+      vim.fn.winrestview({
+        lnum = row + 1,
+        col = place.view.col,
+        topline = math.max(1, math.min(row + 1 - above, last)),
+      })
+    end)
+  end
+end
+
+--- Makes the folds anew and lets the cursors be where they were.
+---@param review agentdiff.Review
+---@param places agentdiff.Places
+function M.refold(review, places)
+  for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
+    local saved = api.nvim_win_call(win, vim.fn.winsaveview)
+    require('agentdiff.folds').apply(win, review.view)
+    api.nvim_win_call(win, function()
+      vim.fn.winrestview(saved)
+    end)
+  end
+  M.put_back(review, places)
+end
+
+return M
