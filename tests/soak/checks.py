@@ -6,6 +6,7 @@ Owns the comparison of daemon and disk with the recorder, and of the samples wit
 from __future__ import annotations
 
 import base64
+import itertools
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ from tests.soak.report import Row
 
 H3_AT_MOST = 6.0
 RSS_GROWTH_KIB_PER_CALL = 6.0
+# Two contents of 5.4 KiB and three hunks: 2,000 files that pend, in the ledger alone.
+PENDING_FILE_KIB = 19
 FILES_GROWTH = 12
 _EXPLAINED_AT_ONCE = 200
 _LATE = "announced as not restorable: a busy machine, or the first cut"
@@ -194,16 +197,17 @@ def resource_rows(samples: Sequence[Sample], calls: int, budget_mib: float) -> I
 
     A call stays in the log that `agentdiff log` shows, and a decision can be undone, so that memory
     grows with calls (3.2 KiB for each, measured in the ledger alone); what is limited is how much
-    for each, over the last two thirds.
+    for each, over the last two thirds.  What pends is in memory as well, and memory that was needed
+    once is not given back: the most that pended so far is no growth.
     """
     if len(samples) < 10:
         yield Row(what="samples of the daemon", value=len(samples), at_least=10)
         return
     later = samples[len(samples) // 3 :]
     yield Row(what="memory, at most", value=max(one.rss_mib for one in samples), unit="MiB")
-    slope = statistics.linear_regression(
-        [one.at_s for one in later], [one.rss_mib for one in later]
-    ).slope
+    most = list(itertools.accumulate((one.pending for one in samples), max))[-len(later) :]
+    rest = [one.rss_mib - n * PENDING_FILE_KIB / 1024 for one, n in zip(later, most, strict=True)]
+    slope = statistics.linear_regression([one.at_s for one in later], rest).slope
     seconds = samples[-1].at_s - samples[0].at_s
     each_kib = slope * 1024 * seconds / max(calls, 1)
     yield Row(
@@ -211,7 +215,8 @@ def resource_rows(samples: Sequence[Sample], calls: int, budget_mib: float) -> I
         value=each_kib,
         at_most=RSS_GROWTH_KIB_PER_CALL if calls >= _JUDGED_FROM_CALLS else None,
         unit="KiB",
-        note=f"{later[0].rss_mib:.0f} MiB after a third, {later[-1].rss_mib:.0f} at the end",
+        note=f"{later[0].rss_mib:.0f} MiB after a third, {later[-1].rss_mib:.0f} at the end; "
+        f"at most {most[0]:,} and {most[-1]:,} files pended, {PENDING_FILE_KIB} KiB each",
     )
     files = [one.open_files for one in samples]
     early = max(files[: len(files) // 3])
