@@ -138,7 +138,12 @@ local function install(args)
     notify(err, levels.ERROR)
     return
   end
-  vim.system(argv, { cwd = vim.fn.getcwd(), text = true }, function(done)
+  local cwd = vim.fn.getcwd()
+  if not vim.uv.fs_stat(cwd) then
+    notify('install: the working directory does not exist any more; :cd to another', levels.ERROR)
+    return
+  end
+  vim.system(argv, { cwd = cwd, text = true }, function(done)
     vim.schedule(function()
       local lines = vim.split(vim.trim(done.stdout .. done.stderr), '\n')
       if #lines > 3 then

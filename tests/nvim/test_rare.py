@@ -102,3 +102,12 @@ def test_following_can_be_asked_for_anywhere(editor: Editor, where: str, windows
     active = editor.lua("return require('agentdiff.follow').active()")
     assert (found, active) == (windows, windows > 1)
     assert told == ("" if active else "agentdiff: follow: E36: Not enough room")
+
+
+def test_a_working_directory_that_is_gone_is_said(editor: Editor, tmp_path: Path) -> None:
+    """No program can be started in it."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    editor.command(f"cd {gone}")
+    gone.rmdir()
+    assert "working directory" in editor.told("AgentDiff install --detect")
