@@ -103,11 +103,11 @@ local function apply(buf, theirs, result)
     return 'the merged text cannot be shown with the options of this buffer; :w! overwrites'
   end
   vim.bo[buf].undolevels = vim.bo[buf].undolevels
-  -- The user is not the one who changes it: no |W10|.
-  local modifiable, readonly = vim.bo[buf].modifiable, vim.bo[buf].readonly
-  vim.bo[buf].modifiable, vim.bo[buf].readonly = true, false
+  local modifiable = vim.bo[buf].modifiable
+  vim.bo[buf].modifiable = true
+  -- No |W10|: Neovim warns at the first change only, and that was the user's.
   local ok, problem = pcall(require('agentdiff.reload').edit, buf, lines)
-  vim.bo[buf].modifiable, vim.bo[buf].readonly = modifiable, readonly
+  vim.bo[buf].modifiable = modifiable
   if not ok then
     error(problem, 0)
   end

@@ -107,21 +107,27 @@ def test_an_update_waits_while_text_is_locked(
     reviewer.command("split | AgentDiff | wincmd w")
     reviewer.lua(
         """
+        vim.g.came = 0
+        vim.keymap.set('n', 'Q', function()
+          vim.g.asked = true
+          return vim.fn.getcharstr() == 'x' and '' or 'u'
+        end, { expr = true })
         local deliver = require('agentdiff.rpc').deliver
         require('agentdiff.rpc').deliver = function(messages)
           deliver(messages)
           for _, message in ipairs(messages) do
-            if message[1] == 'update' then vim.g.came = #message[2].written end
+            local written = message[1] == 'update' and #message[2].written or 0
+            vim.g.came = vim.g.came + written
           end
         end
         """
     )
-    reviewer.command("nnoremap <expr> Q getcharstr() == 'x' ? '' : 'u'")
     reviewer.nvim.input("Q")
+    reviewer.wait("vim.g.asked")
     for old, new in (("line 5\n", "five\nsix\n"), ("line 10\n", "ten\n")):
-        reviewer.lua("vim.g.came = nil")
+        reviewer.lua("vim.g.came = 0")
         agent.edit("a.txt", old, new)
-        reviewer.wait("(vim.g.came or 0) > 0")
+        reviewer.wait("vim.g.came > 0")
     during = reviewer.lua("return { vim.fn.getline(5), vim.bo.modifiable }")
     reviewer.nvim.input("x")
     reviewer.wait(SHOWN + "3")
