@@ -39,6 +39,27 @@ def test_every_hunk_moves_whichever_were_seen(many: Editor, workspace: Path) -> 
     assert ((place["first"], place["last"]), back) == ((454, 454), [451])
 
 
+def test_a_buffer_is_listened_to_once(many: Editor) -> None:
+    """However often it is drawn before its text changes."""
+    attached = many.lua(
+        """
+        local attach, count = vim.api.nvim_buf_attach, 0
+        vim.api.nvim_buf_attach = function(...)
+          count = count + 1
+          return attach(...)
+        end
+        local function draw()
+          for _ = 1, 3 do require('agentdiff.inline').redraw(vim.fn.bufnr()) end
+          return count
+        end
+        local before = draw()
+        vim.api.nvim_buf_set_lines(0, 0, 0, false, { 'mine' })
+        return { before, draw() }
+        """
+    )
+    assert attached == [0, 1]
+
+
 def test_a_deleted_hunk_at_the_end_is_jumped_to(reviewer: Editor, agent: Agent) -> None:
     """Its place is the last line."""
     agent.edit("a.txt", "line 20\n", "line 20\nmore\n")
