@@ -16,8 +16,14 @@ local function tell(trace)
   if #kept < MAX_KEPT then
     kept[#kept + 1] = trace
   end
-  require('agentdiff').notify('internal error: ' .. first, vim.log.levels.ERROR)
-  vim.api.nvim_echo({ { trace, 'ErrorMsg' } }, true, {})
+  -- For |:messages|. Each line fits and is drawn over: nobody has to press a key because of it.
+  for line in trace:gsub('\t', '  '):gmatch('[^\n]+') do
+    vim.api.nvim_echo({ { line:sub(1, vim.v.echospace), 'ErrorMsg' } }, true, {})
+    vim.cmd.redraw()
+  end
+  -- Without its folder it fits into a line.
+  local short = first:gsub('^%S*/', '')
+  require('agentdiff').notify('internal error: ' .. short, vim.log.levels.ERROR)
   -- What was shown before may be half of something; the same error does not ask again.
   require('agentdiff.rpc').send('refresh', { full = true })
 end
