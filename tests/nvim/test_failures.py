@@ -39,6 +39,22 @@ def test_every_hunk_moves_whichever_were_seen(many: Editor, workspace: Path) -> 
     assert ((place["first"], place["last"]), back) == ((454, 454), [451])
 
 
+def test_places_stay_inside_the_text(many: Editor) -> None:
+    """Hunks that are not drawn yet, of a file that is longer than the text."""
+    many.keys("gg")
+    last = many.lua(
+        """
+        local function same(line) return line end
+        require('agentdiff.linemap').of = function() return { to_buffer = same, to_disk = same } end
+        vim.api.nvim_buf_set_lines(0, 10, -1, false, {})
+        require('agentdiff.inline').redraw(vim.fn.bufnr())
+        return require('agentdiff.inline').positions(vim.fn.bufnr())[300]
+        """
+    )
+    many.keys("gg<Plug>(agentdiff-prev-hunk)")
+    assert ((last["first"], last["last"]), many.cursor()[0]) == ((10, 10), 10)
+
+
 def test_a_buffer_is_listened_to_once(many: Editor) -> None:
     """However often it is drawn before its text changes."""
     attached = many.lua(
