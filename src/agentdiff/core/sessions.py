@@ -275,6 +275,8 @@ class Sessions:
                 continue
             turn = self.turn(session, last.opened.turn)
             over = turn.finished_ns if turn is not None else last.closed_ns
+            if over is None and turn is not None and turn.id != session.turn:
+                over = last.closed_ns  # another turn took its place; its end was not heard
             if over is None or now_ns - over <= TAIL_NS:
                 out.append(last)
         return out

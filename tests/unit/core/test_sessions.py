@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentdiff.core.entries import File
-from agentdiff.core.events import SessionEnded, SessionStarted, TurnEnded
+from agentdiff.core.events import SessionEnded, SessionStarted, ToolStarted, TurnEnded
 from agentdiff.core.sessions import SECOND_NS, SILENT_SESSION_NS, TAIL_NS, Session, Sessions
 from tests.play import Play
 
@@ -114,6 +114,18 @@ def test_tails_are_a_matter_of_time_only(play: Play) -> None:
     stop(play)
     sessions = play.ledger.sessions
     assert sessions.tails(play.now) == sessions.tails(play.now + TAIL_NS) != []
+
+
+def test_a_turn_that_was_superseded_has_no_tail_for_ever(play: Play) -> None:
+    """Of the next turn only a call was heard; then a call of the first one comes late."""
+    named = {"agent": "claude", "session": "s", "tool": "Bash", "scope": "tree"}
+    first = play.ledger.sessions.by_key["claude", "s"].turn
+    late_ns = play.tick()
+    for turn, call in (("another", "call-2"), (first, "call-1")):
+        at_ns = late_ns if turn == first else play.tick()
+        play.handle(ToolStarted(**named, turn=turn, tool_call=call, received_ns=at_ns))
+        stop(play)
+    assert changed(play, later_s=TAIL_NS / SECOND_NS + 1) == EXTERNAL
 
 
 def test_live_may_be_asked_while_a_session_is_added() -> None:
