@@ -54,11 +54,14 @@ function M.synced(buf, stamp)
   stamps[buf] = stamp or stamp_of(api.nvim_buf_get_name(buf))
 end
 
---- Whether the buffer has seen what the file holds now, going by its stamp.
+--- Whether the buffer has seen what the file holds now, going by its stamp. Nobody has ever seen
+--- what is no file: to write into a pipe would wait for its reader.
 ---@param buf integer
 ---@return boolean
 function M.seen(buf)
-  return vim.deep_equal(stamps[buf], stamp_of(api.nvim_buf_get_name(buf)))
+  local name = api.nvim_buf_get_name(buf)
+  local stamp = stamp_of(name)
+  return vim.deep_equal(stamps[buf], stamp) and (stamp ~= nil or not vim.uv.fs_stat(name))
 end
 
 --- Forgets a buffer that was unloaded, or what it has seen.

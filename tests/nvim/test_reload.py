@@ -232,6 +232,8 @@ def test_a_pipe_in_the_place_of_a_file_is_not_read(editor: Editor, pipe: Path) -
     synced = editor.lua(SYNC)
     editor.command("checktime")
     assert (synced, editor.lines(), editor.messages()) == (False, TEXT, "")
+    guard = "return require('agentdiff.merge').guard(vim.fn.bufnr()) ~= nil"
+    assert editor.lua(guard), "to write into it would wait, too"
 
 
 @pytest.mark.parametrize("scope", ["setlocal", "set"])
