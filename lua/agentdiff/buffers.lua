@@ -146,6 +146,14 @@ local function claim_last()
   })
 end
 
+--- Changes text after the event that is under way, and when it may be changed.
+---@param change fun()
+local function soon(change)
+  vim.schedule(function()
+    require('agentdiff.gate').enter(change)
+  end)
+end
+
 --- Answers Neovim's own question about a file that changed: nothing is asked for watched buffers.
 --- Neovim gets here first when it looks at time stamps before Python has spoken (|:checktime|, a
 --- window that gets focus).
@@ -155,7 +163,7 @@ local function file_changed(args)
   end
   vim.v.fcs_choice = ''
   if vim.v.fcs_reason == 'conflict' then
-    vim.schedule(function()
+    soon(function()
       M.follow(args.buf)
     end)
   elseif vim.v.fcs_reason == 'changed' or vim.v.fcs_reason == 'time' then
@@ -254,7 +262,7 @@ local function install()
     if vim.b[args.buf].agentdiff_workspace and not vim.bo[args.buf].modified then
       -- The user took all edits back. Those of a merge may be among them: then the text is older
       -- than the disk, whatever the stamp says.
-      vim.schedule(function()
+      soon(function()
         if require('agentdiff.merge').is_behind(args.buf) then
           require('agentdiff.reload').forget(args.buf)
         end
@@ -269,7 +277,7 @@ local function install()
     require('agentdiff.merge').resume(redraw)
   end)
   on('CmdwinLeave', function()
-    vim.schedule(catch_up)
+    soon(catch_up)
   end)
   on('FileChangedShell', file_changed)
   on('FileChangedShellPost', reloaded)

@@ -71,6 +71,15 @@ local function show_count(buf, line)
   end
 end
 
+--- Called when the hunks of a buffer were drawn anew: the cursor did not move, its hunk may have.
+---@param buf integer
+function M.drawn(buf)
+  M.show_top(buf)
+  if api.nvim_get_current_buf() == buf then
+    show_count(buf, api.nvim_win_get_cursor(0)[1])
+  end
+end
+
 --- Called when the cursor of the current window has moved.
 ---@param buf integer
 function M.moved(buf)

@@ -174,7 +174,7 @@ function draw(buf)
     end
     attach(buf)
   end
-  require('agentdiff.cursor').show_top(buf)
+  require('agentdiff.cursor').drawn(buf)
   known.drawn = true
 end
 

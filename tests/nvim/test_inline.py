@@ -163,6 +163,20 @@ def test_the_status_variables(reviewer: Editor, agent: Agent) -> None:
     )
 
 
+def test_the_count_follows_the_hunks(reviewer: Editor, agent: Agent) -> None:
+    """Without a movement of the cursor: other hunks, or none, are drawn where it stands."""
+    reviewer.keys("5G")
+    agent.edit("a.txt", "line 5\n", "five\n")
+    reviewer.wait(SHOWN + "1")
+    assert reviewer.screen()[5].endswith("1/1")
+    agent.edit("a.txt", "line 2\n", "two\n")
+    reviewer.wait(SHOWN + "2")
+    assert reviewer.screen()[6].endswith("2/2")
+    agent.edit("a.txt", "five\n", "line 5\n")
+    reviewer.wait(SHOWN + "1")
+    assert not [row for row in reviewer.screen() if row.endswith(("1/1", "2/2"))]
+
+
 def test_the_screen_of_a_file(reviewer: Editor, agent: Agent) -> None:
     """Signs, numbers, deleted lines, owners and the count, as a person sees them."""
     agent.edit("a.txt", "line 1\n", "")
