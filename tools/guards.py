@@ -305,7 +305,7 @@ GUARDS = (
         test=NVIM + "test_names_and_prompts_are_only_shown",
     ),
     Guard(
-        file="lua/agentdiff/review.lua",
+        file="lua/agentdiff/panes.lua",
         text=":gsub('%%', '%%%%')",
         without="",
         test=NVIM + "test_names_and_prompts_are_only_shown",
