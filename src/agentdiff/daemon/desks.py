@@ -183,7 +183,7 @@ class Desks:
                 opening.set_exception(OSError(f"{name} cannot be opened, see the daemon's log"))
         try:
             desk.watch()
-        except RuntimeError:  # no thread can be had; a cut looks at everything then
+        except RuntimeError:  # no thread can be had: whoever asked learns that, and uses it no more
             with self._lock:
                 made.users -= 1
             raise
