@@ -36,7 +36,7 @@ from agentdiff.core.entries import ABSENT, Absent, Entry, File
 from agentdiff.core.events import HunkPick, Selection, Target
 from agentdiff.core.hunks import glued
 from agentdiff.core.observing import observe
-from agentdiff.core.owners import USER
+from agentdiff.core.owners import USER, Owner
 from agentdiff.core.pathstate import PathState, check, is_line_text
 from agentdiff.core.proofs import CLAIM_NS
 from agentdiff.core.records import PathChanged
@@ -309,13 +309,19 @@ def _alike(one: PathState | None, other: PathState | None) -> bool:
     """Whether two states are the same, apart from ids and the path that they were renamed from.
 
     At the end of a reading a path may be paired with one that is gone: then its hunks are those
-    against that one.
+    against that one, and the lines that are in hunks both times have the same owners.
     """
     if one is None or other is None:
         return one is other
     if one.origin is not None or other.origin is not None:
-        return (one.rest, one.cur) == (other.rest, other.cur)
+        first, second = _owners(one), _owners(other)
+        same = all(first[line] == second[line] for line in first.keys() & second.keys())
+        return same and (one.rest, one.cur) == (other.rest, other.cur)
     return (one.rest, one.cur, _lines(one)) == (other.rest, other.cur, _lines(other))
+
+
+def _owners(state: PathState) -> dict[int, Owner]:
+    return {h.b0 + n: owner for h in state.hunks for n, owner in enumerate(h.new_owners)}
 
 
 def _lines(state: PathState) -> list[tuple[object, ...]]:
