@@ -19,6 +19,19 @@ def pairs(draw: st.DrawFn) -> tuple[bytes, bytes]:
     return old, draw(st.one_of(edits(old), texts()))
 
 
+@st.composite
+def long_pairs(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """Draws two texts so long that they are compared region by region."""
+    # Of random length, for the cuts to fall anywhere; all lines of them stand once.
+    filler = draw(st.integers(100, 400))
+    parts = draw(st.lists(pairs(), min_size=3, max_size=6))
+    sides = []
+    for side in (0, 1):
+        unique = (b"".join(b"line %d of %d\n" % (n, k) for n in range(filler)) for k in range(9))
+        sides.append(b"".join(part[side] + b"\n" + next(unique) for part in parts))
+    return sides[0], sides[1]
+
+
 def rebuilt(old: bytes, new: bytes, blocks: list[Block]) -> bytes:
     """Returns the old text with its blocks replaced."""
     a, b = split_lines(old), split_lines(new)
@@ -35,6 +48,15 @@ def test_blocks_make_the_new_text_of_the_old(texts_: tuple[bytes, bytes]) -> Non
     """Replacing the old lines of each block by its new ones gives the new text, byte for byte."""
     old, new = texts_
     assert rebuilt(old, new, diff_bytes(old, new)) == new
+
+
+@given(long_pairs())
+def test_lines_that_are_at_hand_change_nothing(texts_: tuple[bytes, bytes]) -> None:
+    """With the lines given or cut from the text where they are needed: the same blocks."""
+    old, new = texts_
+    blocks = diff_bytes(old, new)
+    assert diff_bytes(old, new, a=split_lines(old), b=split_lines(new)) == blocks
+    assert rebuilt(old, new, blocks) == new
 
 
 @given(pairs())

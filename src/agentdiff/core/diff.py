@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agentdiff.core.linediff import Block, LineView, ListView, blocks, slide
+from agentdiff.core.linediff import Block, LineAt, blocks, line_of, slide
 
 _GALLOP_BYTES = 1 << 16
 # Smaller regions are split into lines at once: searching for a cut would cost more.
@@ -29,21 +29,16 @@ _PROBE_LINES = 3
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """Bytes ``a0..a1`` of the old and ``b0..b1`` of the new text, whole lines, that may differ.
-
-    `a_line` and `b_line` are the numbers of their first lines.
-    """
+    """Bytes ``a0..a1`` of the old and ``b0..b1`` of the new text, whole lines, that may differ."""
 
     a0: int
     a1: int
     b0: int
     b1: int
-    a_line: int
-    b_line: int
 
 
 class _Window:
-    """A `LineView` around a region: lines beyond it are cut from the text as they are asked for."""
+    """The lines of a region; those around it are cut from the text as they are asked for."""
 
     def __init__(self, data: bytes, start: int, end: int, first: int) -> None:
         self.lines = split_lines(data[start:end])
@@ -54,7 +49,7 @@ class _Window:
         self._above: list[bytes] = []
 
     def line(self, number: int) -> bytes:
-        """Returns a line."""
+        """Returns a line; a `LineAt`."""
         at = number - self._first
         while at < -len(self._above):
             start = self._data.rfind(b"\n", 0, self._start - 1) + 1
@@ -72,6 +67,25 @@ class _Window:
         return self.lines[at]
 
 
+class _Side:
+    """One of both texts; cut into lines where it is compared, unless they are at hand."""
+
+    def __init__(self, data: bytes, lines: Sequence[bytes] | None) -> None:
+        self._data = data
+        self._lines = lines
+        self._line = None if lines is None else line_of(lines)
+
+    def part(self, start: int, end: int, first: int) -> tuple[Sequence[bytes], LineAt]:
+        """Returns the lines of a region, of which `first` is the number of the first one."""
+        if self._lines is None or self._line is None:
+            window = _Window(self._data, start, end, first)
+            return window.lines, window.line
+        size = self._data.count(b"\n", start, end)
+        if start < end and self._data[end - 1] != 0x0A:
+            size += 1
+        return self._lines[first : first + size], self._line
+
+
 def split_lines(data: bytes) -> list[bytes]:
     r"""Returns the lines of `data`, split on ``\n`` only, each with its terminator."""
     if b"\r" not in data:
@@ -84,33 +98,52 @@ def split_lines(data: bytes) -> list[bytes]:
     return lines
 
 
-def diff_bytes(old: bytes, new: bytes) -> list[Block]:
+def diff_bytes(
+    old: bytes,
+    new: bytes,
+    *,
+    a: Sequence[bytes] | None = None,
+    b: Sequence[bytes] | None = None,
+) -> list[Block]:
     """Compares two texts.
+
+    Args:
+        old: the one text.
+        new: the other one.
+        a: the lines of `old`, where they are at hand: splitting a long text takes a good part of
+            the time.
+        b: the lines of `new`, likewise.
 
     Returns:
         The changed blocks in order; between two blocks the texts are equal and at least one line
         long.
     """
-    return slide(_found(old, new))
+    return slide(_found(old, new, a, b))
 
 
 def diff_lines(a: Sequence[bytes], b: Sequence[bytes]) -> list[Block]:
     """Compares two sequences of lines; see `diff_bytes`."""
-    view_a, view_b = ListView(a), ListView(b)
-    return slide((block, view_a, view_b) for block in blocks(a, b))
+    return slide([(blocks(a, b), line_of(a), line_of(b))])
 
 
-def _found(old: bytes, new: bytes) -> Iterator[tuple[Block, LineView, LineView]]:
+def _found(
+    old: bytes, new: bytes, a: Sequence[bytes] | None, b: Sequence[bytes] | None
+) -> Iterator[tuple[Sequence[Block], LineAt, LineAt]]:
+    """Yields the blocks of each region, numbered in the texts, and the lines around them."""
+    side_a, side_b = _Side(old, a), _Side(new, b)
+    at = first_a = first_b = 0
     for region in _regions(old, new):
-        a = _Window(old, region.a0, region.a1, region.a_line)
-        b = _Window(new, region.b0, region.b1, region.b_line)
-        for block in blocks(a.lines, b.lines):
-            yield block.shifted(region.a_line, region.b_line), a, b
+        equal = old.count(b"\n", at, region.a0)  # since the region before
+        first_a, first_b = first_a + equal, first_b + equal
+        lines_a, line_a = side_a.part(region.a0, region.a1, first_a)
+        lines_b, line_b = side_b.part(region.b0, region.b1, first_b)
+        yield blocks(lines_a, lines_b, first_a, first_b), line_a, line_b
+        at, first_a, first_b = region.a1, first_a + len(lines_a), first_b + len(lines_b)
 
 
 def _regions(old: bytes, new: bytes) -> Iterator[_Region]:
     """Yields the regions that are worth comparing line by line, in order."""
-    todo = [_Region(0, len(old), 0, len(new), 0, 0)]
+    todo = [_Region(0, len(old), 0, len(new))]
     found = 0
     while todo:
         region = _trimmed(old, new, todo.pop())
@@ -127,21 +160,13 @@ def _regions(old: bytes, new: bytes) -> Iterator[_Region]:
 
 def _trimmed(old: bytes, new: bytes, region: _Region) -> _Region:
     """Returns a region without the equal lines at its ends."""
-    a, b = old[region.a0 : region.a1], new[region.b0 : region.b1]
-    limit = min(len(a), len(b))
-    prefix = _common_prefix(a, b, limit)
-    if prefix < limit or len(a) != len(b):
-        prefix = a.rfind(b"\n", 0, prefix) + 1
-    suffix = _whole_line_suffix(a, b, limit - prefix)
-    lines = a.count(b"\n", 0, prefix)
-    return _Region(
-        region.a0 + prefix,
-        region.a1 - suffix,
-        region.b0 + prefix,
-        region.b1 - suffix,
-        region.a_line + lines,
-        region.b_line + lines,
-    )
+    a0, a1, b0, b1 = region.a0, region.a1, region.b0, region.b1
+    limit = min(a1 - a0, b1 - b0)
+    prefix = _common_prefix(old, a0, new, b0, limit)
+    if prefix < limit or a1 - a0 != b1 - b0:
+        prefix = max(0, old.rfind(b"\n", a0, a0 + prefix) + 1 - a0)
+    suffix = _whole_line_suffix(old, new, region, limit - prefix)
+    return _Region(a0 + prefix, a1 - suffix, b0 + prefix, b1 - suffix)
 
 
 def _cut(old: bytes, new: bytes, region: _Region) -> tuple[_Region, _Region] | None:
@@ -166,27 +191,25 @@ def _cut(old: bytes, new: bytes, region: _Region) -> tuple[_Region, _Region] | N
         if old.find(probe, start + 1, region.a1) >= 0:
             continue
         at_a, at_b = start + 1, there + 1
-        a_line = region.a_line + old.count(b"\n", region.a0, at_a)
-        b_line = region.b_line + new.count(b"\n", region.b0, at_b)
         return (
-            _Region(region.a0, at_a, region.b0, at_b, region.a_line, region.b_line),
-            _Region(at_a, region.a1, at_b, region.b1, a_line, b_line),
+            _Region(region.a0, at_a, region.b0, at_b),
+            _Region(at_a, region.a1, at_b, region.b1),
         )
     return None
 
 
-def _common_prefix(a: bytes, b: bytes, limit: int) -> int:
-    """Returns how many leading bytes are equal, at most `limit`."""
+def _common_prefix(old: bytes, a: int, new: bytes, b: int, limit: int) -> int:
+    """Returns how many bytes are equal from `a` and `b` on, at most `limit`."""
     low, step = 0, _GALLOP_BYTES
     while low < limit:
         size = min(step, limit - low)
-        if a[low : low + size] == b[low : low + size]:
+        if old[a + low : a + low + size] == new[b + low : b + low + size]:
             low += size
             step <<= 1
             continue
         while size > 1:
             half = size >> 1
-            if a[low : low + half] == b[low : low + half]:
+            if old[a + low : a + low + half] == new[b + low : b + low + half]:
                 low += half
                 size -= half
             else:
@@ -195,18 +218,18 @@ def _common_prefix(a: bytes, b: bytes, limit: int) -> int:
     return limit
 
 
-def _common_suffix(a: bytes, b: bytes, limit: int) -> int:
-    """Returns how many trailing bytes are equal, at most `limit`."""
-    end_a, end_b, low, step = len(a), len(b), 0, _GALLOP_BYTES
+def _common_suffix(old: bytes, a: int, new: bytes, b: int, limit: int) -> int:
+    """Returns how many bytes are equal before `a` and `b`, at most `limit`."""
+    low, step = 0, _GALLOP_BYTES
     while low < limit:
         size = min(step, limit - low)
-        if a[end_a - low - size : end_a - low] == b[end_b - low - size : end_b - low]:
+        if old[a - low - size : a - low] == new[b - low - size : b - low]:
             low += size
             step <<= 1
             continue
         while size > 1:
             half = size >> 1
-            if a[end_a - low - half : end_a - low] == b[end_b - low - half : end_b - low]:
+            if old[a - low - half : a - low] == new[b - low - half : b - low]:
                 low += half
                 size -= half
             else:
@@ -215,16 +238,16 @@ def _common_suffix(a: bytes, b: bytes, limit: int) -> int:
     return limit
 
 
-def _whole_line_suffix(old: bytes, new: bytes, limit: int) -> int:
+def _whole_line_suffix(old: bytes, new: bytes, region: _Region, limit: int) -> int:
     """Returns the length of the longest common suffix that starts at a line start on both sides."""
-    suffix = _common_suffix(old, new, limit)
+    suffix = _common_suffix(old, region.a1, new, region.b1, limit)
     if not suffix:
         return 0
-    for text in (old, new):
-        start = len(text) - suffix
-        if start and text[start - 1 : start] != b"\n":
+    for text, first, end in ((old, region.a0, region.a1), (new, region.b0, region.b1)):
+        start = end - suffix
+        if start > first and text[start - 1] != 0x0A:
             break
     else:
         return suffix
-    newline = old.find(b"\n", len(old) - suffix)
-    return len(old) - newline - 1 if newline >= 0 else 0
+    newline = old.find(b"\n", region.a1 - suffix, region.a1)
+    return region.a1 - newline - 1 if newline >= 0 else 0

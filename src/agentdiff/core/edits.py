@@ -50,7 +50,7 @@ class _Refused(Exception):  # noqa: N818 - an outcome inside this module, never 
 
 def shown(line: bytes) -> str:
     """Returns a line without terminator as it may stand in a buffer (lossy)."""
-    return line.removesuffix(b"\n").decode(errors="replace").replace("\0", "␀")
+    return line.removesuffix(b"\n").decode("utf-8", "replace").replace("\0", "␀")
 
 
 def plan_edits(paths: Mapping[bytes, PathState], edits: Sequence[BlockEdit], new_id: NewId) -> Plan:

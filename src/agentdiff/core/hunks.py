@@ -123,24 +123,23 @@ def carry(
         new_id: makes hunk ids and generations.
         mirror: whether edits outside hunks change the base too (proved owners) instead of pending.
     """
-    base = list(text.base)
+    moved = list(text.base) if mirror else None
+    base: Lines = text.base if moved is None else moved
     out: list[Hunk] = []
     done = 0  # hunks copied so far
     grown_a = grown_b = 0  # how much longer each side has become
     for group in _groups(text, edit, mirror):
-        out += [hunk.shifted(grown_a, grown_b) for hunk in text.hunks[done : group.first]]
+        if done < group.first:
+            out += [hunk.shifted(grown_a, grown_b) for hunk in text.hunks[done : group.first]]
         done = group.last
-        shift = _drift(text.hunks, group.first)
-        growth = sum((block.b1 - block.b0) - (block.a1 - block.a0) for block in group.blocks)
-        if group.first == group.last and mirror:
-            block = group.blocks[0]
-            a0 = block.a0 - shift + grown_a
-            base[a0 : a0 + block.a1 - block.a0] = new[block.b0 : block.b1]
+        block, alone = group.blocks[0], group.first == group.last
+        growth = block.growth if alone else sum(block.growth for block in group.blocks)
+        if alone and moved is not None:
+            a0 = block.a0 - _drift(text.hunks, group.first) + grown_a
+            moved[a0 : a0 + block.a1 - block.a0] = new[block.b0 : block.b1]
             grown_a += growth
-            grown_b += growth
-            continue
-        if group.first == group.last and group.blocks[0].is_plain(text.cur, new):
-            out.append(_fresh(group.blocks[0], grown_a - shift, owner, new_id))
+        elif alone and block.is_plain(text.cur, new):
+            out.append(_fresh(block, grown_a - _drift(text.hunks, group.first), owner, new_id))
         else:
             out += _rebuild(text, base, new, group, owner, (grown_a, grown_b), new_id)
         grown_b += growth
@@ -182,6 +181,8 @@ def _groups(text: Text, edit: Sequence[Block], mirror: bool) -> list[_Group]:
     def touches(hunk: Hunk, block: Block) -> bool:
         return _touches(hunk, block, not mirror or hunk is unterminated)
 
+    if not hunks:
+        return [_Group([block], 0, 0) for block in edit]
     groups: list[_Group] = []
     at = 0
     for block in edit:

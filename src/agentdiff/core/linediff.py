@@ -15,17 +15,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import compress, count, pairwise
+from collections.abc import Callable, Iterable, Sequence
+from itertools import compress, count, pairwise, repeat
 from operator import ne, sub
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 MAX_DISTANCE = 256
 MAX_SLIDE = 200
 _FAR = 1 << 60
 _MANY_LINES = 256
 _MOSTLY = 8  # of so many lines at most one differs
-_NEXT = (1, 1)
+_NOWHERE = -2  # not -1: a line before the first one would seem to be followed by it
 
 
 class Block(NamedTuple):
@@ -36,9 +36,14 @@ class Block(NamedTuple):
     b0: int
     b1: int
 
-    def shifted(self, by_a: int, by_b: int) -> Block:
-        """Returns the same block further down on each side."""
-        return Block(self.a0 + by_a, self.a1 + by_a, self.b0 + by_b, self.b1 + by_b)
+    @property
+    def growth(self) -> int:
+        """How many lines longer the new side is."""
+        return self.b1 - self.b0 - self.a1 + self.a0
+
+    def shifted(self, by: int) -> Block:
+        """Returns the same block further down on both sides."""
+        return Block(self.a0 + by, self.a1 + by, self.b0 + by, self.b1 + by)
 
     def is_plain(self, a: Sequence[bytes], b: Sequence[bytes]) -> bool:
         """Whether a diff of what was replaced with what replaced it can only give this block."""
@@ -46,30 +51,27 @@ class Block(NamedTuple):
         return not (removed and added) or (removed == added == 1 and a[self.a0] != b[self.b0])
 
 
-class LineView(Protocol):
-    """Lines by number; beyond the end of the text there are empty ones, which match nothing."""
+LineAt: TypeAlias = Callable[[int], bytes]
+"""Returns a line by its number; behind the last one there is an empty one, which matches nothing.
 
-    def line(self, number: int) -> bytes:
-        """Returns a line; numbers are asked for step by step away from a block."""
-
-
-class ListView:
-    """A `LineView` of lines that are all at hand."""
-
-    def __init__(self, lines: Sequence[bytes]) -> None:
-        self._lines = lines
-
-    def line(self, number: int) -> bytes:
-        """Returns a line."""
-        return self._lines[number] if number < len(self._lines) else b""
-
+Numbers are asked for step by step away from a block.
+"""
 
 _Run: TypeAlias = tuple[int, int, int]  # (start in a, start in b, number of equal lines)
 _Region: TypeAlias = tuple[int, int, int, int]
 
 
-def blocks(a: Sequence[bytes], b: Sequence[bytes]) -> list[Block]:
-    """Returns the complement of the matched runs."""
+def blocks(
+    a: Sequence[bytes], b: Sequence[bytes], first_a: int = 0, first_b: int = 0
+) -> list[Block]:
+    """Returns the complement of the matched runs.
+
+    Args:
+        a: the old lines.
+        b: the new lines.
+        first_a: what the first old line is numbered.
+        first_b: likewise for the new ones.
+    """
     runs: list[_Run] = []
     todo: list[_Region] = [(0, len(a), 0, len(b))]
     while todo:
@@ -79,7 +81,9 @@ def blocks(a: Sequence[bytes], b: Sequence[bytes]) -> list[Block]:
     at_a = at_b = 0
     for start_a, start_b, size in [*runs, (len(a), len(b), 0)]:
         if start_a > at_a or start_b > at_b:
-            blocks.append(Block(at_a, start_a, at_b, start_b))
+            blocks.append(
+                Block(at_a + first_a, start_a + first_a, at_b + first_b, start_b + first_b)
+            )
         at_a, at_b = start_a + size, start_b + size
     return blocks
 
@@ -108,11 +112,18 @@ def _match_region(
         return
     if a1 - a0 == b1 - b0 > _MANY_LINES and _match_in_place(a, b, (a0, a1, b0, b1), runs, todo):
         return
-    in_a, in_b = _anchors(a, b, a0, a1, b0, b1)
-    if not in_a:
+    anchors = _anchors(a, b, (a0, a1, b0, b1))
+    if not anchors:
         _myers(a, b, (a0, a1, b0, b1), runs, todo)
         return
-    _join(in_a, in_b, (a0, a1, b0, b1), runs, todo)
+    runs += anchors
+    for i, j, size in anchors:
+        # Single lines that no anchor matched most often just differ.
+        if i > a0 and j > b0 and not (i - a0 == j - b0 == 1 and a[a0] != b[b0]):
+            todo.append((a0, i, b0, j))
+        a0, b0 = i + size, j + size
+    if a0 < a1 and b0 < b1:
+        todo.append((a0, a1, b0, b1))
 
 
 def _match_in_place(
@@ -143,53 +154,47 @@ def _match_in_place(
     return True
 
 
-def _join(
-    in_a: list[int], in_b: list[int], region: _Region, runs: list[_Run], todo: list[_Region]
-) -> None:
-    """Notes the runs that anchors form, and the gaps between them.
+def _anchors(a: Sequence[bytes], b: Sequence[bytes], region: _Region) -> list[_Run]:
+    """Returns the longest chain of lines that are unique in both regions, as runs in order."""
+    a0, a1, b0, b1 = region
+    # Without a loop over each line: this is where the time goes in long texts.
+    there = list(map(_places(a, a0, a1).get, b[b0:b1], repeat(_NOWHERE)))
+    runs = _runs(there, b0)
+    if all(i + size <= following for (i, _, size), (following, _, _) in pairwise(runs)):
+        return runs  # the common case: nothing moved, nothing stands twice
+    chain = [_NOWHERE] * (b1 - b0)
+    for i, j in _longest_chain([(i, j) for j, i in enumerate(there) if i != _NOWHERE]):
+        chain[j] = i
+    return _runs(chain, b0)
+
+
+def _runs(there: list[int], first: int) -> list[_Run]:
+    """Returns where consecutive lines stand consecutively on the old side too.
 
     Args:
-        in_a: where the anchors stand on the old side, ascending.
-        in_b: and on the new side.
-        region: what was searched for them.
-        runs: takes the runs.
-        todo: takes the gaps.
+        there: for each new line its place on the old side, or `_NOWHERE`.
+        first: the number of the first new line.
     """
-    a0, a1, b0, b1 = region
-    # Without a loop over each line: of most anchors the neighbour is the next line on both sides.
-    steps = zip(map(sub, in_a[1:], in_a), map(sub, in_b[1:], in_b), strict=True)
-    starts = [0, *compress(count(1), map(_NEXT.__ne__, steps)), len(in_a)]
-    at_a, at_b = a0, b0
-    for first, end in pairwise(starts):
-        i, j = in_a[first], in_b[first]
-        if i > at_a and j > at_b:
-            todo.append((at_a, i, at_b, j))
-        runs.append((i, j, end - first))
-        at_a, at_b = i + end - first, j + end - first
-    if at_a < a1 and at_b < b1:
-        todo.append((at_a, a1, at_b, b1))
+    apart = list(map(sub, there, count()))
+    starts = [0, *compress(count(1), map(ne, apart[1:], apart)), len(there)]
+    return [
+        (there[start], start + first, end - start)
+        for start, end in pairwise(starts)
+        if there[start] != _NOWHERE
+    ]
 
 
-def _anchors(
-    a: Sequence[bytes], b: Sequence[bytes], a0: int, a1: int, b0: int, b1: int
-) -> tuple[list[int], list[int]]:
-    """Returns where the longest chain of lines that are unique in both regions stands in each."""
-    places = _places(a, a0, a1)
-    there = list(map(places.get, b[b0:b1]))
-    in_b = [j for j, i in enumerate(there, b0) if i is not None]
-    in_a = [i for i in there if i is not None]
-    if len(set(in_a)) < len(in_a):
-        seen = Counter(in_a)
-        once = [seen[i] == 1 for i in in_a]
-        in_a, in_b = list(compress(in_a, once)), list(compress(in_b, once))
-    if in_a == sorted(in_a):  # the common case: nothing moved
-        return in_a, in_b
-    in_b = [j for _, j in sorted(zip(in_a, in_b, strict=True))]
-    in_a.sort()
+def _longest_chain(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Returns the longest part of some pairs (in a, in b) that ascends on both sides.
+
+    What stands twice on the old side is left out.
+    """
+    seen = Counter(i for i, _ in found)
+    pairs = sorted(pair for pair in found if seen[pair[0]] == 1)
     tails: list[int] = []
     index: list[int] = []
-    previous = [-1] * len(in_b)
-    for n, j in enumerate(in_b):
+    previous = [-1] * len(pairs)
+    for n, (_, j) in enumerate(pairs):
         k = bisect_left(tails, j)
         previous[n] = index[k - 1] if k else -1
         if k == len(tails):
@@ -197,13 +202,13 @@ def _anchors(
             index.append(n)
         else:
             tails[k], index[k] = j, n
-    chain: list[int] = []
-    n = index[-1]
+    chain: list[tuple[int, int]] = []
+    n = index[-1] if index else -1
     while n >= 0:
-        chain.append(n)
+        chain.append(pairs[n])
         n = previous[n]
     chain.reverse()
-    return [in_a[n] for n in chain], [in_b[n] for n in chain]
+    return chain
 
 
 def _places(lines: Sequence[bytes], start: int, end: int) -> dict[bytes, int]:
@@ -294,7 +299,12 @@ def _walk_back(trace: list[list[int]], i: int, j: int) -> list[tuple[int, int]]:
     return pairs
 
 
-def slide(found: Iterable[tuple[Block, LineView, LineView]]) -> list[Block]:
+def line_of(lines: Sequence[bytes]) -> LineAt:
+    """Returns the function that gives lines which are all at hand."""
+    return [*lines, b""].__getitem__
+
+
+def slide(found: Iterable[tuple[Sequence[Block], LineAt, LineAt]]) -> list[Block]:
     """Moves pure insertions and deletions to the place a reader expects, joining blocks that meet.
 
     A block ``xyz`` followed by ``x`` may equally start one line later.  Of all such places the one
@@ -302,41 +312,44 @@ def slide(found: Iterable[tuple[Block, LineView, LineView]]) -> list[Block]:
     anything, and the lowest of equals, which is what git's own heuristic aims at.
 
     Args:
-        found: blocks in order, each with the lines around it on both sides.
+        found: blocks in order, region by region, with the lines around them on both sides.
     """
+    regions = list(found)
+    following = [block for blocks, _, _ in regions for block in blocks]
+    following.append(Block(_FAR, _FAR, _FAR, _FAR))
+    following.reverse()
     out: list[Block] = []
-    every = list(found)
-    for n, (block, a, b) in enumerate(every):
-        following = every[n + 1][0] if n + 1 < len(every) else Block(_FAR, _FAR, _FAR, _FAR)
-        previous = out[-1] if out else Block(0, 0, 0, 0)
-        if block.a0 == block.a1 or block.b0 == block.b1:
-            up = min(block.a0 - previous.a1, block.b0 - previous.b1, MAX_SLIDE)
-            down = min(following.a0 - block.a1, following.b0 - block.b1, MAX_SLIDE)
-            if block.a0 == block.a1:
-                by = _best_shift(b, block.b0, block.b1, up, down)
-            else:
-                by = _best_shift(a, block.a0, block.a1, up, down)
-            if by:
-                block = block.shifted(by, by)
-        if out and (out[-1].a1, out[-1].b1) == (block.a0, block.b0):
-            block = Block(out[-1].a0, block.a1, out[-1].b0, block.b1)
-            out.pop()
-        out.append(block)
+    end_a = end_b = 0  # where the block before ends
+    for blocks, a, b in regions:
+        for block in blocks:
+            following.pop()
+            a0, a1, b0, b1 = block
+            if a0 == a1 or b0 == b1:
+                line, start, end = (b, b0, b1) if a0 == a1 else (a, a0, a1)
+                after = following[-1]
+                up, down = min(a0 - end_a, b0 - end_b), min(after.a0 - a1, after.b0 - b1)
+                # Most blocks can stand in one place only.
+                if (up and line(start - 1) == line(end - 1)) or (down and line(start) == line(end)):
+                    block = block.shifted(_best_shift(line, start, end, up, down))
+            if out and end_a == block.a0 and end_b == block.b0:
+                before = out.pop()
+                block = Block(before.a0, block.a1, before.b0, block.b1)
+            out.append(block)
+            end_a, end_b = block.a1, block.b1
     return out
 
 
-def _best_shift(text: LineView, start: int, end: int, up: int, down: int) -> int:
-    low = 0
-    while low < up and text.line(start - low - 1) == text.line(end - low - 1):
+def _best_shift(line: LineAt, start: int, end: int, up: int, down: int) -> int:
+    """Returns by how much a block moves that could do so by `up` and `down` lines at most."""
+    up, down = min(up, MAX_SLIDE), min(down, MAX_SLIDE)
+    low = high = 0
+    while low < up and line(start - low - 1) == line(end - low - 1):
         low += 1
-    high = 0
-    while high < down and text.line(start + high) == text.line(end + high):
+    while high < down and line(start + high) == line(end + high):
         high += 1
-    if not (low or high):
-        return 0
 
     def cost(shift: int) -> tuple[int, int]:
-        return _indent(text.line(start + shift)) + _indent(text.line(end + shift)), -shift
+        return _indent(line(start + shift)) + _indent(line(end + shift)), -shift
 
     return min(range(-low, high + 1), key=cost)
 

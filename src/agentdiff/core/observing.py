@@ -146,10 +146,11 @@ def _observe_text(
     text = state.text
     if not state.hunks and flips_eol(state.base, state.cur):
         text = _styled_text(state)
-    edit = diff_bytes(_data(state.cur), _data(after))
+    new = lines_of(after)
+    edit = diff_bytes(_data(state.cur), _data(after), a=text.cur, b=new)
     # A file that one side lacks has no "outside of hunks": whatever is written there joins.
     mirror = mirror and isinstance(state.base, File) and isinstance(state.cur, File)
-    carried = carry(text, lines_of(after), edit, owner, new_id, mirror=mirror)
+    carried = carry(text, new, edit, owner, new_id, mirror=mirror)
     base = state.base
     if mirror and isinstance(base, File) and carried.base != text.base:
         base = replace(base, data=b"".join(carried.base), oid="")

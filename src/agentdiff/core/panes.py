@@ -15,7 +15,7 @@ from agentdiff.core.hunks import Hunk
 from agentdiff.core.ledger import Ledger
 from agentdiff.core.owners import Owner
 from agentdiff.core.patch import CONTEXT_LINES, Chunk, chunks, escape, unpatchable
-from agentdiff.core.pathstate import MetaChange, PathState, describe
+from agentdiff.core.pathstate import MetaChange, PathState, describe, lines_of
 from agentdiff.core.view import Json, summary
 
 NO_NEWLINE = "\\ No newline at end of file"
@@ -206,9 +206,9 @@ class _Phrases:
 
     def of(self, hunk: Hunk) -> tuple[str, bool]:
         """Returns the phrase, and whether the hunk is mixed (`Hunk.mixed`)."""
-        lines = hunk.new_owners + hunk.old_owners
-        first = lines[0]
-        if lines.count(first) < len(lines):
+        new, old = hunk.new_owners, hunk.old_owners
+        first = (new or old)[0]
+        if new.count(first) + old.count(first) < len(new) + len(old):
             return owner_label(self._ledger, hunk.owners), hunk.mixed
         # The state keeps the owner alive: its id is no other's meanwhile.
         phrase = self._known.get(id(first))
@@ -219,22 +219,23 @@ class _Phrases:
 
 def _inline_hunk(hunk: Hunk, base: Sequence[bytes], phrases: _Phrases) -> Json:
     owner, mixed = phrases.of(hunk)
+    added, removed = hunk.b1 - hunk.b0, hunk.a1 - hunk.a0
     return {
         "id": hunk.id,
         "gen": hunk.gen,
         "kind": "text",
         "mixed": mixed,
-        "start": hunk.b0 + 1 if hunk.b1 > hunk.b0 else hunk.b0,
-        "added": hunk.b1 - hunk.b0,
-        "removed": hunk.a1 - hunk.a0,
-        "deleted": [shown(line) for line in base[hunk.a0 : hunk.a1]],
+        "start": hunk.b0 + 1 if added else hunk.b0,
+        "added": added,
+        "removed": removed,
+        "deleted": [shown(line) for line in base[hunk.a0 : hunk.a1]] if removed else [],
         "owner": owner,
     }
 
 
 def inline(ledger: Ledger, state: PathState) -> Json:
     """Returns the inline view of one path."""
-    base = state.text.base if state.hunks else ()
+    base = lines_of(state.base) if state.hunks else ()
     phrases = _Phrases(ledger)
     lined = {hunk.id for hunk in state.hunks}
     hunks: list[Json] = [

@@ -103,7 +103,9 @@ class PathState:
     @property
     def text(self) -> Text:
         """Both sides as lines (only for the text shape)."""
-        return Text(lines_of(self.base), lines_of(self.cur), self.hunks)
+        base = lines_of(self.base)
+        # Nothing differs before the first observation: one list serves both.
+        return Text(base, base if self.cur is self.base else lines_of(self.cur), self.hunks)
 
     def generations(self) -> dict[int, int]:
         """Returns the generation of everything that can be decided; cheaper than `changes`."""
