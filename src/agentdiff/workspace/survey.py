@@ -188,11 +188,13 @@ class Survey:
                     continue
                 if above != parent or fd < 0:
                     fd, parent = index.reopen(fd, above), above
-                if above not in index.directories:
-                    self._outlying.add(path)
                 held = fd if fd >= 0 else None
                 after = index.read(path, held, unless_unchanged=unless_unchanged)
                 count += 1
+                if above not in index.directories and path in index.known:
+                    self._outlying.add(path)
+                else:
+                    self._outlying.discard(path)
                 if isinstance(after, Directory):
                     entered.add(path)
                 elif path in index.directories:

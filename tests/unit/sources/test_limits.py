@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -158,6 +159,22 @@ def test_an_overflow_of_the_queue_is_made_good(folders: Path, follow) -> None:
     assert b"d59/file" in one.seen()
     assert one.tracker.trusts_feed  # the walk has watched everything anew
     (folders / "d58" / "file").write_text("new")
+    assert one.tracker.cut().scanned == 1
+
+
+def test_folders_that_came_and_went_cost_nothing(folders: Path, follow) -> None:
+    """A cut looks at what changed since the last one, however many folders there were before."""
+    one = follow(folders)
+    for number in range(20):
+        inner = folders / "d0" / f"new{number}" / "a" / "b"
+        inner.mkdir(parents=True)
+        (inner / "file").write_text("new")
+        one.tracker.cut()
+        if number % 2:
+            (inner / "file").unlink()
+        shutil.rmtree(folders / "d0" / f"new{number}")
+    one.tracker.cut()
+    (folders / "d59" / "file").write_text("new")
     assert one.tracker.cut().scanned == 1
 
 
