@@ -25,11 +25,7 @@ local drawn = {} ---@type table<integer, agentdiff.Drawn>
 
 ---@param buf integer
 ---@param row integer
----@param letters string
-local function kind_of(buf, row, letters)
-  if not vim.bo[buf].modified then
-    return letters:sub(row + 1, row + 1)
-  end
+local function edited_kind(buf, row)
   local line = api.nvim_buf_get_lines(buf, row, row + 1, false)[1] or ''
   return MARKS[line:sub(1, 1)] or 'f'
 end
@@ -42,12 +38,19 @@ local function on_win(_, _, buf, top, bottom)
     return false
   end
   local last = math.min(bottom, api.nvim_buf_line_count(buf) - 1)
-  for row = top, last do
-    local group = GROUPS[kind_of(buf, row, known.view.kinds)]
+  local modified, letters = vim.bo[buf].modified, known.view.kinds
+  local row = top
+  while row <= last do
+    local letter = modified and edited_kind(buf, row) or letters:sub(row + 1, row + 1)
+    local first, group = row, GROUPS[letter]
+    repeat -- Rows of one kind are one extmark.
+      row = row + 1
+    until row > last
+      or (modified and edited_kind(buf, row) or letters:sub(row + 1, row + 1)) ~= letter
     if group then
-      api.nvim_buf_set_extmark(buf, ns, row, 0, {
+      api.nvim_buf_set_extmark(buf, ns, first, 0, {
         ephemeral = true,
-        end_row = row + 1,
+        end_row = row,
         hl_group = group,
         hl_eol = true,
         strict = false,
@@ -55,7 +58,7 @@ local function on_win(_, _, buf, top, bottom)
       })
     end
   end
-  if not known.rest and not vim.bo[buf].modified then
+  if not known.rest and not modified then
     require('agentdiff.colours').want(buf, known.view, top, last)
   end
   return false
