@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -178,3 +181,53 @@ def test_the_daemon_goes_while_edits_are_unsaved(
     reviewer.command("AgentDiff")
     assert (text[0], text[9], text[14]) == ("mine", "ten", "fifteen")
     assert (reviewer.lua("return vim.bo.filetype"), complaints(reviewer)) == ("agentdiff", "")
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """Another work tree."""
+    root = tmp_path / "other"
+    root.mkdir()
+    (root / "x.txt").write_text("one\ntwo\n")
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    return root
+
+
+@pytest.fixture
+def two(spawn: Callable[..., Editor], agent: Agent, other: Path) -> Editor:
+    """A Neovim that shows a file of the other tree, where something pends, and then ``a.txt``."""
+    editor = spawn("x.txt", cwd=other)
+    editor.wait("vim.b.agentdiff_workspace")
+    Agent(other).edit("x.txt", "two\n", "three\n")
+    editor.wait(SHOWN + "1")
+    editor.command(f"edit {agent.workspace}/a.txt")
+    editor.wait("vim.b.agentdiff_workspace")
+    return editor
+
+
+def test_a_work_tree_is_removed(two: Editor, agent: Agent, other: Path) -> None:
+    """Nothing is shown of it any more; the other workspace goes on."""
+    two.command("AgentDiff | tabnew | buffer x.txt")
+    two.wait(SHOWN + "1")
+    shutil.rmtree(other)
+    two.wait(SHOWN + "0")
+    two.command("tabfirst")
+    assert two.lines() == ["This folder is gone."]
+    two.command("buffer a.txt")
+    agent.edit("a.txt", "line 5\n", "five\n")
+    two.wait(SHOWN + "1")
+    assert complaints(two) == ""
+
+
+def test_a_work_tree_is_removed_while_no_daemon_runs(
+    home: Path, two: Editor, agent: Agent, other: Path
+) -> None:
+    """The next daemon is told of the workspace that is left, and of what was missed there."""
+    pid = int((home / "state/agentdiff/daemon.lock").read_text().split()[0])
+    two.lua("vim.uv.kill(..., 'sigterm')", pid)
+    two.wait("require('agentdiff.status').is_stale()")
+    shutil.rmtree(other)
+    agent.edit("a.txt", "line 5\n", "five\n")
+    two.wait(SHOWN + "1")
+    stale = two.lua("return require('agentdiff.status').is_stale()")
+    assert (stale, complaints(two)) == (False, "")

@@ -103,8 +103,8 @@ class Desks:
     def retire(self, unused_s: float) -> list[Desk]:
         """Takes out the workspaces that may be closed; the caller calls `closed` for each.
 
-        They are those without a client, and either with nothing that pends, no live session and
-        unused for so long, or without a folder (a work tree that was removed).
+        They are those without a client, with nothing that pends and no live session, unused for so
+        long; and those without a folder (a work tree that was removed), whose clients are told.
 
         Args:
             unused_s: seconds; 0 for those only whose folder is gone.
@@ -115,7 +115,10 @@ class Desks:
         with self._lock:
             same = [root for root in over if self._rests(self._open[root], known[root])]
             self._closing.update((root, threading.Event()) for root in same)
-            return [self._open.pop(root).desk for root in same]
+            retired = [self._open.pop(root).desk for root in same]
+        for desk in retired:
+            desk.audience.tell("closed")
+        return retired
 
     @staticmethod
     def _rests(one: _Open, since_s: float) -> bool:
@@ -123,7 +126,7 @@ class Desks:
 
     def _is_over(self, one: _Open, unused_s: float) -> bool:
         desk = one.desk
-        if desk.audience.clients:
+        if desk.audience.clients and os.path.isdir(desk.root):
             one.used_s = self._clock()
         rested_s = self._clock() - one.used_s
         # What waits in memory for a disk with room is nowhere else.

@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from agentdiff.daemon.ports import RequestError
@@ -98,6 +98,13 @@ class Workspace:
         """The parameter that names this workspace in requests."""
         return {"workspace": self.root.decode("utf-8", "surrogateescape")}
 
+    def note_written(self, paths: Iterable[object]) -> None:
+        """Remembers the watched buffers of these paths: their files changed."""
+        changed = {text_key(path) for path in paths}
+        self.written |= {
+            name for name, inside in self.watched.items() if path_key(inside) in changed
+        }
+
 
 class Screen:
     """What was drawn, by workspace root (the review) or buffer name (inline hunks)."""
@@ -135,10 +142,27 @@ class Screen:
         payloads = []
         for name, inside in watched.items():
             item = found.get(path_key(inside)) or {**path_param(inside), "hunks": []}
-            view = InlineView(token=next(self._tokens), seq=data["seq"], data=item)
-            self._keep(name, view)
-            payloads.append(view.payload(name))
+            payloads.append(self._hunks(name, data["seq"], item))
         return payloads
+
+    def emptied(self, workspace: Workspace) -> Json:
+        """Returns the update that shows of a workspace that its folder is gone."""
+        watched = workspace.watched.items()
+        items = ((name, {**path_param(inside), "hunks": []}) for name, inside in watched)
+        update: Json = {**workspace.params, "written": [], "wrote": [], "summary": {}}
+        update["inline"] = [self._hunks(name, workspace.seq, item) for name, item in items]
+        if workspace.review is not None:
+            data: Json = {"seq": workspace.seq, "group": "file", "kinds": "m"}
+            data |= {"lines": ["This folder is gone."], "groups": [], "files": [], "hunks": []}
+            view = ReviewView(token=next(self._tokens), data=data, filters=workspace.review)
+            self._keep(workspace.root, view)
+            update["review"] = view.payload()
+        return update
+
+    def _hunks(self, name: str, seq: int, item: Json) -> Json:
+        view = InlineView(token=next(self._tokens), seq=seq, data=item)
+        self._keep(name, view)
+        return view.payload(name)
 
     def select(self, workspace: Workspace, payload: Json) -> Json | None:
         """Returns the `decide` selection of an intent, None when it selects nothing.

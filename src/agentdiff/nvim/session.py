@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from agentdiff.daemon.ports import RequestError
 from agentdiff.locations import Locations
 from agentdiff.nvim import paths as files
+from agentdiff.nvim.attached import Attached, is_gone
 from agentdiff.nvim.link import Connection, DaemonLink
 from agentdiff.nvim.merging import merged
-from agentdiff.nvim.params import exact, folder_param
-from agentdiff.nvim.paths import home_folder, path_key, path_param, relative, resolve, to_bytes
+from agentdiff.nvim.params import exact
+from agentdiff.nvim.paths import home_folder, path_param, relative, resolve, to_bytes
 from agentdiff.nvim.screen import Screen, Workspace, text_key
 from agentdiff.nvim.spill import spill
 from agentdiff.nvim.views import Json
@@ -59,19 +60,17 @@ class EditorSession:
     ) -> None:
         self._editor = editor
         self._locations = locations
-        self._pid = pid
         self._loop = asyncio.new_event_loop()
         self._connection = Connection(
             find_daemon, on_notification=self._notified, on_link=self._resume, on_lost=self._gone
         )
-        self._workspaces: dict[bytes, Workspace] = {}
-        self._homes: dict[bytes, bytes] = {}
-        self._refused: set[bytes] = set()
+        self._attached = Attached(pid)
         self._waiting: dict[str, Json] = {}
         self._early: list[Json] = []
         self._screen = Screen()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost = False
+        self._told: set[str] = set()
 
     # -- thread border ---------------------------------------------------------------------------
 
@@ -118,12 +117,12 @@ class EditorSession:
             case "claim":
                 self._claim(payload)
             case "refresh":
-                for workspace in self._workspaces.values():
+                for workspace in self._attached:
                     if payload.get("full"):
                         workspace.drawn = None
                     self._mark(workspace)
             case "review.close":
-                closed = self._workspaces.get(to_bytes(payload["workspace"]))
+                closed = self._attached.get(to_bytes(payload["workspace"]))
                 if closed is not None:
                     closed.review = closed.drawn = None
             case _:
@@ -209,7 +208,7 @@ class EditorSession:
         cwd = to_bytes(payload["cwd"])
         folder: bytes | None = cwd
         if payload.get("path"):
-            folder = home_folder(resolve(payload["path"]), cwd, self._workspaces)
+            folder = home_folder(resolve(payload["path"]), cwd, self._attached.roots)
         if payload.get("workspace"):
             folder = to_bytes(payload["workspace"])
         if folder is None:
@@ -217,33 +216,37 @@ class EditorSession:
         return await self._attach(folder)
 
     async def _attach(self, folder: bytes) -> Workspace:
-        root = self._homes.get(folder)
-        if root is None:
+        workspace = self._attached.home(folder)
+        if workspace is None:
             link = await self._connection.linked(start=True)
-            result = await link.request("attach", {"cwd": folder_param(folder), "pid": self._pid})
-            root = to_bytes(result["workspace"])
-            self._homes[folder] = root
-            if root not in self._workspaces:
-                self._workspaces[root] = Workspace(root=root, seq=result["seq"])
-            self._workspaces[root].summary = result.get("summary") or {}
-            self._mark(self._workspaces[root])
-        return self._workspaces[root]
+            workspace = await self._attached.attach(link, folder)
+            self._mark(workspace)
+            self._watch_all()
+        return workspace
+
+    def _leave(self, workspace: Workspace) -> None:
+        """Lets go of a workspace whose folder is gone: nothing is shown of it any more."""
+        self._attached.leave(workspace)
+        self._editor.deliver([("update", self._screen.emptied(workspace))])
+
+    def _watch_all(self) -> None:
+        for payload in list(self._waiting.values()):
+            self._spawn(self._watch(payload))
 
     async def _watch(self, payload: Json) -> None:
         """Follows a buffer's file, when it is in a workspace."""
         name = payload["path"]
         path = resolve(name)
-        folder = home_folder(path, to_bytes(payload["cwd"]), self._workspaces)
+        folder = home_folder(path, to_bytes(payload["cwd"]), self._attached.roots)
         if folder is None or self._connection.link is None:
             return  # `_look_for_daemon` comes back to it.
-        known = folder in self._homes or folder in self._workspaces
-        if folder in self._refused or not (known or payload.get("attach")):
+        wanted = self._attached.knows(folder) or payload.get("attach")
+        if folder in self._attached.refused or not wanted:
             return
         try:
             workspace = await self._attach(folder)
         except RequestError:
-            # The daemon does not review such a place ($HOME, /): asking again would not help.
-            self._refused.add(folder)
+            self._attached.refused.add(folder)
             return
         except (OSError, WireError):
             return
@@ -262,18 +265,16 @@ class EditorSession:
     def _unwatch(self, name: str) -> None:
         self._waiting.pop(name, None)
         self._screen.forget(name)
-        for workspace in self._workspaces.values():
+        for workspace in self._attached:
             workspace.watched.pop(name, None)
 
     def _claim(self, payload: Json) -> None:
         path = resolve(payload["path"])
-        # The innermost workspace has the longest root.
-        for root in sorted(self._workspaces, key=len, reverse=True):
-            inside = relative(path, root)
-            if inside is None:
-                continue
+        found = self._attached.around(path)
+        if found is not None:
+            workspace, inside = found
             claim: Json = {
-                **self._workspaces[root].params,
+                **workspace.params,
                 **path_param(inside),
                 "data_b64": b64encode(to_bytes(payload["data"])).decode("ascii"),
                 "written": bool(payload["written"]),
@@ -292,16 +293,14 @@ class EditorSession:
 
     async def _resume(self, link: DaemonLink) -> None:
         """Tells a new daemon what the old one knew."""
-        for workspace in self._workspaces.values():
-            result = await link.request("attach", {**workspace.params, "pid": self._pid})
-            workspace.summary = result.get("summary") or {}
+        for workspace in await self._attached.resume(link):
+            self._leave(workspace)
+        for workspace in self._attached:
             self._mark(workspace)
-        self._refused.clear()
         if self._lost:
             self._lost = False
             self._editor.deliver([("connected", {})])
-        for payload in list(self._waiting.values()):
-            self._spawn(self._watch(payload))
+        self._watch_all()
 
     def _gone(self) -> None:
         self._lost = True
@@ -333,6 +332,9 @@ class EditorSession:
         match method:
             case "changed":
                 self._changed(params)
+            case "closed":
+                if closed := self._attached.get(to_bytes(str(params.get("workspace")))):
+                    self._leave(closed)
             case "settle":
                 self._spawn(self._settle(str(params.get("token"))))
             case "waiting":
@@ -341,25 +343,17 @@ class EditorSession:
                 self._editor.deliver([("turn_ended", dict(params))])
 
     def _changed(self, params: Mapping[str, Any]) -> None:
-        workspace = self._workspaces.get(to_bytes(str(params.get("workspace"))))
+        workspace = self._attached.get(to_bytes(str(params.get("workspace"))))
         if workspace is None:
             return
         workspace.summary = params.get("summary") or workspace.summary
-        self._note_written(workspace, params.get("written") or ())
+        workspace.note_written(params.get("written") or ())
         workspace.wrote.extend(text_key(path) for path in params.get("written") or ())
         self._mark(workspace)
-
-    def _note_written(self, workspace: Workspace, paths: Iterable[object]) -> None:
-        changed = {text_key(path) for path in paths}
-        workspace.written |= {
-            name for name, inside in workspace.watched.items() if path_key(inside) in changed
-        }
 
     async def _settle(self, token: str) -> None:
         await self._editor.flush()
         self._connection.notify("settled", {"token": token})
-
-    # -- views -----------------------------------------------------------------------------------
 
     def _mark(self, workspace: Workspace) -> None:
         """Has the views refreshed soon; changes that come meanwhile share one refresh."""
@@ -371,14 +365,22 @@ class EditorSession:
         try:
             async with workspace.pace:
                 await self._refresh(workspace)
-        except (OSError, RequestError):
+        except OSError:
             # The loss of the daemon is shown once by `_read`; its return marks the workspace again.
             workspace.dirty = False
+        except RequestError as error:
+            workspace.dirty = False
+            if await is_gone(workspace):
+                self._leave(workspace)
+            elif error.message not in self._told:
+                self._told.add(error.message)
+                said = {"message": f"what is shown may be out of date: {error.message}"}
+                self._editor.deliver([("problem", said)])
 
     async def _refresh(self, workspace: Workspace, decision: Json | None = None) -> None:
         """Fetches what is shown and hands it to Lua in one call."""
         if decision is not None:
-            self._note_written(workspace, decision.get("written") or ())
+            workspace.note_written(decision.get("written") or ())
         async with workspace.refreshing:
             workspace.dirty = False
             link = self._connection.link

@@ -86,6 +86,16 @@ def test_a_workspace_whose_folder_is_gone_is_closed(bench: Bench) -> None:
     assert bench.status() == {}
 
 
+def test_an_editor_is_told_that_the_folder_is_gone(bench: Bench) -> None:
+    """It is attached to nothing any more: it shows nothing of it, and keeps nothing open."""
+    editor = Client("nvim:1:1", "nvim")
+    name = bench.call("attach", editor, cwd=str(bench.root))["workspace"]
+    wait_open(bench, bench.root)
+    shutil.rmtree(bench.root)
+    wait_open(bench)
+    editor.wait("closed", lambda params: params == {"workspace": name})
+
+
 def test_a_session_goes_on_where_a_removed_work_tree_was(bench: Bench, tmp_path: Path) -> None:
     """It was in two workspaces; one of them is gone, the other hears of everything."""
     tree = tmp_path / "tree"
