@@ -7,6 +7,7 @@ and then queues its event behind it; so the position in the queue *is* the cut
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -14,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeAlias
@@ -42,6 +43,7 @@ from agentdiff.errors import MalformedPayload
 
 WARM_NS = 300_000_000
 COLD_NS = 10_000_000_000
+"""How long a hook's cuts may take in all: of workspaces that are known, and of the others."""
 MAX_REPORTS_QUEUED = 100_000
 MAX_HELD_SESSIONS = 64
 MAX_HELD_REPORTS = 256
@@ -51,6 +53,28 @@ DIGESTED_WITHIN_S = 10.0
 _Enqueue: TypeAlias = Callable[[Callable[[], None]], None]
 # Events after which a window may close: what the agent wrote must be seen before it does.
 _CLOSING = (PromptSubmitted, TurnEnded, SessionEnded, SubagentFinished)
+
+
+class _Patience:
+    """How much longer a hook may wait: one allowance for all the workspaces that it concerns.
+
+    The client of the hook leaves at some time (``agentdiff.sources.hook_client.c``), and the tool
+    runs: a cut after that would take the tool's work for what was there before.
+    """
+
+    def __init__(self) -> None:
+        self._left_ns = {True: WARM_NS, False: COLD_NS}
+        self._until_ns = time.time_ns() + WARM_NS + COLD_NS
+
+    @contextlib.contextmanager
+    def spend(self, *, warm: bool) -> Iterator[int]:
+        """Gives the deadline of a workspace's cuts; what they take, the next ones lack."""
+        began_ns = time.time_ns()
+        try:
+            yield min(began_ns + self._left_ns[warm], self._until_ns)
+        finally:
+            took_ns = time.time_ns() - began_ns
+            self._left_ns[warm] = max(0, self._left_ns[warm] - took_ns)
 
 
 class Intake:
@@ -133,6 +157,7 @@ class Intake:
         failures: list[Exception] = []
         printed = ""
         calls = False
+        patience = _Patience()
         for parsed in registry.parse(agent, payload, received_ns):
             calls |= isinstance(parsed, ToolStarted)
             event = parsed if within is None else replace(parsed, within=within)
@@ -141,7 +166,7 @@ class Intake:
             for route in routes:  # grows while it is walked
                 try:
                     with self._desks.use(route.root) as desk:
-                        certain &= self._deliver(desk, route, preimages)
+                        certain &= self._deliver(desk, route, preimages, patience)
                         if preimages is None:  # the agent of a replayed hook listens no more
                             texts.append(telling.ask(self._enqueue, desk, event))
                     if isinstance(event, ToolStarted | ToolFinished) and event.scope == "tree":
@@ -175,10 +200,20 @@ class Intake:
         self._router.leave(event, route.root)
         return True
 
-    def _deliver(self, desk: Desk, route: Route, preimages: tuple[PreImage, ...] | None) -> bool:
+    def _deliver(
+        self,
+        desk: Desk,
+        route: Route,
+        preimages: tuple[PreImage, ...] | None,
+        patience: _Patience,
+    ) -> bool:
         """Takes the cut that an event needs, then queues it; returns whether the cut is whole."""
-        now = time.time_ns()
-        deadline = now + (WARM_NS if desk.tracker.is_warm else COLD_NS)
+        with patience.spend(warm=desk.tracker.is_warm) as deadline:
+            return self._deliver_by(deadline, desk, route, preimages)
+
+    def _deliver_by(
+        self, deadline: int, desk: Desk, route: Route, preimages: tuple[PreImage, ...] | None
+    ) -> bool:
         *introduction, last = route.events
         for one in introduction:
             self._tell(desk, one)
@@ -252,10 +287,11 @@ class Intake:
         certain = True
         failures: list[Exception] = []
         routes = self._route(started)
+        patience = _Patience()
         for route in routes:
             try:
                 with self._desks.use(route.root) as desk:
-                    certain &= self._deliver(desk, route, None)
+                    certain &= self._deliver(desk, route, None, patience)
             except (OSError, sqlite3.Error) as error:
                 if not self._left(started, route, routes):
                     failures.append(error)

@@ -1,12 +1,16 @@
 """Workspaces inside workspaces: a shell command reaches them all, each is reviewed by itself."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from agentdiff.daemon import intake
+from agentdiff.workspace.tracker import CutResult, Tracker
 from tests.unit.daemon.bench import Bench
 
 
@@ -97,3 +101,27 @@ def test_two_workspaces_do_not_mix(bench: Bench, tmp_path: Path) -> None:
     assert not status(bench)
     answer = bench.call("status", cwd=str(beside))
     assert [one["path"] for one in answer["files"]] == ["f"]
+
+
+def test_one_allowance_for_all_workspaces(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook that waited as long as it may for one workspace does not wait for the next one.
+
+    Its client would have left by then, and what the tool did would be taken for its baseline.
+    """
+    bench.shell(lambda: None)  # both are known by now
+    now_ns = time.time_ns()
+    deadlines: list[int] = []
+    cut = Tracker.cut
+
+    def slow(tracker: Tracker, deadline_ns: int | None = None, **more: bool) -> CutResult:
+        nonlocal now_ns
+        assert deadline_ns is not None
+        deadlines.append(deadline_ns)
+        now_ns = max(now_ns, deadline_ns)
+        return cut(tracker, None, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "time", SimpleNamespace(time_ns=lambda: now_ns))
+        patch.setattr(Tracker, "cut", slow)
+        bench.hook("PreToolUse", tool_name="Bash", tool_input={"command": "true"}, tool_use_id="t9")
+    assert deadlines[1:] == deadlines[:-1] != []
