@@ -21,6 +21,7 @@ from tests.bench import (
     rows_diff,
     rows_hook,
     rows_live,
+    rows_missed,
     rows_otlp,
     rows_render,
     rows_review,
@@ -30,6 +31,7 @@ from tests.bench import (
 
 SOURCES = (
     *(rows_hook.rows, rows_agent.rows, rows_baseline.rows, rows_watch.rows),
+    rows_missed.rows,
     *(rows_diff.rows, rows_review.rows, rows_otlp.rows),
     *(rows_render.rows, rows_live.rows),
     rows_run.rows,
