@@ -7,9 +7,11 @@ path is trusted before `confine` has seen it.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection
 
 from agentdiff.workspace.spelling import real_path, true_path
+from agentdiff.workspace.tree import NOT_THERE
 
 
 def find_root(cwd: bytes, known: Collection[bytes]) -> bytes:
@@ -47,6 +49,22 @@ def owner_root(path: bytes, known: Collection[bytes]) -> bytes | None:
         if nearest is None and folder in known:
             nearest = folder
     return nearest
+
+
+def is_gone(root: bytes) -> bool:
+    """Tells whether the folder of a workspace is not there any more; asks the disk.
+
+    Args:
+        root: absolute path.
+
+    Returns:
+        False also when nobody can tell now: a network mount that lost its server, a folder above
+        it that may not be searched.  ``os.path.isdir`` says no to that, too.
+    """
+    try:
+        return not stat.S_ISDIR(os.stat(root).st_mode)
+    except OSError as error:
+        return error.errno in NOT_THERE
 
 
 def tree_allowed(root: bytes, home: bytes) -> tuple[bool, str]:

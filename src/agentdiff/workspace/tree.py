@@ -35,9 +35,10 @@ _DIRECTORY = (
 _LISTING = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a FIFO that took the file's place meanwhile must not hang the daemon.
 _CONTENT = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""Of a path: nothing is there.  Others (EACCES, EIO, ESTALE, ENOTCONN) say nothing of that."""
 # A path that ``lstat`` saw and that is gone, a link (ELOOP) or no link (EINVAL) when it is opened.
-_REPLACED = _NOT_THERE | {errno.EINVAL}
+_REPLACED = NOT_THERE | {errno.EINVAL}
 _READ_TRIES = 4
 _TICK_NS = 20_000_000
 _KINDS: dict[int, RefKind] = {
@@ -149,7 +150,7 @@ class Root:
                 os.close(fresh)
                 self.replaced += 1
         except OSError as error:
-            if error.errno in _NOT_THERE:
+            if error.errno in NOT_THERE:
                 return False
             raise
         return True
@@ -279,7 +280,7 @@ def read_signed(root: Root, path: bytes, *, max_bytes: int) -> tuple[Entry, Sign
         with root.open_directory(parent) as fd:
             return read_at(fd, name, max_bytes=max_bytes)
     except OSError as error:
-        if error.errno in _NOT_THERE:
+        if error.errno in NOT_THERE:
             return ABSENT, None
         return Other(kind=f"unreadable: {error.strerror}"), None
 
@@ -290,7 +291,7 @@ def read_at(dir_fd: int, name: bytes, *, max_bytes: int) -> tuple[Entry, Signatu
         try:
             status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
         except OSError as error:
-            if error.errno in _NOT_THERE:
+            if error.errno in NOT_THERE:
                 return ABSENT, None
             return Other(kind=f"unreadable: {error.strerror}"), None
         try:

@@ -1,11 +1,12 @@
 """Each path belongs to one workspace, and nothing outside is ever taken for inside."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from agentdiff.workspace.roots import confine, find_root, owner_root, tree_allowed
+from agentdiff.workspace.roots import confine, find_root, is_gone, owner_root, tree_allowed
 
 
 @pytest.fixture
@@ -96,3 +97,27 @@ def test_guards_trees_that_are_too_much(root: bytes, allowed: bool) -> None:
     """The file system, the home directory and what contains it are never followed as a whole."""
     verdict, reason = tree_allowed(root, b"/home/me")
     assert (verdict, bool(reason)) == (allowed, not allowed)
+
+
+@pytest.mark.parametrize(
+    ("path", "gone"),
+    [(b"/repo", False), (b"/to-repo", False), (b"/away", True), (b"/repo/sub/.git/x", True)],
+)
+def test_a_folder_is_gone_when_nothing_has_its_name(place: bytes, path: bytes, gone: bool) -> None:
+    """Or something else has."""
+    assert is_gone(place + path) is gone
+    assert is_gone(place + b"/repo/sub/.git")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOTCONN])
+def test_a_folder_that_cannot_be_asked_for_is_not_gone(
+    place: bytes, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A network mount comes back."""
+
+    def refuse(*_: object, **_more: object) -> os.stat_result:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", refuse)
+        assert not is_gone(place)
