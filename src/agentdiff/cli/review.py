@@ -15,6 +15,7 @@ from agentdiff.cli.context import DONE, NOTHING, REFUSED, Context, UsageError
 _LETTERS = {"modified": "M", "created": "A", "deleted": "D", "renamed": "R", "type": "T"}
 _PROMPT_WIDTH = 60
 _MAX_GAPS = 5
+_MAX_IGNORED = 3
 _PAST = {"accept": "accepted", "reject": "rejected", "undo": "undone", "redo": "redone"}
 
 
@@ -36,7 +37,7 @@ def status(context: Context) -> int:
         )
         for line in output.table(map(_file_row, answer["files"])):
             output.say(line)
-    for line in _gap_lines(answer.get("coverage", [])):
+    for line in _gap_lines(answer.get("coverage", []), answer.get("ignored", {})):
         output.say(line)
     for session in answer.get("sessions", []):
         output.say(_session_line(session))
@@ -47,8 +48,9 @@ def status(context: Context) -> int:
     return DONE
 
 
-def _gap_lines(gaps: list[dict[str, Any]]) -> Iterator[str]:
+def _gap_lines(coverage: list[dict[str, Any]], ignored: dict[str, Any]) -> Iterator[str]:
     """Yields what is not followed or not kept, and what else limits the baseline."""
+    gaps = [gap for gap in coverage if not str(gap["reason"]).startswith("ignored")]
     for gap in gaps[:_MAX_GAPS]:
         reason = output.escaped(str(gap["reason"]))
         yield (
@@ -56,6 +58,15 @@ def _gap_lines(gaps: list[dict[str, Any]]) -> Iterator[str]:
         )
     if len(gaps) > _MAX_GAPS:
         yield f"not covered: {len(gaps) - _MAX_GAPS} more (agentdiff status --json)"
+    counts = [("folder", ignored.get("folders", 0)), ("file", ignored.get("files", 0))]
+    passed = " and ".join(output.counted(count, noun) for noun, count in counts if count)
+    if passed:
+        named = [output.path_name(gap) for gap in coverage if gap not in gaps][:_MAX_IGNORED]
+        more = ", …" if sum(count for _, count in counts) > len(named) else ""
+        yield (
+            f"ignored, not followed: {passed} ({', '.join(named)}{more}); "
+            "workspace.include names exceptions"
+        )
 
 
 def _file_row(file: dict[str, Any]) -> tuple[str, ...]:

@@ -100,12 +100,15 @@ def status(request: Request) -> None:
     ]
     problems = (desk.watcher.problem, desk.upkeep.problem, desk.tracker.git_problem)
     coverage += [{"path": "", "reason": problem} for problem in problems if problem is not None]
+    ignored = desk.tracker.ignored()
+    coverage += [{**path_fields(one.path), "reason": one.reason} for one in ignored.first]
     request.answer(
         {
             **view.status(desk.ledger),
             **_settled(request),
             "workspace": desk.name,
             "coverage": coverage,
+            "ignored": {"folders": ignored.folders, "files": ignored.files},
             "inside": [
                 {"workspace": one.name, **view.status_totals(view.shown(one.ledger))}
                 for one in inside.values()

@@ -11,14 +11,17 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from agentdiff.core.entries import ABSENT, ABSENT_REF, Directory, Entry, File, Link, Other, Ref
+from agentdiff.core.entries import ABSENT, ABSENT_REF, Directory, Entry, Ref
 from agentdiff.workspace.blobs import BlobStore
+from agentdiff.workspace.contents import Contents, is_gap
 from agentdiff.workspace.ignore import IgnoreRules
+from agentdiff.workspace.ignored import Ignored
 from agentdiff.workspace.known import KnownTable, Population, is_unchanged
 from agentdiff.workspace.observations import (
     Batch,
     Known,
     Observation,
+    Passed,
     Skipped,
     TrackerSettings,
 )
@@ -26,7 +29,6 @@ from agentdiff.workspace.scan import follows_ignored
 from agentdiff.workspace.tree import Root, Signature, is_settled, read_at, read_signed
 
 _BATCH_OBSERVATIONS = 256
-_GAPS = ("unreadable", "oversized", "not kept")
 
 
 class Index:
@@ -39,6 +41,7 @@ class Index:
         exists: whether the root was there when `begin` looked.
         named: paths that are followed though no walk finds them.
         unfollowed: what the last walks passed over.
+        ignored: what of it is ignored, to be told; nothing is decided by it.
         directories: which directories they entered.
         fresh: those of them that were not there at the last cut of the whole tree: a hint may
             notice a new directory before the file that it was made for.
@@ -73,23 +76,20 @@ class Index:
         self.named = {path for path, seen in self.known.others() if seen.ref.kind == "absent"}
         self.unsifted = set(self.named)
         self.unfollowed: set[bytes] = set()
+        self.ignored = Ignored()
         self.directories: set[bytes] = set()
         self.fresh: set[bytes] = set()
         self.walked = False
         self._root = root
-        self._blobs = blobs
+        self._contents = Contents(blobs)
         self._initial = known is None
         self._emit = emit
         self._is_late = is_late
         self._settings = settings
         self._clock_ns = clock_ns
         self._started_ns = clock_ns()
-        self._gaps = {
-            path: seen.ref.note for path, seen in self.known.others() if _is_gap(seen.ref)
-        }
+        self._gaps = {path: seen.ref.note for path, seen in self.known.others() if is_gap(seen.ref)}
         self._pending: list[Observation] = []
-        # Why the blob store refused something since the last flush.
-        self._refused: OSError | None = None
         # The first population is handed over at its end, so that a workspace is either known as a
         # whole or not at all, also after a crash; except what changed meanwhile, which is told.
         self._told: set[bytes] = set()
@@ -102,6 +102,10 @@ class Index:
     def gaps(self) -> list[Skipped]:
         """Returns followed paths whose content is not kept; any thread."""
         return [Skipped(path=path, reason=note) for path, note in list(self._gaps.items())]
+
+    def passed(self) -> Passed:
+        """Returns what is not followed because it is ignored; any thread."""
+        return self.ignored.told(self.named | self.rules.tracked)
 
     def begin(self, *, trusting: bool) -> None:
         """Looks at the root and the rules; to be called before each series of reads.
@@ -174,7 +178,7 @@ class Index:
         elif signature is not None and not is_settled(signature, started_ns):
             signature = None
         times = (started_ns, self._clock_ns())
-        ref, kept = self._keep(entry)
+        ref, kept = self._contents.keep(entry)
         self._learn(path, old, ref, signature if kept else None, times)
         return entry
 
@@ -195,7 +199,7 @@ class Index:
         entry, signature = read_signed(self._root, path, max_bytes=limit)
         if signature != old.signature or entry.ref() == old.ref:
             return False
-        ref, kept = self._keep(entry)
+        ref, kept = self._contents.keep(entry)
         self.known[path] = Known(ref=ref, signature=signature if kept else None)
         self._pending.append(
             Observation(path=path, before=ref, after=ref, signature=signature, seen_ns=started_ns)
@@ -251,11 +255,17 @@ class Index:
         if self.rules.is_pruned(path):
             return False
         status = self._root.lstat(path)
-        directory = status is not None and stat.S_ISDIR(status.st_mode)
+        if status is None:
+            self.ignored.forget(path)
+            return True
+        directory = stat.S_ISDIR(status.st_mode)
         if not self.rules.is_ignored(path, directory=directory):
             return True
         scope = self.rules.scope(path.rpartition(b"/")[0])
-        return status is None or follows_ignored(status, scope, self._settings)
+        if follows_ignored(status, scope, self._settings):
+            return True
+        self.ignored.note(path, scope, directory=directory)
+        return False
 
     def _holds(self, path: bytes, parent_fd: int) -> bool:
         row = self.known.row(path)
@@ -267,42 +277,22 @@ class Index:
         except OSError:
             return False
 
-    def _keep(self, entry: Entry) -> tuple[Ref, bool]:
-        """Stores the content of an entry; False when that failed and must be tried again."""
-        data, oid = (entry.data, entry.oid) if isinstance(entry, File) else (None, "")
-        if isinstance(entry, Link):
-            data = entry.target
-        if data is not None:
-            try:
-                self._blobs.put(data, lazily=True, oid=oid)
-            except OSError as error:  # the state folder's disk is full, say
-                self._refused = error
-                return _not_kept(error), False
-        return entry.ref(), True
-
     def _flush_blobs(self) -> None:
         """Writes what was put lazily; what cannot be written has not been kept."""
-        try:
-            self._blobs.flush()
-        except OSError as error:
-            self._refused = error
-        refused, self._refused = self._refused, None
-        if refused is None:
+        lost = self._contents.flush()
+        if lost is None:
             return
-        lost = _not_kept(refused)
+        holds = self._contents.holds
         self._pending = [
-            one if self._is_kept(one.after) else replace(one, after=lost, signature=None)
+            one if holds(one.after) else replace(one, after=lost, signature=None)
             for one in self._pending
         ]
         doubted = self.known if self._initial else [one.path for one in self._pending]
         for path in list(doubted):
             seen = self.known.get(path)
-            if seen is not None and not self._is_kept(seen.ref):
+            if seen is not None and not holds(seen.ref):
                 self.known[path] = Known(ref=lost)
                 self._gaps[path] = lost.note
-
-    def _is_kept(self, ref: Ref) -> bool:
-        return ref.kind not in ("file", "link") or ref.oid in self._blobs
 
     def _learn(
         self,
@@ -325,7 +315,7 @@ class Index:
             if old is None:
                 return
         self._gaps.pop(path, None)
-        if _is_gap(ref):
+        if is_gap(ref):
             self._gaps[path] = ref.note
         if before != ref:
             self.changed += 1
@@ -388,11 +378,3 @@ class Index:
                 return True
             path = path.rpartition(b"/")[0]
         return False
-
-
-def _not_kept(error: OSError) -> Ref:
-    return Other(kind=f"not kept: {error.strerror}").ref()
-
-
-def _is_gap(ref: Ref) -> bool:
-    return ref.kind == "other" and ref.note.startswith(_GAPS)

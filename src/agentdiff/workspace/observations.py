@@ -82,6 +82,24 @@ class Skipped:
     reason: str
 
 
+IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """What is not followed because it is ignored; nothing is amiss.
+
+    Attributes:
+        folders: how many folders, each counted without what is in it.
+        files: how many files outside of them.
+        first: some of both, folders with a slash at the end; each reason begins with `IGNORED`.
+    """
+
+    folders: int
+    files: int
+    first: tuple[Skipped, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutResult:
     """What a cut found.

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 
 from agentdiff.workspace.ignore import METADATA
+from agentdiff.workspace.tree import split_path
 
 # Up to that many directories, comparing prefixes is faster than going upwards.
 _MANY = 16
@@ -27,6 +28,27 @@ def included(root: bytes, globs: Iterable[str]) -> set[bytes]:
         matches = glob.iglob(pattern, root_dir=top, recursive=True, include_hidden=True)
         found.update(os.fsencode(one) for one in matches if not os.path.isdir(f"{top}/{one}"))
     return {path for path in found if METADATA.isdisjoint(path.split(b"/"))} - {b"."}
+
+
+def clean(paths: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Returns the paths.
+
+    Raises:
+        ValueError: one is not a clean path relative to the root.
+    """
+    listed = tuple(paths)
+    for path in listed:
+        split_path(path)
+    return listed
+
+
+def is_clean(path: bytes) -> bool:
+    """Whether a path is relative to the root and clean; see `agentdiff.workspace.tree`."""
+    try:
+        split_path(path)
+    except ValueError:
+        return False
+    return True
 
 
 def below(paths: Iterable[bytes], directories: set[bytes]) -> set[bytes]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from agentdiff.workspace.feed import Feed
 from agentdiff.workspace.ignore import METADATA, IgnoreRules, Scope
+from agentdiff.workspace.ignored import place
 from agentdiff.workspace.known import KnownTable, Row, is_unchanged
 from agentdiff.workspace.observations import OWN_REPOSITORY, Skipped, TrackerSettings
 from agentdiff.workspace.temp import is_own_temp
@@ -38,6 +39,7 @@ class Walk:
         times: when each of these was modified, in nanoseconds.
         directories: every directory that was entered.
         unfollowed: ignored files, and directories that were not entered.
+        ignored: what of these is so because it is ignored; the value is whether it is a directory.
         skipped: gaps to report.
         complete: False when it was stopped, or found more files than the limit.
         overflow: True when it found more files than the limit.
@@ -48,6 +50,7 @@ class Walk:
     times: list[int] = field(default_factory=list)
     directories: set[bytes] = field(default_factory=set)
     unfollowed: set[bytes] = field(default_factory=set)
+    ignored: dict[bytes, bool] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     complete: bool = True
     overflow: bool = False
@@ -153,7 +156,7 @@ class Scanner:
                 if name in METADATA:
                     continue
                 if scope.ignores(name, directory=True):
-                    walk.unfollowed.add(path)
+                    self._pass_over(path, scope, directory=True)
                 else:
                     below.append((name, path))
                 continue
@@ -204,8 +207,12 @@ class Scanner:
             or path in self._rules.tracked
         ):
             return True
-        self._walk.unfollowed.add(path)
+        self._pass_over(path, scope, directory=False)
         return False
+
+    def _pass_over(self, path: bytes, scope: Scope, *, directory: bool) -> None:
+        self._walk.unfollowed.add(path)
+        self._walk.ignored.update([place(path, scope, directory=directory)])
 
     def _own_temp(self, path: bytes, status: os.stat_result) -> None:
         # A moment's file of a write in progress is nobody's business; one that a crash left is.

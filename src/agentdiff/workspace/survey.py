@@ -218,6 +218,7 @@ class Survey:
             self._index.read(path)
         inner = below(self._index.directories, set(directories))
         self._index.directories.difference_update(inner)
+        self._index.ignored.renew({}, inner | set(directories))
         return len(lost)
 
     def _read_below(self, directories: set[bytes], proceed: Callable[[], bool]) -> int:
@@ -252,6 +253,7 @@ class Survey:
             self._covered = False
             return 0
         for walk in walks:
+            index.ignored.renew(walk.ignored, walk.directories & index.directories)
             index.unfollowed |= walk.unfollowed
             index.fresh |= walk.directories - index.directories
             index.directories |= walk.directories
@@ -293,6 +295,7 @@ class Survey:
         found = walk.directories | (index.directories - before)
         index.fresh = index.fresh | (found - before) if sweep else set()
         index.unfollowed, index.directories = walk.unfollowed, found
+        index.ignored.renew(walk.ignored)
         self._outlying = {
             path for path in elsewhere if path in index.known and parent_of(path) not in found
         }

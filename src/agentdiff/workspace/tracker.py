@@ -31,11 +31,13 @@ from agentdiff.workspace.observations import (
     CutResult,
     Known,
     Observation,
+    Passed,
     Skipped,
     TrackerSettings,
 )
+from agentdiff.workspace.paths import clean, is_clean
 from agentdiff.workspace.survey import Survey
-from agentdiff.workspace.tree import Root, Signature, split_path
+from agentdiff.workspace.tree import Root, Signature
 
 __all__ = [
     "Batch",
@@ -144,7 +146,7 @@ class Tracker:
         Raises:
             ValueError: one is not a clean path relative to the root.
         """
-        return self._wait(_Job(_clean(paths)), deadline_ns)
+        return self._wait(_Job(clean(paths)), deadline_ns)
 
     def follow(
         self, path: bytes, deadline_ns: int | None = None, *, before_tool: bool = False
@@ -156,7 +158,7 @@ class Tracker:
         Raises:
             ValueError: it is not a clean path relative to the root.
         """
-        return self._wait(_Job(_clean([path]), follow=True, before_tool=before_tool), deadline_ns)
+        return self._wait(_Job(clean([path]), follow=True, before_tool=before_tool), deadline_ns)
 
     def touch(self, paths: Iterable[bytes]) -> None:
         """Takes a hint that these paths may have changed; they are read within about 15 ms.
@@ -184,6 +186,10 @@ class Tracker:
     def coverage(self) -> tuple[Skipped, ...]:
         """Returns what is not followed or not kept, and why, as of the last cut."""
         return self._survey.gaps() + self._trouble
+
+    def ignored(self) -> Passed:
+        """Returns what is not followed because it is ignored, which is no gap; any thread."""
+        return self._index.passed()
 
     @property
     def git_problem(self) -> str | None:
@@ -339,7 +345,7 @@ class Tracker:
                 return
             hints, self._hints = self._hints, set()
             self._rung = False
-        paths = [path for path in hints if _is_clean(path)]
+        paths = [path for path in hints if is_clean(path)]
         trusted = self._survey.trusts_feed
         self._note_activity()
         self._perform([], lambda: self._survey.read_news(paths, self._proceed))
@@ -382,18 +388,3 @@ class Tracker:
 
     def _is_late(self) -> bool:
         return bool(self._serving) and any(job.late for job in self._serving[-1])
-
-
-def _clean(paths: Iterable[bytes]) -> tuple[bytes, ...]:
-    listed = tuple(paths)
-    for path in listed:
-        split_path(path)
-    return listed
-
-
-def _is_clean(path: bytes) -> bool:
-    try:
-        split_path(path)
-    except ValueError:
-        return False
-    return True

@@ -133,6 +133,27 @@ def test_status_names_what_is_not_covered(shell: Shell) -> None:
     assert (len(lines), lines[-1]) == (6, "not covered: 3 more (agentdiff status --json)")
 
 
+def test_status_names_what_is_ignored(shell: Shell) -> None:
+    """A command that rewrites an ignored folder leaves no other hint; that is no gap."""
+    (shell.workspace / ".gitignore").write_text("dist/\nnode_modules/\nout/\n*.log\n")
+    for name in ("dist", "node_modules", "out"):
+        (shell.workspace / name).mkdir()
+    with open(shell.workspace / "much.log", "wb") as file:
+        file.truncate(1 << 20)
+    shell.hook("PreToolUse", tool="Bash", tool_input={"command": "true"})
+    answer = shell.json("status", "--json")
+    ignored = ["dist/", "much.log", "node_modules/", "out/"]
+    assert answer["coverage"] == [{"path": path, "reason": "ignored"} for path in ignored]
+    assert answer["ignored"] == {"folders": 3, "files": 1}
+    assert shell.run("status") == 0
+    assert shell.out.decode().splitlines()[1] == (
+        "ignored, not followed: 3 folders and 1 file (dist/, much.log, node_modules/, …); "
+        "workspace.include names exceptions"
+    )
+    found = {one["id"]: one for one in shell.json("doctor", "--json")["checks"]}
+    assert found["coverage"]["detail"] == "every path of the open workspaces is followed"
+
+
 def test_status_json_is_the_documented_shape(pending: Shell) -> None:
     """``status --json`` has the documented top level."""
     answer = pending.json("status", "--json")

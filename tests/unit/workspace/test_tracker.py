@@ -1,6 +1,7 @@
 """The tracker knows what is on disk, tells what changed, and never takes old files for new."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from agentdiff.core.entries import ABSENT_REF, File, Link, Ref
 from agentdiff.sources.inotify import Inotify
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.feed import Feed
+from agentdiff.workspace.ignored import MAX_NAMED
 from agentdiff.workspace.known import KnownTable
 from agentdiff.workspace.tracker import Batch, Known, Signature, Tracker, TrackerSettings
 
@@ -368,6 +370,61 @@ def test_directories_that_are_ignored_by_their_content_are_not_followed(
     follower.tracker.cut_paths([b"venv/pyvenv.cfg", b"venv/lib/module.py"])
     assert b"venv/pyvenv.cfg" not in follower.paths()
     assert b"venv/lib/module.py" not in follower.paths()
+
+
+def passed_over(follower: Follower) -> list[tuple[bytes, str]]:
+    """Returns what is told to be ignored, after a cut."""
+    follower.cut()
+    return [(one.path, one.reason) for one in follower.tracker.ignored().first]
+
+
+def test_what_is_ignored_is_told_and_is_no_gap(tree: Path, follow) -> None:
+    """Folders as one, without what is in them; what comes, goes, or is not ignored any more."""
+    limit = TrackerSettings(small_file_bytes=10, include=("dist/kept",))
+    put(tree / ".gitignore", b"dist/\n*.log\n")
+    put(tree / "dist" / "deep" / "bundle.js")
+    put(tree / "dist" / "kept")
+    put(tree / "src" / "small.log")
+    put(tree / "src" / "big.log", b"x" * 11)
+    put(tree / "venv" / ".gitignore", b"*\n")
+    put(tree / "venv" / "lib" / "module.py")
+    put(tree / "venv" / "pyvenv.cfg")
+    follower = follow(settings=limit)
+    partly = (b"dist/", "ignored, except the files in it that are followed")
+    always = [partly, (b"venv/", "ignored")]
+    assert passed_over(follower) == [*always, (b"src/big.log", "ignored")]
+    told = follower.tracker.ignored()
+    assert (told.folders, told.files, follower.tracker.coverage()) == (2, 1, ())
+    put(tree / "new.log", b"x" * 11)
+    (tree / "src" / "big.log").unlink()
+    assert passed_over(follower) == [partly, (b"new.log", "ignored"), (b"venv/", "ignored")]
+    follower.tracker.follow(b"new.log")
+    assert passed_over(follower) == always
+    put(tree / ".gitignore", b"*.log\n")
+    assert passed_over(follower) == [(b"venv/", "ignored")]
+    (tree / "venv" / ".gitignore").unlink()
+    assert passed_over(follower) == []
+
+
+def test_a_folder_that_goes_takes_what_was_ignored_in_it_along(tree: Path, follow) -> None:
+    """Nothing is told of what is not there."""
+    put(tree / ".gitignore", b"out/\n")
+    put(tree / "sub" / "out" / "x")
+    put(tree / "sub" / "f")
+    follower = follow()
+    assert passed_over(follower) == [(b"sub/out/", "ignored")]
+    shutil.rmtree(tree / "sub")
+    assert passed_over(follower) == []
+
+
+def test_of_very_much_that_is_ignored_the_first_is_named(tree: Path, follow) -> None:
+    """All is counted."""
+    put(tree / ".gitignore", b"out*/\n")
+    for number in range(MAX_NAMED + 1):
+        (tree / f"out{number}").mkdir()
+    follower = follow()
+    assert len(passed_over(follower)) == MAX_NAMED
+    assert follower.tracker.ignored().folders == MAX_NAMED + 1
 
 
 def test_what_the_settings_include_is_followed_though_ignored(tree: Path, follow) -> None:
