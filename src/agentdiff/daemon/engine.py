@@ -35,16 +35,16 @@ from agentdiff.core.events import (
 from agentdiff.daemon import patience, requests
 from agentdiff.daemon.desk import Desk
 from agentdiff.daemon.desks import Desks
-from agentdiff.daemon.intake import COLD_NS, Intake
+from agentdiff.daemon.intake import Intake
 from agentdiff.daemon.journal import Journal
 from agentdiff.daemon.ports import ClientPort, HookAnswer, PreImage, RequestError
+from agentdiff.daemon.settling import Settling
 from agentdiff.locations import Locations
 from agentdiff.sources import editor
 from agentdiff.workspace.observations import Batch
 from agentdiff.workspace.roots import find_root
 from agentdiff.workspace.spelling import real_path
 
-SETTLE_NS = 200_000_000
 TICK_S = 2.0
 RESTLESS_TICK_S = 0.1
 READERS = 4
@@ -76,10 +76,12 @@ class Engine:
         self._journal = Journal(locations.journal)
         self.intake = Intake(self._desks, self._queue.put, logger, self._journal)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
-        self._settling: dict[str, tuple[threading.Event, set[str]]] = {}
+        self._settling = Settling()
         self._requests = 0
         self.counters = {"bugs": 0}
         self._awake_ns = time.time_ns()
+        self._ticked_s = time.monotonic()
+        self._leaving = False
         self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
         self._worker.start()
         self.intake.replay()
@@ -165,7 +167,7 @@ class Engine:
             except (OSError, sqlite3.Error) as error:
                 future.set_exception(RequestError("unavailable", str(error)))
                 return
-            reasons = [] if method in requests.UNSETTLED else self.settle(desk, client)
+            reasons = [] if method in requests.UNSETTLED else self._settling.settle(desk, client)
             if method in patience.WRITING:
                 ask = functools.partial(
                     patience.edits_under_way, desk.ledger, method, params, client.kind, desk.root
@@ -212,27 +214,6 @@ class Engine:
             raise RequestError("usage", f"{kind}: no such folder: {shown}")
         return find_root(path, self._desks.roots()) if kind == "cwd" else real_path(path)
 
-    def settle(self, desk: Desk, client: ClientPort) -> list[str]:
-        """Waits for editors and disk, at most `SETTLE_NS`; returns why that was not complete."""
-        deadline = time.time_ns() + SETTLE_NS
-        others = [one for one in list(desk.audience.clients.values()) if one.id != client.id]
-        reasons = []
-        if others:
-            token = f"{time.monotonic_ns()}-{client.id}"
-            waiting = {one.id for one in others}
-            arrived = threading.Event()
-            self._settling[token] = (arrived, waiting)
-            for one in others:
-                one.send("settle", {"token": token})
-            if not arrived.wait((deadline - time.time_ns()) / 1e9):
-                reasons.append("an editor did not answer in time")
-            del self._settling[token]
-        if not desk.tracker.is_warm:
-            deadline = time.time_ns() + COLD_NS
-        if not desk.tracker.cut(max(deadline, time.time_ns() + SETTLE_NS // 2)).certain:
-            reasons.append("the workspace could not be read in time")
-        return reasons
-
     def inside(self, desk: Desk) -> list[Desk]:
         """Returns the open workspaces inside another one (submodules, linked work trees)."""
         above = desk.root.rstrip(b"/") + b"/"
@@ -247,12 +228,7 @@ class Engine:
         """Takes a notification; see `agentdiff.daemon.ports.Backend.notify`."""
         try:
             if method == "settled":
-                arrived, waiting = self._settling.get(
-                    editor.required(params, "token", str), (threading.Event(), set())
-                )
-                waiting.discard(client.id)
-                if not waiting:
-                    arrived.set()
+                self._settling.settled(editor.required(params, "token", str), client)
             elif method == "claim":
                 self._claim(params, client)
             else:
@@ -288,10 +264,7 @@ class Engine:
     def client_gone(self, client: ClientPort) -> None:
         """Learns that a connection ended; any thread."""
         self._queue.put(lambda: self._forget(client))
-        for arrived, waiting in list(self._settling.values()):
-            waiting.discard(client.id)
-            if not waiting:
-                arrived.set()
+        self._settling.gone(client)
 
     def _forget(self, client: ClientPort) -> None:
         self._gone.append(client.id)
@@ -302,11 +275,7 @@ class Engine:
 
     def _work(self) -> None:
         while True:
-            try:
-                restless = any(desk.restless for desk in self._desks.all())
-                job = self._queue.get(timeout=RESTLESS_TICK_S if restless else TICK_S)
-            except queue.Empty:
-                job = self._tick
+            job = self._next()
             if job is None:
                 while not self._queue.empty() and (late := self._queue.get()):
                     self._do(late)  # a workspace was about to be closed
@@ -317,6 +286,16 @@ class Engine:
                 for desk in self._desks.all():
                     self._do(desk.publish)
                 self._do(self.intake.committed)
+
+    def _next(self) -> _Job | None:
+        """Returns what is to be done now; a tick when one is due, however often others ask."""
+        restless = any(desk.restless for desk in self._desks.all())
+        left_s = self._ticked_s + (RESTLESS_TICK_S if restless else TICK_S) - time.monotonic()
+        if left_s > 0.0 or self._leaving:
+            with contextlib.suppress(queue.Empty):
+                return self._queue.get(timeout=None if self._leaving else left_s)
+        self._ticked_s = time.monotonic()  # also if it fails
+        return self._tick
 
     def _notice_sleep(self) -> None:
         """Tells every workspace of a time in which nobody could be heard; before the next job."""
@@ -348,6 +327,7 @@ class Engine:
             self._do(desk.fall_silent)
             self._queue.put(functools.partial(self._desks.closed, desk))
             self.logger.info("workspace closed", extra={"workspace": desk.name})
+        self._ticked_s = time.monotonic()  # one that takes long leaves as much time to the others
 
     @staticmethod
     def _look_after(desk: Desk) -> None:
@@ -392,6 +372,7 @@ class Engine:
         self.intake.close()
         for desk in self._desks.all():
             desk.fall_silent()
+        self._leaving = True  # nothing is looked after that is closed
         for desk in self._desks.all():
             self._queue.put(desk.close)
         self._queue.put(self.intake.committed)

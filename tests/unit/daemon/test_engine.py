@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from agentdiff.core.codec import SCHEMA
+from agentdiff.daemon import engine
 from agentdiff.daemon.ports import PreImage, RequestError
 from agentdiff.errors import MalformedPayload
 from tests.unit.daemon.bench import WAIT_S, Bench, Client
@@ -613,3 +615,23 @@ def test_the_engine_describes_itself(bench: Bench) -> None:
     described = json.loads(json.dumps(bench.engine.describe()))
     (workspace,) = described["workspaces"]
     assert (workspace["root"], workspace["pending"]) == (str(bench.root), 1)
+
+
+def test_workspaces_are_looked_after_while_others_ask(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statusline that asks more often than that must not keep the worker from it."""
+    monkeypatch.setattr(engine, "TICK_S", 0.05)
+    monkeypatch.setattr(engine, "RESTLESS_TICK_S", 0.05)
+    looked, over = threading.Event(), threading.Event()
+    monkeypatch.setattr(bench.engine, "_look_after", lambda desk: looked.set())
+
+    def ask() -> None:  # there is always one more
+        if not over.is_set():
+            bench.engine._queue.put(ask)
+
+    bench.engine._queue.put(ask)
+    try:
+        assert looked.wait(WAIT_S)
+    finally:
+        over.set()
