@@ -7,6 +7,7 @@ place that chooses the engine.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -123,8 +124,9 @@ def _serve(
 
 
 def _say(line: bytes) -> None:
-    """Tells the starter, or the terminal."""
-    os.write(1, line)
+    """Tells the starter, or the terminal; one that left (it gave up waiting) is told nothing."""
+    with contextlib.suppress(OSError):  # EPIPE, EIO: the daemon is for others as well
+        os.write(1, line)
 
 
 def _fall_silent() -> None:

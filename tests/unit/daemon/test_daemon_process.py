@@ -110,6 +110,19 @@ def test_a_daemon_that_is_late_is_given_up(locations: Locations) -> None:
         launch.ensure_running(locations, 0.3, argv=["/bin/sleep", "20"])
 
 
+def test_a_daemon_whose_starter_gave_up_serves_the_next(locations: Locations) -> None:
+    """Ready late (a cold disk, a long log), it finds nobody who listens to that."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = fixtures.argv(locations)
+    subprocess.run(command, stdout=write_end, stderr=write_end, check=True, timeout=30)
+    os.close(write_end)
+    fixtures.until(locations.log_file.exists)
+    fixtures.until(lambda: '"ready"' in locations.log_file.read_text())
+    with Client(locations, start=False) as client:
+        assert client.daemon["pid"] == _pid(locations)
+
+
 def test_environment_of_the_daemon_is_reduced() -> None:
     """Keys, proxies and git variables of the starter do not reach the daemon."""
     given = {"HOME": "/h", "PATH": "/p", "XDG_RUNTIME_DIR": "/r", "LANG": "C", "TMPDIR": "/t"}
