@@ -262,15 +262,16 @@ class Survey:
     def _read_everything(self, proceed: Callable[[], bool], *, sweep: bool) -> int:
         index = self._index
         before = frozenset(index.directories)
+        git: GitBase | None = None
         # A tree that was too large is walked again by sweeps only.
         whole = index.exists and self._settings.whole_tree and (sweep or not self._overflow)
         walk = Walk(unfollowed={b""} if self._overflow else set())
         if whole:
             index.sift()
             self._begin_walk()
-            if index.initial:
-                self._git = self._git_base()
-            walk = self._scan(b"", proceed, self._git)
+            git = self._git_base() if index.initial else None
+            self._git = git or self._git
+            walk = self._scan(b"", proceed, git)
             if not (walk.complete or walk.overflow):
                 return 0
             self._tree_gaps = tuple(walk.skipped)
@@ -300,13 +301,17 @@ class Survey:
             path for path in elsewhere if path in index.known and parent_of(path) not in found
         }
         self._covered = whole and not self._overflow
-        if self._git is not None:
-            self._git.end()
+        if git is not None:
+            git.end()
         self.progress = ""
         index.end_walk()
         return len(walk.followed) + len(elsewhere)
 
     def _begin_walk(self) -> None:
+        if not self.trusts_feed:
+            # Should this walk be stopped, directories stay that nobody watches, and the reason not
+            # to trust the feed is gone from here on.
+            self._covered = False
         self.spellings.look()
         if self._feed is not None:
             self._feed.begin(afresh=self._walked_root != self._root.replaced)

@@ -125,6 +125,25 @@ def test_clean_files_are_neither_read_nor_stored(repo: Path, take) -> None:
         assert base.content(name) == (repo / os.fsdecode(name)).read_bytes()
 
 
+def test_another_cut_comes_before_the_baseline_is_verified(repo: Path, tmp_path: Path) -> None:
+    """A hook's cut is worth more; git's index is needed for the first one only."""
+    blobs = BlobStore(tmp_path / "blobs")
+    blobs.lean_on(open_packs(os.fsencode(repo)))
+    tracker: Tracker
+
+    def take(batch: Batch) -> None:
+        if batch.initial:
+            tracker.warm()
+
+    tracker = Tracker(os.fsencode(repo), blobs, None, take, TrackerSettings())
+    assert tracker.cut().certain
+    (repo / "new").write_bytes(b"new\n")
+    assert tracker.cut().certain
+    assert tracker.lookup(b"new") is not None
+    tracker.close()
+    blobs.close()
+
+
 def test_deleting_the_repository_does_not_lose_a_baseline(repo: Path, take) -> None:
     """The packs are held open."""
     expected = (repo / "d" / "b").read_bytes()
