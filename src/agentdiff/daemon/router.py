@@ -58,22 +58,25 @@ class Router:
     def __init__(self, known_roots: Callable[[], Collection[bytes]]) -> None:
         self._known_roots = known_roots
         self._sessions: dict[tuple[str, str], _Known] = {}
+        # Of the table alone: where a path belongs is asked of file systems, one of which may hang.
         self._lock = threading.Lock()
 
     def route(self, event: AgentEvent) -> tuple[list[Route], list[bytes]]:
         """Returns where an event goes, and the announced paths that belong to no workspace."""
+        known = self._known_roots()
+        been = self._been(event)
+        home = self._home(event, been, known)
+        outside: list[bytes] = []
+        if isinstance(event, ToolStarted | ToolFinished) and event.scope == "paths":
+            among = {*known, *been, *([] if home is None else [home])}
+            by_root: dict[bytes, AgentEvent] = dict(self._split(event, among, outside))
+        else:
+            where = [*been, *([] if home is None else [home])]
+            by_root = {root: _reaching(event, root) for root in where}
+        if isinstance(event, ToolFinished) and event.edits:
+            by_root = {root: _confined(one, root) for root, one in by_root.items()}
         with self._lock:
             session = self._session(event)
-            roots = self._known_roots()
-            home = self._home(event, session, roots)
-            outside: list[bytes] = []
-            if isinstance(event, ToolStarted | ToolFinished) and event.scope == "paths":
-                by_root: dict[bytes, AgentEvent] = dict(self._split(event, session, roots, outside))
-            else:
-                where = [*session.roots, *([] if home is None else [home])]
-                by_root = {root: _reaching(event, root) for root in where}
-            if isinstance(event, ToolFinished) and event.edits:
-                by_root = {root: _confined(one, root) for root, one in by_root.items()}
             routes = [
                 Route(root, (*self._introduce(session, root), one)) for root, one in by_root.items()
             ]
@@ -81,7 +84,7 @@ class Router:
                 session.introduction[type(event)] = event
             if isinstance(event, SessionEnded):
                 del self._sessions[event.agent, event.session]
-            return routes, outside
+        return routes, outside
 
     def into(self, event: ToolStarted | ToolFinished, roots: Collection[bytes]) -> list[Route]:
         """Returns where else an event goes that may touch anything: workspaces inside another.
@@ -91,14 +94,14 @@ class Router:
             roots: work trees inside a workspace that it went to; those that the session knows
                 were among its routes.
         """
+        been = self._been(event)
+        inside = {root: _reaching(event, root) for root in roots if root not in been}
         with self._lock:
             session = self._sessions.get((event.agent, event.session))
             if session is None:
                 return []
             return [
-                Route(root, (*self._introduce(session, root), _reaching(event, root)))
-                for root in roots
-                if root not in session.roots
+                Route(root, (*self._introduce(session, root), one)) for root, one in inside.items()
             ]
 
     def leave(self, event: AgentEvent, root: bytes) -> None:
@@ -107,6 +110,12 @@ class Router:
             session = self._sessions.get((event.agent, event.session))
             if session is not None:
                 session.roots.pop(root, None)
+
+    def _been(self, event: AgentEvent) -> tuple[bytes, ...]:
+        """Returns the workspaces that a session was in."""
+        with self._lock:
+            session = self._sessions.get((event.agent, event.session))
+            return () if session is None else tuple(session.roots)
 
     def _session(self, event: AgentEvent) -> _Known:
         """Returns what is known of a session; many agents never say that one is over."""
@@ -124,24 +133,19 @@ class Router:
         return tuple(session.introduction.values())
 
     @staticmethod
-    def _home(event: AgentEvent, session: _Known, roots: Collection[bytes]) -> bytes | None:
+    def _home(event: AgentEvent, been: Collection[bytes], roots: Collection[bytes]) -> bytes | None:
         """Returns the workspace of an event's cwd; a mere folder becomes one only as the first."""
         if event.cwd is None:
             return None
         root = find_root(event.cwd, roots)
         known = root in roots or os.path.lexists(os.path.join(root, b".git"))
-        return root if known or not session.roots else None
+        return root if known or not been else None
 
+    @staticmethod
     def _split(
-        self,
-        event: ToolStarted | ToolFinished,
-        session: _Known,
-        roots: Collection[bytes],
-        outside: list[bytes],
+        event: ToolStarted | ToolFinished, known: Collection[bytes], outside: list[bytes]
     ) -> list[tuple[bytes, AgentEvent]]:
         """Returns one event per workspace, with the targets that lie in it, made relative."""
-        home = self._home(event, session, roots)
-        known = {*roots, *session.roots, *([] if home is None else [home])}
         by_root: dict[bytes, list[Target]] = {}
         for target in event.targets:
             for path in _places(target.path):

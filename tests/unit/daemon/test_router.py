@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +23,7 @@ from agentdiff.core.events import (
     TurnEnded,
 )
 from agentdiff.daemon.router import MAX_SESSIONS, Route, Router
+from tests.unit.daemon.bench import WAIT_S
 
 WHO = {"agent": "claude", "session": "s"}
 
@@ -197,6 +202,40 @@ def test_what_a_command_may_change_is_told_per_workspace(trees: Trees) -> None:
         trees.one: Reach(paths=(b"link", b"f"), below=(b"e", b""), complete=True),
         trees.two: Reach(paths=(b"g",), below=(b"",), complete=True),
     }
+
+
+def test_a_mount_that_hangs_holds_up_nobody_elsewhere(
+    trees: Trees, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by its cwd, nor by a path, nor by what its command may reach."""
+    hung = bytes(tmp_path / "hung")
+    asked, answered = threading.Semaphore(0), threading.Event()
+    lstat = os.lstat
+
+    def wait(path: bytes, **more: Any) -> os.stat_result:
+        if hung in os.fsencode(path):
+            asked.release()
+            answered.wait(WAIT_S)
+        return lstat(path, **more)
+
+    monkeypatch.setattr(os, "lstat", wait)
+    reach = Reach(paths=(hung + b"/f",), below=(), complete=True)
+    shell = ToolStarted(**WHO, cwd=trees.one, tool_call="c", tool="Bash", scope="tree", reach=reach)
+    trees.route(SessionStarted(**WHO, cwd=trees.one))
+    with ThreadPoolExecutor(5) as pool:
+        waiting = [
+            pool.submit(trees.route, TurnEnded(**WHO, cwd=hung)),
+            pool.submit(trees.route, trees.edit(hung + b"/f")),
+            pool.submit(trees.route, shell),
+            pool.submit(trees.router.into, shell, [trees.two]),
+        ]
+        try:
+            assert all(asked.acquire(timeout=WAIT_S) for _ in waiting)
+            other = SessionStarted(agent="codex", session="s", cwd=trees.two)
+            assert pool.submit(trees.route, other).result(WAIT_S) == [Route(trees.two, (other,))]
+            assert not any(one.done() for one in waiting)
+        finally:
+            answered.set()
 
 
 def test_a_session_of_long_ago_is_introduced_anew(trees: Trees) -> None:
