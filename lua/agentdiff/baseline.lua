@@ -1,10 +1,17 @@
---- The baseline of a file beside it, as a vimdiff. Must not touch windows that are diffed already.
+--- The baseline of a file beside it, as a vimdiff, which follows while it is open. Must not touch
+--- windows that are diffed already, nor wait unless the user asked.
 local M = {}
 
 local api = vim.api
 
+---@class agentdiff.Comparison
+---@field buf integer of the base
+---@field hunks string? JSON of the hunks that the base was last asked for at; nil: ask again
+---@field asking boolean? an answer is on its way
+---@field again boolean? and the base may have changed since it was asked for
+
+local shown = {} ---@type table<integer, agentdiff.Comparison> by the file's buffer
 -- In this order: folds of the method `diff` become manual ones when the method changes.
-local shown = {} ---@type table<integer, integer> file's buffer → its base
 local DIFF_OPTIONS = {
   'diff',
   'scrollbind',
@@ -17,7 +24,6 @@ local DIFF_OPTIONS = {
 }
 
 ---@param path string
----@return string[]? lines
 ---@return table? base the answer of `baseline.show`
 local function fetch(path)
   local base, err = require('agentdiff.rpc').wait('request', {
@@ -28,14 +34,14 @@ local function fetch(path)
     require('agentdiff').notify(err.message, vim.log.levels.WARN)
     return nil
   end
-  local bytes = base.data_b64 and base.data_b64 ~= vim.NIL and vim.base64.decode(base.data_b64)
-    or ''
-  return bytes, base
+  return base
 end
 
----@param bytes string
+---@param base table the answer of `baseline.show`
 ---@param buf integer the file's buffer, whose encoding the base most likely shares
-local function to_lines(bytes, buf)
+---@return string[] lines at least one, as a buffer has
+local function to_lines(base, buf)
+  local bytes = vim.base64.decode(base.data_b64)
   local encoding = vim.bo[buf].fileencoding
   if bytes:sub(1, 3) == '\239\187\191' then
     bytes = bytes:sub(4)
@@ -47,7 +53,7 @@ local function to_lines(bytes, buf)
     bytes = bytes:gsub('\r\n', '\n')
   end
   local lines = vim.split(bytes, '\n', { plain = true })
-  if lines[#lines] == '' then
+  if #lines > 1 and lines[#lines] == '' then
     lines[#lines] = nil
   end
   return lines
@@ -94,6 +100,7 @@ local function make_buffer(file_buf, path, lines)
   api.nvim_buf_set_lines(buf, 0, -1, false, lines)
   api.nvim_buf_set_name(buf, ('agentdiff-base://%d/%s'):format(buf, path))
   vim.bo[buf].bufhidden = 'wipe'
+  vim.bo[buf].undolevels = -1
   vim.bo[buf].modifiable = false
   vim.bo[buf].filetype = vim.bo[file_buf].filetype
   return buf
@@ -161,21 +168,95 @@ local function open_beside(file_win, buf)
   require('agentdiff').notify('baseline: ' .. why, vim.log.levels.WARN)
 end
 
+--- Puts a newer base into its buffer: cursors stay on their lines, and the comparison is made anew.
+---@param file_buf integer
+---@param open agentdiff.Comparison
+---@param base table the answer of `baseline.show`
+local function refill(file_buf, open, base)
+  if shown[file_buf] ~= open or not api.nvim_buf_is_loaded(open.buf) then
+    return
+  end
+  vim.bo[open.buf].modifiable = true
+  require('agentdiff.reload').edit(open.buf, to_lines(base, file_buf))
+  vim.bo[open.buf].modifiable = false
+  for _, win in ipairs(vim.fn.win_findbuf(open.buf)) do
+    -- Neovim itself looks again only in the current tab page.
+    api.nvim_win_call(win, function()
+      vim.cmd('diffupdate')
+    end)
+  end
+end
+
+--- Asks for the base of an open comparison, in the background; one question at a time.
+---@param file_buf integer
+---@param open agentdiff.Comparison
+local function ask(file_buf, open)
+  if open.asking then
+    open.again = true
+    return
+  end
+  open.asking, open.again = true, nil
+  local request = { method = 'baseline.show', path = api.nvim_buf_get_name(file_buf) }
+  require('agentdiff.rpc').request('request', request, function(base)
+    open.asking = nil
+    if shown[file_buf] ~= open then
+      return
+    elseif base then
+      require('agentdiff.gate').enter(function()
+        refill(file_buf, open, base)
+      end)
+    else
+      -- Nobody asked for it: nothing is said. What is shown stays, and the next update asks again.
+      open.hunks = nil
+    end
+    if open.again and base then
+      ask(file_buf, open)
+    end
+  end)
+end
+
+--- Has the bases of open comparisons follow an update. The base of a file is what is on disk
+--- without its hunks: where neither has changed there is nothing to ask for.
+---@param update agentdiff.Update
+function M.follow(update)
+  for file_buf, open in pairs(shown) do
+    local name = api.nvim_buf_get_name(file_buf)
+    for _, payload in ipairs(update.inline) do
+      local written = vim.tbl_contains(update.written, name)
+      if payload.path == name and (written or payload.hunks ~= open.hunks) then
+        open.hunks = payload.hunks
+        ask(file_buf, open)
+      end
+    end
+  end
+end
+
+-- What was missed nobody knows: the next update asks for every base.
+api.nvim_create_autocmd('User', {
+  group = api.nvim_create_augroup('agentdiff.baseline', {}),
+  pattern = 'AgentDiffConnected',
+  callback = function()
+    for _, open in pairs(shown) do
+      open.hunks = nil
+    end
+  end,
+})
+
 --- Opens the base of a file at its left, or closes it. Closing it restores the file's window.
 ---@return boolean ok
 function M.show()
   local file_buf = api.nvim_get_current_buf()
   local path = api.nvim_buf_get_name(file_buf)
-  if shown[file_buf] and #vim.fn.win_findbuf(shown[file_buf]) > 0 then
-    close_base(shown[file_buf])
+  if shown[file_buf] and #vim.fn.win_findbuf(shown[file_buf].buf) > 0 then
+    close_base(shown[file_buf].buf)
     return true
   end
   if path == '' or vim.bo[file_buf].buftype ~= '' then
     require('agentdiff').notify('not a file', vim.log.levels.WARN)
     return false
   end
-  local bytes, base = fetch(path)
-  if not bytes or not base then
+  local base = fetch(path)
+  if not base then
     return false
   end
   if tab_is_diffed() then
@@ -184,12 +265,12 @@ function M.show()
   local file_win = api.nvim_get_current_win()
   local saved = options_of(file_win)
   local view = vim.fn.winsaveview()
-  local buf = make_buffer(file_buf, base.path, to_lines(bytes, file_buf))
+  local buf = make_buffer(file_buf, base.path, to_lines(base, file_buf))
   local win = open_beside(file_win, buf)
   if not win then
     return false
   end
-  shown[file_buf] = buf
+  shown[file_buf] = { buf = buf }
   require('agentdiff.inline').hide(file_buf, true)
   vim.cmd.diffthis()
   api.nvim_set_current_win(file_win)

@@ -63,9 +63,11 @@ local function pending()
   return status, status and status.workspace
 end
 
+--- Returns where a file of an answer is.
 ---@param file table
----@param root string
-local function path_on_disk(file, root)
+---@param root string the workspace
+---@return string
+function M.path_on_disk(file, root)
   return root .. '/' .. (file.path_b64 and vim.base64.decode(file.path_b64) or file.path)
 end
 
@@ -85,7 +87,7 @@ function M.files()
   }, function(file)
     if file then
       require('agentdiff.windows').free()
-      vim.cmd.edit({ vim.fn.fnameescape(path_on_disk(file, root)) })
+      vim.cmd.edit({ vim.fn.fnameescape(M.path_on_disk(file, root)) })
     end
   end)
 end
@@ -93,34 +95,9 @@ end
 --- Fills the quickfix list, or with ! the location list.
 ---@param ctx {bang: boolean}
 function M.qf(ctx)
-  local status, root = pending()
-  if not status then
-    return
-  end
-  local items = {}
-  for _, file in ipairs(status.files) do
-    for _, hunk in ipairs(file.hunks) do
-      local owner = hunk.owners and hunk.owners[1] or {}
-      items[#items + 1] = {
-        filename = path_on_disk(file, root),
-        lnum = math.max(1, hunk.new_start or 1),
-        text = ('%s -%d +%d  %s'):format(
-          file.status,
-          hunk.old_lines or 0,
-          hunk.new_lines or 0,
-          type(owner.agent) == 'string' and owner.agent or owner.kind or ''
-        ),
-        user_data = { agentdiff = hunk.id },
-      }
-    end
-  end
-  local what = { title = 'agentdiff', items = items }
-  if ctx.bang then
-    vim.fn.setloclist(0, {}, ' ', what)
-    vim.cmd('botright lopen')
-  else
-    vim.fn.setqflist({}, ' ', what)
-    vim.cmd('botright copen')
+  local status = pending()
+  if status then
+    require('agentdiff.quickfix').open(status, ctx.bang)
   end
 end
 

@@ -12,6 +12,7 @@ local HOST = 'import pynvim; pynvim.start_host()'
 local channel ---@type integer?
 local died = false
 local last_id = 0
+local waits = 0
 local pending = {} ---@type table<integer, fun(result: any, err: {code: string, message: string}?)>
 local told = {} ---@type table<string, boolean>
 local stderr = {} ---@type string[]
@@ -183,15 +184,24 @@ function M.wait(kind, payload)
   end)
   local timeout_ms = require('agentdiff.config').get().timeout_ms
   if not done then
+    waits = waits + 1
     vim.wait(timeout_ms, function()
       return done
     end, 2)
+    waits = waits - 1
   end
   if not done then
     pending[id] = nil
     return nil, { code = 'unavailable', message = ('no answer within %d ms'):format(timeout_ms) }
   end
   return result, err
+end
+
+--- Whether a command of the user's waits for its answer. What changes where the next one of a
+--- `:cdo` goes has to wait for its end.
+---@return boolean
+function M.is_waiting()
+  return waits > 0
 end
 
 --- Asks the host, and waits: who runs there, and what it could not import.

@@ -131,6 +131,12 @@ function M.apply(update)
     local draw = require('agentdiff.review').draw
     step(draw, update.workspace, update.review, update.summary)
   end
+  -- Nobody has opened a comparison, or a list, with a module that is not loaded.
+  for _, name in ipairs({ 'agentdiff.baseline', 'agentdiff.quickfix' }) do
+    if package.loaded[name] then
+      step(require(name).follow, update)
+    end
+  end
   step(status.set_global, update.workspace, update.summary, update.wrote)
 end
 
