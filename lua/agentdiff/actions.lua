@@ -202,6 +202,11 @@ function M.preview()
         end
       end
       table.insert(lines, 1, ('@@ %s @@'):format(at.hunk.owner))
+      local view = require('agentdiff.inline').view(buf)
+      local note = view and require('agentdiff.coverage').note(view.coverage)
+      if note then
+        table.insert(lines, 2, ('# the base is not exact: %s'):format(note))
+      end
       vim.lsp.util.open_floating_preview(lines, 'diff', { focus_id = 'agentdiff', wrap = false })
       return
     end

@@ -84,10 +84,12 @@ end
 ---@param known agentdiff.InlineState
 local function mark_options(known)
   local opts = options()
-  if known.owners ~= nil and known.owners ~= opts.owner then
-    opts = vim.tbl_extend('force', opts, { owner = known.owners })
+  local owner = known.owners
+  if owner == nil then
+    owner = opts.owner
   end
-  return opts
+  local note = require('agentdiff.coverage').note(known.view.coverage)
+  return vim.tbl_extend('force', opts, { owner = owner, note = note })
 end
 
 --- Draws what a window shows, and a window's height around it, as far as it is not drawn yet.
@@ -186,6 +188,7 @@ function M.set(buf, view, moved)
   local known = state[buf]
   -- Unchanged hunks keep their marks, which know about the user's edits meanwhile.
   local same = known and known.view.moved_to == view.moved_to and known.view.hunks == view.hunks
+  same = same and known.view.coverage == view.coverage
   if known and same and known.drawn and not moved then
     known.view = view
     return

@@ -9,6 +9,7 @@ local ROOM = 200 -- columns that a virtual line's colour reaches at least
 ---@class agentdiff.MarkOptions
 ---@field deleted boolean
 ---@field line boolean
+---@field note string? why the base is not exact
 ---@field number boolean
 ---@field owner boolean
 ---@field priority integer
@@ -117,6 +118,17 @@ local function sign(hunk, options)
   return hunk.start == 0 and options.sign_topdelete or options.sign_delete, 'AgentDiffSignDelete'
 end
 
+---@param owner string
+---@param options agentdiff.MarkOptions
+---@return {[1]: string, [2]: string}[] chunks
+local function owner_text(owner, options)
+  local chunks = { { '  ' .. owner, 'AgentDiffOwner' } }
+  if options.note then
+    chunks[2] = { ('  [%s]'):format(options.note), 'AgentDiffStale' }
+  end
+  return chunks
+end
+
 --- Draws a hunk.
 ---@param buf integer
 ---@param ns integer
@@ -156,7 +168,7 @@ function M.place(buf, ns, hunk, first, last, options)
     hl_eol = lines,
     virt_lines = virtual,
     virt_lines_above = lines or hunk.start == 0,
-    virt_text = options.owner and { { '  ' .. hunk.owner, 'AgentDiffOwner' } } or nil,
+    virt_text = options.owner and owner_text(hunk.owner, options) or nil,
     virt_text_pos = options.owner and 'eol' or nil,
     priority = options.priority,
   })
@@ -174,7 +186,7 @@ function M.gone(buf, ns, view, last, options)
   return mark(buf, ns, 0, {
     virt_text = {
       { '  ' .. what, 'AgentDiffStale' },
-      { '  ' .. view.hunks[1].owner, 'AgentDiffOwner' },
+      unpack(owner_text(view.hunks[1].owner, options)),
     },
     end_row = last + 1,
     hl_group = options.line and 'AgentDiffInlineDeleted' or nil,

@@ -186,6 +186,7 @@ function M.status()
       file.removed
     )
   end
+  vim.list_extend(lines, require('agentdiff.coverage').lines(result))
   M.echo(lines)
 end
 

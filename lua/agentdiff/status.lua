@@ -68,6 +68,7 @@ function M.set_buffer(buf, view, summary)
     pending = #view.hunks > 0,
     agent = agents_of(summary),
     state = summary.state or 'idle',
+    coverage = view.coverage,
   }
   vim.b[buf].agentdiff_status_dict = dict
   vim.b[buf].agentdiff_status = mark(buffer_text(dict))

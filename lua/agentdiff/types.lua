@@ -94,3 +94,4 @@
 ---@field pending boolean
 ---@field agent string
 ---@field state string
+---@field coverage string `exact`, or why the base cannot be restored; '' when nothing pends

@@ -154,6 +154,7 @@ def test_the_status_variables(reviewer: Editor, agent: Agent) -> None:
         "pending": True,
         "agent": "claude",
         "state": "working",
+        "coverage": "exact",
     }
     assert (expected, "+1 ~1 -1", "1 file 2 hunks claude working", "+1 ~1 -1") == (
         dict_,

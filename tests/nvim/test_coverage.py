@@ -1,0 +1,54 @@
+"""What is not fully protected is said where a person looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nvim_driver import Editor
+from scripted_agent import Agent
+from test_odd import SHOWN
+
+OVERSIZED = "oversized: 17825792 bytes"
+
+
+@pytest.fixture
+def oversized(workspace: Path) -> Path:
+    """A file that is longer than what is kept, from before anybody looked."""
+    path = workspace / "big.txt"
+    with open(path, "wb") as file:
+        file.truncate(17 << 20)  # nothing of it is on the disk
+    return path
+
+
+def test_a_base_that_is_not_exact_is_said_at_the_hunk(
+    oversized: Path, reviewer: Editor, agent: Agent
+) -> None:
+    """In the buffer's variable, beside the owner, and in the preview."""
+    agent.shell("printf 'small\\n' > big.txt")
+    reviewer.command(f"edit {oversized.name}")
+    reviewer.wait(SHOWN + "1")
+    reviewer.keys("<Plug>(agentdiff-owner)")
+    owner = reviewer.screen()[0]
+    reviewer.keys("<Plug>(agentdiff-preview-hunk)")
+    reviewer.wait("#vim.api.nvim_list_wins() == 2")
+    assert reviewer.lua("return vim.b.agentdiff_status_dict.coverage") == OVERSIZED
+    assert f"claude · turn 1 · Bash  [{OVERSIZED}]" in owner
+    assert f"# the base is not exact: {OVERSIZED}" in "\n".join(reviewer.screen())
+
+
+def test_status_names_what_is_not_covered(
+    oversized: Path, reviewer: Editor, agent: Agent, workspace: Path
+) -> None:
+    """Gaps with their reason; what is ignored apart from them, as it is expected."""
+    for number in range(5):
+        with open(workspace / f"more{number}.txt", "wb") as file:
+            file.truncate(17 << 20)
+    (workspace / ".gitignore").write_text("dist/\nout/\nbuild/\nlib/\n")
+    for name in ("dist", "out", "build", "lib"):
+        (workspace / name).mkdir()
+    agent.shell("true")
+    said = reviewer.command("AgentDiff status").splitlines()
+    assert f"not covered: {oversized.name}: {OVERSIZED}" in said
+    assert "not covered: 1 more (agentdiff status --json)" in said
+    assert said[-1] == "ignored, not followed: 4 folders (build/, dist/, lib/, …)"
