@@ -119,7 +119,7 @@ class Intake:
             except (MalformedPayload, OSError, sqlite3.Error) as error:
                 extra = {"agent": agent, "reason": str(error)}
                 self._logger.warning("call not opened again", extra=extra)
-        if self._journal.owed and self.digested():
+        if self._journal.owed:  # of what was just queued; `committed` asks whether it is written
             self._enqueue(self._journal.told)
 
     def digested(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from agentdiff.daemon import degraded, doctor, lifecycle
+from agentdiff.daemon.journal import Journal
+from agentdiff.daemon.keeping import Keeping
 from agentdiff.daemon.ports import RequestError
 from agentdiff.workspace.tracker import Tracker
 from tests.unit.daemon.bench import WAIT_S, Bench
@@ -321,6 +324,29 @@ def test_a_call_whose_daemon_died_after_its_answer_is_open_for_the_next(
     (owners,) = [h["owners"] for h in bench.status()["made"]["hunks"]]
     assert [(one["kind"], one["tool_call"]) for one in owners] == [("agent", "toolu_2")]
     bench.hook("PostToolUse", "Write", given, call="toolu_2", tool_response={})
+    bench.engine.close()
+    assert bench.locations.journal.stat().st_size == 0
+    bench.start()
+
+
+def test_a_start_on_a_full_disk_does_not_fill_the_journal_for_ever(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the last daemon left stays while it cannot be written, and no longer."""
+    bench.prompt()
+    bench.engine.close()
+    given = {"file_path": str(bench.root / "a"), "content": "2\n"}
+    payload = {"session_id": "session-1", "cwd": str(bench.root), "tool_input": given}
+    payload |= {"hook_event_name": "PreToolUse", "tool_name": "Write", "tool_use_id": "toolu_2"}
+    journal = Journal(bench.locations.journal)
+    journal.note("claude", json.dumps(payload).encode(), time.time_ns(), None)
+    journal.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeping, "problem", "disk full")
+        bench.start()
+        assert [one["state"] for one in bench.call("status")["sessions"]] == ["working"]
+        bench.call("status")  # by now the worker has handled and committed the first one
+        assert bench.locations.journal.stat().st_size > 0
     bench.engine.close()
     assert bench.locations.journal.stat().st_size == 0
     bench.start()
