@@ -3,6 +3,9 @@
 local M = {}
 
 local api = vim.api
+-- The words of the command line.
+local WEAK = 'not replaced in one step (a hard link, a program that has it open, or the file '
+  .. 'system); look whether something else was written there at that moment: '
 
 local function notify(message, level)
   require('agentdiff').notify(message, level)
@@ -33,6 +36,9 @@ function M.report(op, result, err)
   end
   if #(result.moved_on or {}) > 0 then
     notify('changed meanwhile, still pending: ' .. table.concat(result.moved_on, ', '))
+  end
+  if #(result.weak or {}) > 0 then
+    notify(WEAK .. table.concat(result.weak, ', '), vim.log.levels.WARN)
   end
   if hunks == 0 and #result.done == 0 then
     if #result.refused == 0 then

@@ -52,3 +52,18 @@ def test_status_names_what_is_not_covered(
     assert f"not covered: {oversized.name}: {OVERSIZED}" in said
     assert "not covered: 1 more (agentdiff status --json)" in said
     assert said[-1] == "ignored, not followed: 4 folders (build/, dist/, lib/, …)"
+
+
+def test_a_write_without_the_full_guarantee_is_said(
+    reviewer: Editor, agent: Agent, workspace: Path
+) -> None:
+    """A file with a second name can only be written in place."""
+    (workspace / "second.txt").hardlink_to(workspace / "a.txt")
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.lua("vim.g.told = ''; vim.notify = function(t) vim.g.told = t end")
+    reviewer.keys("10G<Plug>(agentdiff-reject-hunk)")
+    told = reviewer.lua("return vim.g.told")
+    assert told.startswith("agentdiff: not replaced in one step (a hard link")
+    assert told.endswith(": a.txt")
+    assert "line 10\n" in (workspace / "second.txt").read_text()

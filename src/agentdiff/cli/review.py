@@ -16,6 +16,10 @@ _LETTERS = {"modified": "M", "created": "A", "deleted": "D", "renamed": "R", "ty
 _PROMPT_WIDTH = 60
 _MAX_GAPS = 5
 _MAX_IGNORED = 3
+_WEAK = (
+    "not replaced in one step (a hard link, a program that has it open, or the file system); "
+    "look whether something else was written there at that moment"
+)
 _PAST = {"accept": "accepted", "reject": "rejected", "undo": "undone", "redo": "redone"}
 
 
@@ -203,6 +207,9 @@ def _report(context: Context, answer: dict[str, Any]) -> int:
         output.complain(f"refused: {output.path_name(item)}{hunk}: {reason}")
     for item in moved_on:
         output.complain(f"moved on, still pending: {output.path_name(item)}")
+    if answer.get("weak"):
+        names = ", ".join(output.escaped(str(path)) for path in answer["weak"])
+        output.complain(f"{_WEAK}: {names}")
     if refused or moved_on:
         return REFUSED
     return DONE if done or written else NOTHING

@@ -197,6 +197,15 @@ def test_reject_restores_the_file(pending: Shell, chosen: list[str]) -> None:
     assert pending.out == b"rejected: 1 hunk in 1 file\n"
 
 
+def test_reject_says_where_it_could_not_exchange(pending: Shell) -> None:
+    """A file with a second name is written in place: done, and not as safe as usual."""
+    (pending.workspace / "second").hardlink_to(pending.workspace / "a.txt")
+    assert pending.run("reject", "a.txt") == 0
+    assert pending.err.startswith("agentdiff: not replaced in one step (a hard link")
+    assert pending.err.endswith(": a.txt\n")
+    assert (pending.workspace / "second").read_bytes() == BEFORE
+
+
 def test_accept_leaves_the_disk(pending: Shell) -> None:
     """Accepting changes the baseline only."""
     assert pending.run("accept", "--all") == 0
