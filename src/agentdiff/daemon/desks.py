@@ -18,6 +18,7 @@ from pathlib import Path
 
 from agentdiff.daemon.desk import Desk
 from agentdiff.workspace.observations import OWN_REPOSITORY
+from agentdiff.workspace.roots import is_gone
 from agentdiff.workspace.store import root_of
 
 # A shell command of an agent takes a cut in each of them; the others stay named as gaps.
@@ -126,7 +127,7 @@ class Desks:
 
     def _is_over(self, one: _Open, unused_s: float) -> bool:
         desk = one.desk
-        if desk.audience.clients and os.path.isdir(desk.root):
+        if desk.audience.clients and not is_gone(desk.root):
             one.used_s = self._clock()
         rested_s = self._clock() - one.used_s
         # What waits in memory for a disk with room is nowhere else.
@@ -134,7 +135,7 @@ class Desks:
             return False
         # What pends is watched: a commit of the user's accepts it.
         idle = 0 < unused_s <= rested_s and not (desk.live or desk.ledger.paths)
-        return idle or not os.path.isdir(desk.root)
+        return idle or is_gone(desk.root)
 
     def closed(self, desk: Desk) -> None:
         """Closes a workspace that was taken out, and lets it be opened again."""

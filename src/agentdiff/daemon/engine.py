@@ -42,7 +42,7 @@ from agentdiff.daemon.settling import Settling
 from agentdiff.locations import Locations
 from agentdiff.sources import editor
 from agentdiff.workspace.observations import Batch
-from agentdiff.workspace.roots import find_root
+from agentdiff.workspace.roots import find_root, is_gone
 from agentdiff.workspace.spelling import real_path
 
 TICK_S = 2.0
@@ -209,7 +209,7 @@ class Engine:
             RequestError: ``usage``, it names none or one that does not exist.
         """
         kind, path = editor.folder(params)
-        if not os.path.isdir(path):
+        if is_gone(path):
             shown = path.decode(errors="replace")
             raise RequestError("usage", f"{kind}: no such folder: {shown}")
         return find_root(path, self._desks.roots()) if kind == "cwd" else real_path(path)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -40,6 +39,7 @@ from agentdiff.daemon.journal import Journal
 from agentdiff.daemon.ports import HookAnswer, PreImage
 from agentdiff.daemon.router import Route, Router
 from agentdiff.errors import MalformedPayload
+from agentdiff.workspace.roots import is_gone
 
 WARM_NS = 300_000_000
 COLD_NS = 10_000_000_000
@@ -195,7 +195,7 @@ class Intake:
 
     def _left(self, event: AgentEvent, route: Route, routes: Sequence[Route]) -> bool:
         """Whether a session has left a workspace behind: its folder is gone, and it has others."""
-        if len(routes) == 1 or os.path.isdir(route.root):
+        if len(routes) == 1 or not is_gone(route.root):
             return False
         self._router.leave(event, route.root)
         return True

@@ -65,6 +65,8 @@ def is_gone(root: bytes) -> bool:
         return not stat.S_ISDIR(os.stat(root).st_mode)
     except OSError as error:
         return error.errno in NOT_THERE
+    except ValueError:  # a NUL: no path at all
+        return True
 
 
 def tree_allowed(root: bytes, home: bytes) -> tuple[bool, str]:

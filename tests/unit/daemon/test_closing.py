@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +40,15 @@ def wait_open(bench: Bench, *roots: Path) -> None:
     while (found := sorted(one["root"] for one in bench.engine.describe()["workspaces"])) != wanted:
         assert time.monotonic() < deadline, (found, wanted)
         time.sleep(0.002)
+
+
+def ticks_of(bench: Bench, count: int) -> None:
+    """Waits until the worker has looked after everything so often."""
+    looked = threading.Semaphore(0)
+    tick = bench.engine._tick
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.engine, "_tick", lambda: (tick(), looked.release()))
+        assert all(looked.acquire(timeout=WAIT_S) for _ in range(count))
 
 
 def test_an_idle_workspace_comes_back_as_it_was(bench: Bench) -> None:
@@ -94,6 +107,35 @@ def test_an_editor_is_told_that_the_folder_is_gone(bench: Bench) -> None:
     shutil.rmtree(bench.root)
     wait_open(bench)
     editor.wait("closed", lambda params: params == {"workspace": name})
+
+
+def test_a_mount_that_lost_its_server_stays_open(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its folder is not gone: what pends there stays under the eyes of its editors."""
+    other = tmp_path / "other"
+    other.mkdir()
+    editor = Client("nvim:1:1", "nvim")
+    bench.prompt()
+    bench.write("a", b"1\n")
+    bench.call("attach", editor)
+    bench.call("status", cwd=str(other))
+    lost, stat = os.fsencode(bench.root), os.stat
+
+    def refuse(path: str | bytes, **more: Any) -> os.stat_result:
+        if not isinstance(path, int) and os.fsencode(path) == lost:
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+        return stat(path, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", refuse)
+        shutil.rmtree(other)
+        wait_open(bench, bench.root)
+        ticks_of(bench, 3)
+        wait_open(bench, bench.root)
+        assert sorted(bench.status()) == ["a"]
+    assert "closed" not in [method for method, _ in editor.told]
+    bench.engine.client_gone(editor)
 
 
 def test_a_session_goes_on_where_a_removed_work_tree_was(bench: Bench, tmp_path: Path) -> None:

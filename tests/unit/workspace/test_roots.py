@@ -101,7 +101,13 @@ def test_guards_trees_that_are_too_much(root: bytes, allowed: bool) -> None:
 
 @pytest.mark.parametrize(
     ("path", "gone"),
-    [(b"/repo", False), (b"/to-repo", False), (b"/away", True), (b"/repo/sub/.git/x", True)],
+    [
+        (b"/repo", False),
+        (b"/to-repo", False),
+        (b"/away", True),
+        (b"/repo/sub/.git/x", True),
+        (b"/\0", True),
+    ],
 )
 def test_a_folder_is_gone_when_nothing_has_its_name(place: bytes, path: bytes, gone: bool) -> None:
     """Or something else has."""
