@@ -20,6 +20,10 @@ MAX_LINE = 4_096
 _STAR = "[^/]*"
 _DEEPER = "(?:/.+)?"
 _FROM_TOP = "^(?:.+/)?"
+# What pathspec makes of `*` does not say whether it matched a folder.  For pathspec a pattern that
+# matched a file then counts more than one for folders below it: `!*/` would never allow one again.
+_EVERYTHING = "."
+_ANY_NAME = f"{_FROM_TOP}[^/]+(?:(?P<ps_d>/)|$)"
 # One character of a name: itself, escaped, `?`, or a class (which never holds a slash in git).
 _ONE = re.compile(
     r"\\.|\[\^/\]|(?P<class>\[\^?\]?(?:\\.|[^\]\\])*+\])|[^\\/()|$^.*+?{}\[\]]", re.DOTALL
@@ -40,7 +44,7 @@ def compile_patterns(lines: Sequence[str]) -> GitIgnoreSpec:
     for pattern in spec.patterns:
         if pattern.regex is not None:
             before = pattern.regex.pattern
-            after = linear(before)
+            after = linear(before) if before != _EVERYTHING else _ANY_NAME
             if after != before:
                 pattern.regex = re.compile(after)
     return spec

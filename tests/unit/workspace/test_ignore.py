@@ -111,6 +111,28 @@ def test_agrees_with_git(repo: Path, rules: IgnoreRules, path: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "allowed", [b"*\n!*/\n!*.py", b"**\n!*/\n!*.py", b"/**\n!*/\n!*.py", b"*\n!/src/\n!src/*"]
+)
+def test_rules_that_allow_little_agree_with_git(
+    repo: Path, rules: IgnoreRules, allowed: bytes
+) -> None:
+    """Everything is ignored but folders and some names, as people do it."""
+    (repo / ".gitignore").write_bytes(allowed)
+    (repo / "src" / "in").mkdir(parents=True)
+    (repo / "o").mkdir()
+    rules.refresh()
+    for path in (b"a.py", b"x", b"src/", b"src/a.py", b"src/x", b"src/in/", b"src/in/b.py", b"o/"):
+        asked = subprocess.run(
+            ["git", "check-ignore", "-q", "--no-index", "-z", "--stdin"],
+            cwd=repo,
+            input=path.rstrip(b"/") + b"\0",  # git sees that it is a folder
+            check=False,
+        )
+        ignored = rules.is_pruned(path.rstrip(b"/")) or ask(rules, path)
+        assert (path, ignored) == (path, asked.returncode == 0)
+
+
+@pytest.mark.parametrize(
     ("path", "pruned"),
     [
         (b"build/x", True),
