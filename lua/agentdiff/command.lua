@@ -27,6 +27,35 @@ local function parse_options(args, known)
 end
 
 local OWNERS = { 'agent', 'session', 'turn' }
+-- Words of a decision that have no value, and how Python calls them.
+local WORDS = { external = 'external', ['discard-user'] = 'discard_user' }
+
+--- Whether a word of a decision may be said. What somebody typed is lost by a reject only.
+---@param word string
+---@param op 'accept'|'reject'
+---@param scope string
+---@return boolean
+local function allowed(word, op, scope)
+  return word == 'external' and scope == 'all' or word == 'discard-user' and op == 'reject'
+end
+
+--- Takes the words of a decision from its arguments: those of a reject's hunk or file stand before
+--- the reason, which may have the same words.
+---@param args string[]
+---@param op 'accept'|'reject'
+---@param scope string
+---@return table<string, boolean>
+local function take_words(args, op, scope)
+  local out = {}
+  for i = scope == 'all' and #args or 1, 1, -1 do
+    local word = args[i]
+    if word and allowed(word, op, scope) then
+      out[WORDS[word]] = true
+      table.remove(args, i)
+    end
+  end
+  return out
+end
 
 ---@param op 'accept'|'reject'
 local function decide(op)
@@ -40,6 +69,7 @@ local function decide(op)
       scope = 'lines'
     end
     local intent = { op = op, scope = scope }
+    intent = vim.tbl_extend('error', intent, take_words(args, op, scope))
     if scope == 'all' then
       local options = parse_options(args, OWNERS)
       if not options then
@@ -156,14 +186,21 @@ local function install(args)
   end)
 end
 
-local function owner_completion()
-  return { 'hunk', 'file', 'group', 'all', 'agent=', 'session=', 'turn=' }
+---@param op 'accept'|'reject'
+local function decision_completion(op)
+  return function()
+    local words = { 'hunk', 'file', 'group', 'all', 'agent=', 'session=', 'turn=', 'external' }
+    if op == 'reject' then
+      words[#words + 1] = 'discard-user'
+    end
+    return words
+  end
 end
 
 local diff_commands = {
   review = { run = review, complete = review_completion },
-  accept = { run = decide('accept'), complete = owner_completion },
-  reject = { run = decide('reject'), complete = owner_completion },
+  accept = { run = decide('accept'), complete = decision_completion('accept') },
+  reject = { run = decide('reject'), complete = decision_completion('reject') },
   undo = { run = action('undo') },
   redo = { run = action('redo') },
   next = { run = action('next-hunk') },

@@ -2,23 +2,29 @@
 local M = {}
 
 local api = vim.api
+local listening = {} ---@type table<integer, integer> autocommands of the buffers that show it
 
 ---@param buf integer
 local function refresh(buf)
   local name = api.nvim_buf_get_name(buf)
   local request = { method = 'baseline.show', path = name }
   require('agentdiff.rpc').request('request', request, function(base)
-    if base and base.kind ~= 'absent' and api.nvim_buf_is_valid(buf) then
-      local bytes = vim.base64.decode(base.data_b64)
-      require('mini.diff').set_ref_text(buf, (bytes:gsub('\r\n', '\n')))
+    if not base or not api.nvim_buf_is_valid(buf) or not listening[buf] then
+      return
+    elseif base.kind == 'other' then
+      -- There is no text to compare with (a folder, a device): it shows nothing.
+      require('mini.diff').set_ref_text(buf, {})
+      return
     end
+    -- Of a file that was created the text is empty: all of it is new. An empty table would be none.
+    local bytes = vim.base64.decode(base.data_b64)
+    require('mini.diff').set_ref_text(buf, (bytes:gsub('\r\n', '\n')))
   end)
 end
 
 --- Returns the source.
 ---@return table
 function M.source()
-  local listening = {} ---@type table<integer, integer>
   return {
     name = 'agentdiff',
     attach = function(buf)
@@ -27,8 +33,12 @@ function M.source()
       end
       listening[buf] = api.nvim_create_autocmd('User', {
         pattern = 'AgentDiffUpdate',
-        callback = function()
-          refresh(buf)
+        callback = function(args)
+          -- While the daemon is away nobody is asked: that would start another one.
+          local ours = args.data.workspace == vim.b[buf].agentdiff_workspace
+          if ours and not require('agentdiff.status').is_stale() then
+            refresh(buf)
+          end
         end,
       })
       refresh(buf)

@@ -144,6 +144,29 @@ def test_mini_diff_shows_the_same_baseline(shown: Editor) -> None:
     assert wait_for(lambda: shown.lua(code) == 2, "mini.diff's hunks", shown)
 
 
+def test_mini_diff_shows_a_created_file(reviewer: Editor, agent: Agent) -> None:
+    """All of it is new; what agentdiff accepts is shown no more."""
+    plugin(reviewer, "mini.nvim")
+    reviewer.command("edit new.txt")
+    reviewer.wait("vim.b.agentdiff_workspace")
+    agent.write("new.txt", "one\ntwo\n")
+    reviewer.wait(SHOWN + "1")
+    reviewer.lua(
+        """
+        require('mini.diff').setup({ source = require('agentdiff').mini_source() })
+        MiniDiff.enable(0)
+        """
+    )
+    code = """
+    local data, lines = MiniDiff.get_buf_data(0), 0
+    for _, hunk in ipairs(data and data.hunks or {}) do lines = lines + hunk.buf_count end
+    return { data and data.ref_text or '', lines }
+    """
+    wait_for(lambda: reviewer.lua(code) == ["\n", 2], "mini.diff's hunk", reviewer)
+    reviewer.command("AgentDiff! accept")
+    wait_for(lambda: reviewer.lua(code) == ["one\ntwo\n", 0], "the accepted text", reviewer)
+
+
 def test_follow_shows_where_the_agent_writes(shown: Editor, agent: Agent) -> None:
     """The follow window goes to the newest hunk; focus and cursor stay."""
     shown.keys("3G")
