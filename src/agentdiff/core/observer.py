@@ -266,10 +266,8 @@ class Observer:
 
     def mend(self, now_ns: int) -> list[Command]:
         """Lets go of pairs one half of which is something else now, and keeps the others alike."""
-        ledger = self._ledger
-        commands: list[Command] = []
+        ledger, commands, whole = self._ledger, list[Command](), set[bytes]()
         moved, ledger.moved = ledger.moved, {}
-        whole: set[bytes] = set()
         for path in sorted(ledger.renamed):
             state = ledger.paths[path]
             old = ledger.paths.get(state.origin or b"")
@@ -278,6 +276,7 @@ class Observer:
             if fits and old is not None and old.base in (state.base, moved.get(path)):
                 whole.add(old.path)
                 if old.base != state.base and isinstance(state.base, File):
+                    self.proofs.forget(old.path)  # what was seen of it had another base
                     again = renames.rebased(old, state.base, ledger.new_id)
                     commands += self._changed(old.path, ABSENT, ABSENT, owner, again, now_ns)
                 continue

@@ -376,3 +376,18 @@ def test_a_save_of_a_renamed_file_seen_half_done_keeps_it_renamed() -> None:
     assert _renamed(play).base == typed
     play.decide("reject", EVERYTHING)
     assert play.disk == {b"a": typed}
+
+
+def test_the_old_path_comes_to_life_with_what_the_user_wrote_meanwhile() -> None:
+    """The call that moved it away gives it a new content; its removal was no half of that write."""
+    play = _play(a=TEXT)
+    started = play.start("claude", "A")
+    play.put(b"a", ABSENT)
+    play.put(b"b", TEXT)
+    play.cut()
+    typed = _with(3, b"typed\n")
+    play.save(b"b", typed.data, typed)
+    assert _renamed(play).base == typed
+    play.put(b"a", File(data=b"something else\n"))
+    play.finish(started)
+    assert (play.base(b"a"), play.pending()) == (typed, {b"a": "modified", b"b": "created"})
