@@ -34,7 +34,10 @@ MAY_IMPORT = {
         *("wire", "locations", "config"),
     },
     "client": {"wire", "locations", "errors", "daemon.ports", "daemon.launch"},
-    "nvim": {"nvim", "core", "errors", "wire", "locations", "daemon.ports", "daemon.launch"},
+    "nvim": {
+        *("nvim", "core", "errors", "wire", "locations", "daemon.ports", "daemon.launch"),
+        "workspace.roots",
+    },
     "cli": {
         *("cli", "client", "config", "install", "daemon", "sources", "workspace", "agents", "core"),
         *("errors", "wire", "locations"),

@@ -11,6 +11,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ WAITS_AT_MOST_S = 20.0
 news, because it believes no older date (`agentdiff.sources.editor.CLAIM_WAIT_NS`)."""
 KEPT = 256
 """So many of those are remembered, the newest."""
+GREETS_WITHIN_S = 30.0
+"""Who accepts a connection and says nothing for so long is no daemon, or a stopped one."""
 
 
 class DaemonLink:
@@ -58,12 +61,14 @@ class DaemonLink:
             WireError: what answered is not a daemon of ours.
         """
         reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
-        writer.write(encode(greeting("nvim")))
-        line = await reader.readline()
-        if not line:
-            writer.close()
-            raise ConnectionResetError(f"the daemon at {path} closed the connection")
-        check_greeting(decode(line))
+        with ExitStack() as failed:
+            failed.callback(writer.close)
+            writer.write(encode(greeting("nvim")))
+            line = await asyncio.wait_for(reader.readline(), GREETS_WITHIN_S)
+            if not line:
+                raise ConnectionResetError(f"the daemon at {path} closed the connection")
+            check_greeting(decode(line))
+            failed.pop_all()
         return cls(reader, writer, on_notification)
 
     async def read_until_lost(self) -> None:
@@ -127,13 +132,17 @@ class DaemonLink:
 
 @dataclass(slots=True)
 class _Kept:
-    """A notification that must arrive; `sent_s` is None while it waits for a link."""
+    """A notification that must arrive.
+
+    `sent_s` is None while it waits, `over` the link over which it was sent last.
+    """
 
     method: str
     params: Mapping[str, object]
     still: Callable[[], bool]
     made_s: float
     sent_s: float | None
+    over: DaemonLink | None
 
 
 class Connection:
@@ -143,8 +152,10 @@ class Connection:
         find_daemon: returns where a daemon answers, starting one if told so, or raises OSError;
             blocks, and is called on a helper thread.
         on_notification: called with method and params of each notification.
-        on_link: awaited with each new link before anybody else gets it.
+        on_link: awaited with each new link before anybody else gets it; must not wait for answers.
         on_lost: called once when a link is over.
+        held: asked with parameters: whether the daemon cannot take this notification yet.  It waits
+            for `release` then, as it would for a link.
 
     Attributes:
         link: the present link, None when there is none.
@@ -157,12 +168,14 @@ class Connection:
         on_notification: Callable[[str, Mapping[str, Any]], None],
         on_link: Callable[[DaemonLink], Awaitable[None]],
         on_lost: Callable[[], None],
+        held: Callable[[Mapping[str, object]], bool] = lambda _: False,
     ) -> None:
         self.link: DaemonLink | None = None
         self._find_daemon = find_daemon
         self._on_notification = on_notification
         self._on_link = on_link
         self._on_lost = on_lost
+        self._held = held
         self._making = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
         self._kept: deque[_Kept] = deque(maxlen=KEPT)
@@ -181,17 +194,32 @@ class Connection:
             link = await DaemonLink.connect(str(found.rpc_socket), self._on_notification)
             self.link = link
             self._reading = asyncio.create_task(self._read(link))
-            await self._on_link(link)
-            # At once: a proof may come only a little later than the look at the disk.  What was
-            # sent just before the old link ended may have died with the daemon that read it.
-            now_s = time.monotonic()
-            self._forget(now_s)
-            for one in self._kept:
-                waited_s = now_s - one.made_s
-                if (one.sent_s is None and waited_s < WAITS_AT_MOST_S) or one.still():
-                    link.notify(one.method, one.params)
-                    one.sent_s = now_s if one.sent_s is None else one.sent_s
+            with ExitStack() as failed:
+                failed.callback(link.close)  # a link that nobody made use of is none
+                await self._on_link(link)
+                failed.pop_all()
+            self.release()
             return link
+
+    def release(self) -> None:
+        """Sends what was kept, as far as it was not sent over this link and nothing holds it.
+
+        At once: a proof may come only a little later than the look at the disk.  What was sent just
+        before the last link ended may have died with the daemon that read it.
+        """
+        link = self.link
+        if link is None or link.closing:
+            return
+        now_s = time.monotonic()
+        self._forget(now_s)
+        for one in self._kept:
+            if one.over is link or self._held(one.params):
+                continue
+            waited_s = now_s - one.made_s
+            if (one.sent_s is None and waited_s < WAITS_AT_MOST_S) or one.still():
+                link.notify(one.method, one.params)
+                one.sent_s = now_s if one.sent_s is None else one.sent_s
+            one.over = link
 
     def notify(
         self,
@@ -208,13 +236,15 @@ class Connection:
             keep: given for one that must arrive; when a link ends soon after it was sent, it is
                 sent again if this returns whether it still holds.
         """
-        linked = self.link is not None and not self.link.closing
-        if self.link is not None and linked:
-            self.link.notify(method, params)
+        over = None
+        if self.link is not None and not self.link.closing and not self._held(params):
+            over = self.link
+            over.notify(method, params)
         if keep is not None:
             now_s = time.monotonic()
             self._forget(now_s)
-            self._kept.append(_Kept(method, params, keep, now_s, now_s if linked else None))
+            sent_s = None if over is None else now_s
+            self._kept.append(_Kept(method, params, keep, now_s, sent_s, over))
 
     def _forget(self, now_s: float) -> None:
         """Lets go of what arrived for certain."""

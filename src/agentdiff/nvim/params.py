@@ -41,3 +41,11 @@ def exact(params: Json, payload: Json, workspace: Workspace) -> Json:
     if payload.get("as_list"):
         return {**params, "paths": [named.get("path", named)]}
     return {**params, **named}
+
+
+def decided(payload: Json, selection: Json, workspace: Workspace) -> Json:
+    """Returns the parameters of `decide`: what is selected, as far as the payload's filters go."""
+    filters = ("agent", "session", "turn", "external")
+    chosen = {**selection, **{name: payload[name] for name in filters if payload.get(name)}}
+    extra = {name: payload[name] for name in ("reason", "discard_user") if payload.get(name)}
+    return {**workspace.params, "op": payload["op"], "selection": chosen, **extra}

@@ -11,13 +11,16 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from agentdiff.daemon.ports import RequestError
 from agentdiff.nvim.editing import read_edits
 from agentdiff.nvim.link import DaemonLink
 from agentdiff.nvim.paths import path_key, path_param
+from agentdiff.nvim.spill import spill
 from agentdiff.nvim.views import InlineView, Json, ReviewView
 
 VIEWS_KEPT = 4
@@ -71,6 +74,7 @@ class Workspace:
 
     Attributes:
         root: absolute, as the daemon named it.
+        link: over which it was attached last; another one knows nothing of it yet.
         summary: the newest of the daemon.
         review: filters of the open review buffer, None when there is none.
         drawn: the version of it that Lua has, None when all of it must be sent.
@@ -82,6 +86,7 @@ class Workspace:
     """
 
     root: bytes
+    link: DaemonLink | None = None
     summary: Json = field(default_factory=dict)
     seq: int = 0
     review: Json | None = None
@@ -98,6 +103,13 @@ class Workspace:
         """The parameter that names this workspace in requests."""
         return {"workspace": self.root.decode("utf-8", "surrogateescape")}
 
+    def note_changed(self, params: Mapping[str, Any]) -> None:
+        """Remembers what the notification ``changed`` told."""
+        self.summary = params.get("summary") or self.summary
+        written = params.get("written") or ()
+        self.note_written(written)
+        self.wrote.extend(map(text_key, written))
+
     def note_written(self, paths: Iterable[object]) -> None:
         """Remembers the watched buffers of these paths: their files changed."""
         changed = {text_key(path) for path in paths}
@@ -112,6 +124,29 @@ class Screen:
     def __init__(self) -> None:
         self._tokens = itertools.count(1)
         self._views: dict[str | bytes, deque[ReviewView | InlineView]] = {}
+
+    async def update(self, link: DaemonLink, workspace: Workspace, folder: Path) -> Json:
+        """Fetches what is shown of a workspace and returns the update for Lua.
+
+        Args:
+            link: to the daemon.
+            workspace: what was written in it counts as told.
+            folder: for long reviews (`agentdiff.nvim.spill`).
+
+        Raises:
+            RequestError: the daemon refused.
+            OSError: it went away.
+        """
+        update: Json = dict(workspace.params)
+        if workspace.review is not None:
+            update["review"] = spill(await self.review(link, workspace), folder)
+        update["inline"] = await self.inline(link, workspace)
+        written, workspace.written = workspace.written, set()
+        update["written"] = sorted(written)
+        update["wrote"] = list(workspace.wrote)
+        workspace.wrote.clear()
+        update["summary"] = workspace.summary
+        return update
 
     async def review(self, link: DaemonLink, workspace: Workspace) -> Json:
         """Fetches the open review of a workspace and returns what Lua draws.
@@ -146,10 +181,16 @@ class Screen:
         return payloads
 
     def emptied(self, workspace: Workspace) -> Json:
-        """Returns the update that shows of a workspace that its folder is gone."""
+        """Returns the update that shows of a workspace that its folder is gone.
+
+        The views of it are forgotten: nothing can be decided on them any more.
+        """
+        self._views.pop(workspace.root, None)
         watched = workspace.watched.items()
         items = ((name, {**path_param(inside), "hunks": []}) for name, inside in watched)
-        update: Json = {**workspace.params, "written": [], "wrote": [], "summary": {}}
+        update: Json = {**workspace.params, "written": [], "wrote": []}
+        none = {"files": 0, "hunks": 0, "added": 0, "removed": 0, "state": "idle", "agents": []}
+        update["summary"] = {**none, "gone": True}
         update["inline"] = [self._hunks(name, workspace.seq, item) for name, item in items]
         if workspace.review is not None:
             data: Json = {"seq": workspace.seq, "group": "file", "kinds": "m"}
@@ -202,9 +243,9 @@ class Screen:
                 return view
         raise RequestError("refused", "the view has changed meanwhile: look again, then decide")
 
-    def forget(self, name: str) -> None:
-        """Drops the views of a buffer that is gone."""
-        self._views.pop(name, None)
+    def forget(self, subject: str | bytes) -> None:
+        """Drops the views of a buffer, or of the review of a root, that is gone."""
+        self._views.pop(subject, None)
 
     def _keep(self, subject: str | bytes, view: ReviewView | InlineView) -> None:
         self._views.setdefault(subject, deque(maxlen=VIEWS_KEPT)).append(view)

@@ -8,21 +8,20 @@ only door for other threads.  Hop 7 on the way out, hop 1 on the way in.
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from agentdiff.daemon.ports import RequestError
 from agentdiff.locations import Locations
-from agentdiff.nvim import paths as files
 from agentdiff.nvim.attached import Attached, is_gone
+from agentdiff.nvim.claims import Claims
 from agentdiff.nvim.link import Connection, DaemonLink
 from agentdiff.nvim.merging import merged
-from agentdiff.nvim.params import exact
-from agentdiff.nvim.paths import home_folder, path_param, relative, resolve, to_bytes
-from agentdiff.nvim.screen import Screen, Workspace, text_key
-from agentdiff.nvim.spill import spill
+from agentdiff.nvim.params import decided, exact
+from agentdiff.nvim.paths import home_folder, resolve, to_bytes
+from agentdiff.nvim.screen import Screen, Workspace
 from agentdiff.nvim.views import Json
+from agentdiff.nvim.watching import Wanted, Watching
 from agentdiff.wire import VersionMismatch, WireError
 
 NOTHING_DONE: Json = {"done": [], "refused": [], "written": [], "moved_on": [], "decision": None}
@@ -62,11 +61,16 @@ class EditorSession:
         self._locations = locations
         self._loop = asyncio.new_event_loop()
         self._connection = Connection(
-            find_daemon, on_notification=self._notified, on_link=self._resume, on_lost=self._gone
+            find_daemon,
+            on_notification=self._notified,
+            on_link=self._resume,
+            on_lost=self._gone,
+            held=lambda params: self._claims.held(params),
         )
-        self._attached = Attached(pid)
-        self._waiting: dict[str, Json] = {}
-        self._early: list[Json] = []
+        self._attached = Attached(pid, self._is_attached)
+        self._claims = Claims(self._attached, self._connection)
+        self._watching = Watching(self._attached, self._attach)
+        self._looking = False
         self._screen = Screen()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost = False
@@ -80,6 +84,10 @@ class EditorSession:
         self._loop.set_exception_handler(self._report)
         self._spawn(self._look_for_daemon())
         self._loop.run_forever()
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self._loop.close()
 
     def stop(self) -> None:
@@ -110,21 +118,20 @@ class EditorSession:
     def _handle(self, kind: str, payload: Json) -> None:
         match kind:
             case "watch":
-                self._waiting[payload["path"]] = payload
-                self._spawn(self._watch(payload))
+                self._spawn(self._watch(self._watching.want(payload)))
             case "unwatch":
                 self._unwatch(payload["path"])
             case "claim":
-                self._claim(payload)
+                self._claims.take(payload, awaited=payload["path"] in self._watching)
             case "refresh":
                 for workspace in self._attached:
                     if payload.get("full"):
                         workspace.drawn = None
                     self._mark(workspace)
             case "review.close":
-                closed = self._attached.get(to_bytes(payload["workspace"]))
-                if closed is not None:
-                    closed.review = closed.drawn = None
+                root = to_bytes(payload["workspace"])
+                if not self._attached.close_review(root):
+                    self._screen.forget(root)
             case _:
                 self._spawn(self._answer(kind, payload))
 
@@ -177,14 +184,7 @@ class EditorSession:
         selection = self._screen.select(workspace, payload)
         if selection is None:
             return dict(NOTHING_DONE)
-        for name in ("agent", "session", "turn", "external"):
-            if payload.get(name):
-                selection[name] = payload[name]
-        params: Json = {**workspace.params, "op": payload["op"], "selection": selection}
-        for name in ("reason", "discard_user"):
-            if payload.get(name):
-                params[name] = payload[name]
-        result = await link.request("decide", params)
+        result = await link.request("decide", decided(payload, selection, workspace))
         await self._refresh(workspace, result)
         return result
 
@@ -216,112 +216,123 @@ class EditorSession:
         return await self._attach(folder)
 
     async def _attach(self, folder: bytes) -> Workspace:
-        workspace = self._attached.home(folder)
-        if workspace is None:
-            link = await self._connection.linked(start=True)
-            workspace = await self._attached.attach(link, folder)
-            self._mark(workspace)
-            self._watch_all()
-        return workspace
+        link = await self._connection.linked(start=True)
+        return await self._attached.attach(link, folder)
+
+    def _is_attached(self, workspace: Workspace, new: bool) -> None:
+        """Follows what is in a workspace that the present daemon was just told of."""
+        self._claims.release()
+        self._mark(workspace)
+        for wanted in self._watching.all():
+            # A buffer may have waited for a new one, or have been in one around it.
+            if new or wanted.name in workspace.watched:
+                self._spawn(self._watch(wanted))
 
     def _leave(self, workspace: Workspace) -> None:
         """Lets go of a workspace whose folder is gone: nothing is shown of it any more."""
-        self._attached.leave(workspace)
-        self._editor.deliver([("update", self._screen.emptied(workspace))])
+        if self._attached.leave(workspace):
+            self._editor.deliver([("update", self._screen.emptied(workspace))])
 
     def _watch_all(self) -> None:
-        for payload in list(self._waiting.values()):
-            self._spawn(self._watch(payload))
+        for wanted in self._watching.all():
+            self._spawn(self._watch(wanted))
 
-    async def _watch(self, payload: Json) -> None:
-        """Follows a buffer's file, when it is in a workspace."""
-        name = payload["path"]
-        path = resolve(name)
-        folder = home_folder(path, to_bytes(payload["cwd"]), self._attached.roots)
-        if folder is None or self._connection.link is None:
+    async def _watch(self, wanted: Wanted) -> None:
+        """Follows a buffer's file, when it is in a workspace, and tells Lua."""
+        if self._connection.link is None:
             return  # `_look_for_daemon` comes back to it.
-        wanted = self._attached.knows(folder) or payload.get("attach")
-        if folder in self._attached.refused or not wanted:
-            return
-        try:
-            workspace = await self._attach(folder)
-        except RequestError:
-            self._attached.refused.add(folder)
-            return
-        except (OSError, WireError):
-            return
-        inside = relative(path, workspace.root)
-        if inside is None or name not in self._waiting:
-            return
-        workspace.watched[name] = inside
-        early, self._early = self._early, []
-        for claim in early:
-            self._claim(claim)
-        self._editor.deliver(
-            [("watching", {"path": name, "workspace": workspace.params["workspace"]})]
-        )
-        self._mark(workspace)
+        workspace = await self._watching.follow(wanted)
+        if workspace is not None:
+            message = {"path": wanted.name, "workspace": workspace.params["workspace"]}
+            self._editor.deliver([("watching", message)])
+            self._mark(workspace)
 
     def _unwatch(self, name: str) -> None:
-        self._waiting.pop(name, None)
+        self._watching.forget(name)
+        self._claims.forget(name)
         self._screen.forget(name)
-        for workspace in self._attached:
-            workspace.watched.pop(name, None)
-
-    def _claim(self, payload: Json) -> None:
-        path = resolve(payload["path"])
-        found = self._attached.around(path)
-        if found is not None:
-            workspace, inside = found
-            claim: Json = {
-                **workspace.params,
-                **path_param(inside),
-                "data_b64": b64encode(to_bytes(payload["data"])).decode("ascii"),
-                "written": bool(payload["written"]),
-                "at_us": int(payload["at_us"]),
-                "since_us": payload.get("since_us"),
-            }
-            # A claim without its write proves nothing later; what was written still does, and for
-            # as long as nobody wrote something else it may be told again.
-            still = files.holding(path, to_bytes(payload["data"])) if claim["written"] else None
-            self._connection.notify("claim", claim, keep=still)
-            return
-        if payload["written"] and payload["path"] in self._waiting:
-            self._early.append(payload)
 
     # -- the daemon ------------------------------------------------------------------------------
 
     async def _resume(self, link: DaemonLink) -> None:
-        """Tells a new daemon what the old one knew."""
-        for workspace in await self._attached.resume(link):
-            self._leave(workspace)
-        for workspace in self._attached:
-            self._mark(workspace)
-        if self._lost:
-            self._lost = False
+        """Tells a new daemon what the old one knew: a slow workspace keeps no other one waiting."""
+        self._attached.refused.clear()
+        workspaces = list(self._attached)
+        for workspace in workspaces:
+            self._spawn(self._attach_again(link, workspace))
+        if self._lost and not workspaces:  # else the first update says it
             self._editor.deliver([("connected", {})])
+        self._lost = False
         self._watch_all()
+
+    async def _attach_again(self, link: DaemonLink, workspace: Workspace) -> None:
+        try:
+            await self._attached.attach(link, workspace.root)
+        except RequestError as error:
+            await self._failed(workspace, error)
+        except OSError:  # the next daemon is told
+            pass
+
+    async def _failed(self, workspace: Workspace, error: RequestError) -> None:
+        """Leaves a workspace that cannot be shown because it is gone; else says so once."""
+        if not self._attached.holds(workspace):
+            return
+        if await is_gone(workspace):
+            self._leave(workspace)
+        else:
+            self._tell_once(f"what is shown may be out of date: {error.message}")
+
+    def _tell_once(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            self._editor.deliver([("problem", {"message": message})])
 
     def _gone(self) -> None:
         self._lost = True
+        self._told.clear()
         self._editor.deliver([("lost", {})])
 
     async def _look_for_daemon(self) -> None:
         """Connects to a daemon that an agent's hook started, or that came back."""
         while True:
             try:
-                await self._connection.linked(start=self._expected())
+                link = await self._connection.linked(start=self._expected())
             except VersionMismatch as error:
-                self._editor.deliver([("problem", {"message": str(error)})])
-                return
+                self._tell_once(str(error))
             except (OSError, WireError, RequestError):
                 # Nobody there is the normal case until the first agent; commands report it.
                 pass
+            else:
+                if not self._looking:
+                    self._looking = True
+                    self._spawn(self._look_for_folders(link))
+            self._claims.prune()
             await asyncio.sleep(RETRY_S)
+
+    async def _look_for_folders(self, link: DaemonLink) -> None:
+        """Attaches what could not be attached before, and what came back."""
+        try:
+            for workspace in self._attached:
+                if workspace.link is not link:
+                    self._spawn(self._attach_again(link, workspace))
+            for folder in await self._attached.back():
+                self._spawn(self._attach_missed(link, folder))
+        finally:
+            self._looking = False
+
+    async def _attach_missed(self, link: DaemonLink, folder: bytes) -> None:
+        try:
+            await self._attached.attach(link, folder)
+        except RequestError as error:
+            await self._attached.refuse(folder, error)
+        except OSError:  # the next daemon is asked
+            pass
+        else:
+            self._watch_all()
 
     def _expected(self) -> bool:
         """Whether something may pend: then a daemon is worth starting unasked."""
-        if self._lost or not self._waiting:
+        if self._lost or not self._watching:
             return False
         try:
             return next(self._locations.workspaces.iterdir(), None) is not None
@@ -346,9 +357,7 @@ class EditorSession:
         workspace = self._attached.get(to_bytes(str(params.get("workspace"))))
         if workspace is None:
             return
-        workspace.summary = params.get("summary") or workspace.summary
-        workspace.note_written(params.get("written") or ())
-        workspace.wrote.extend(text_key(path) for path in params.get("written") or ())
+        workspace.note_changed(params)
         self._mark(workspace)
 
     async def _settle(self, token: str) -> None:
@@ -370,12 +379,7 @@ class EditorSession:
             workspace.dirty = False
         except RequestError as error:
             workspace.dirty = False
-            if await is_gone(workspace):
-                self._leave(workspace)
-            elif error.message not in self._told:
-                self._told.add(error.message)
-                said = {"message": f"what is shown may be out of date: {error.message}"}
-                self._editor.deliver([("problem", said)])
+            await self._failed(workspace, error)
 
     async def _refresh(self, workspace: Workspace, decision: Json | None = None) -> None:
         """Fetches what is shown and hands it to Lua in one call."""
@@ -383,17 +387,11 @@ class EditorSession:
             workspace.note_written(decision.get("written") or ())
         async with workspace.refreshing:
             workspace.dirty = False
+            if not self._attached.holds(workspace):
+                return  # it was left meanwhile, and this is shown already
             link = self._connection.link
             if link is None:
                 raise ConnectionResetError("the daemon went away")
-            update: Json = dict(workspace.params)
-            if workspace.review is not None:
-                view = await self._screen.review(link, workspace)
-                update["review"] = spill(view, self._locations.runtime)
-            update["inline"] = await self._screen.inline(link, workspace)
-            written, workspace.written = workspace.written, set()
-            update["written"] = sorted(written)
-            update["wrote"] = list(workspace.wrote)
-            workspace.wrote.clear()
-            update["summary"] = workspace.summary
-            self._editor.deliver([("update", update)])
+            update = await self._screen.update(link, workspace, self._locations.runtime)
+            if self._attached.holds(workspace):
+                self._editor.deliver([("update", update)])

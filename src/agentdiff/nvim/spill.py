@@ -6,6 +6,7 @@ not decide what is shown.  Hop 7.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,17 +27,20 @@ def spill(payload: Json, folder: Path) -> Json:
 
     Args:
         payload: see `agentdiff.nvim.views.ReviewView.payload`.
-        folder: private to the user.
-
-    Raises:
-        OSError: a file cannot be written.
+        folder: private to the user.  Where no file can be written (it is full) the payload is
+            returned as it is: slower to draw, but drawn.
     """
     lines = payload.get("lines")
     if lines is None or len(lines) <= LONG_LINES:
         return payload
     name = str(folder / f"review-{os.getpid()}-{payload['token']}")
-    _write(f"{name}.txt", "\n".join(lines[HEAD_LINES:]) + "\n")
-    _write(f"{name}.idx", payload["kinds"] + "\n" + payload["index"])
+    try:
+        _write(f"{name}.txt", "\n".join(lines[HEAD_LINES:]) + "\n")
+        _write(f"{name}.idx", payload["kinds"] + "\n" + payload["index"])
+    except OSError:
+        _remove(f"{name}.txt")
+        _remove(f"{name}.idx")
+        return payload
     return {
         **payload,
         "lines": lines[:HEAD_LINES],
@@ -50,3 +54,8 @@ def spill(payload: Json, folder: Path) -> Json:
 def _write(path: str, text: str) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(text.encode("utf-8", "replace"))
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)

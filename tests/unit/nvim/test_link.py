@@ -78,3 +78,31 @@ def test_what_a_dying_daemon_may_not_have_read_is_told_to_the_next(locations: Lo
     asyncio.run(_talk(locations, first, second))
     assert first.heard == [{"n": 1}, {"n": 2}, {"n": "not true any more"}, {"n": "once"}]
     assert second.heard == [{"n": 1}, {"n": 2}]
+
+
+def test_a_link_that_could_not_be_made_use_of_is_closed(locations: Locations) -> None:
+    """The next one begins anew, and is greeted."""
+
+    async def refuse(link: DaemonLink) -> None:
+        links.append(link)
+        if len(links) == 1:
+            raise ConnectionResetError
+
+    async def talk() -> bool:
+        daemon = Daemon(0)
+        server = await asyncio.start_unix_server(daemon.serve, str(locations.rpc_socket))
+        connection = Connection(
+            lambda _: locations,
+            on_notification=lambda *_: None,
+            on_link=refuse,
+            on_lost=lambda: None,
+        )
+        with pytest.raises(ConnectionResetError):
+            await connection.linked(start=False)
+        closed = links[0].closing
+        await connection.linked(start=False)
+        server.close()
+        return closed
+
+    links: list[DaemonLink] = []
+    assert (asyncio.run(talk()), len(links)) == (True, 2)
