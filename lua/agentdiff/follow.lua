@@ -12,6 +12,14 @@ function M.active()
   return window ~= nil and api.nvim_win_is_valid(window)
 end
 
+--- Names the window. Its options are those of the buffer it shows: for another one, again.
+local function label()
+  -- A window of one row has no room for it.
+  if api.nvim_win_get_height(window) > 2 or vim.wo[window].winbar ~= '' then
+    vim.wo[window][0].winbar = '%#AgentDiffOwner# following agents %*'
+  end
+end
+
 ---@return boolean
 local function open()
   local notify, warn = require('agentdiff').notify, vim.log.levels.WARN
@@ -31,10 +39,7 @@ local function open()
   end
   window = opened
   vim.wo[window].winfixbuf = false
-  -- A window of one row has no room for it.
-  if api.nvim_win_get_height(window) > 2 then
-    vim.wo[window].winbar = '%#AgentDiffOwner# following agents %*'
-  end
+  label()
   return true
 end
 
@@ -92,6 +97,7 @@ function M.wrote(workspace, paths)
   shown = buf and api.nvim_buf_get_name(buf)
   if other then
     api.nvim_win_set_buf(window, buf)
+    label()
   end
 end
 

@@ -33,7 +33,7 @@ end
 local function tell(buf, problem)
   if of(buf).told ~= problem then
     of(buf).told = problem
-    require('agentdiff').notify(('%s: %s'):format(name_of(buf), problem), vim.log.levels.WARN)
+    require('agentdiff').notice(('%s: %s'):format(name_of(buf), problem), vim.log.levels.WARN)
   end
 end
 
@@ -213,8 +213,10 @@ function M.resume(done)
   end
 end
 
---- Makes sure that saving a buffer overwrites nothing that it has not seen. For the user's own
---- `:write`, which may wait.
+--- Makes sure that saving a buffer overwrites nothing that it has not seen. The user's own
+--- `:write` has to wait for the merge: Neovim cannot take a write up again later, and one that is
+--- refused would have to be given twice. Only Python is asked, which merges by itself, never the
+--- daemon; no longer than `timeout_ms`, and then nothing is written.
 ---@param buf integer
 ---@return string? problem why it must not be saved
 function M.guard(buf)
