@@ -1,9 +1,85 @@
---- A review buffer that a session file (|:mksession|) names is opened again.
+--- A review buffer that a session file (|:mksession|) names is opened again, in the background: a
+--- start waits for nobody.
 local M = {}
 
 local api = vim.api
 
---- Fills the windows of a placeholder with the review of its workspace.
+--- Says in a placeholder what becomes of it.
+---@param buf integer
+---@param text string
+local function say(buf, text)
+  api.nvim_buf_set_lines(buf, 0, -1, false, vim.split('agentdiff: ' .. text, '\n'))
+  vim.bo[buf].modified = false
+end
+
+---@param workspace string
+---@return integer? buf
+local function review_of(workspace)
+  for _, buf in ipairs(api.nvim_list_bufs()) do
+    local review, root = require('agentdiff.review').get(buf)
+    if review and root == workspace and api.nvim_buf_is_loaded(buf) then
+      return buf
+    end
+  end
+end
+
+--- Shows a review in a window that was restored, at its first hunk.
+---@param win integer
+---@param buf integer
+local function show(win, buf)
+  if not require('agentdiff.windows').can_change(win) then
+    return
+  end
+  api.nvim_win_set_buf(win, buf)
+  local review = require('agentdiff.review').get(buf)
+  local first = review and review.view.hunks.row[1]
+  if first and api.nvim_win_get_cursor(win)[1] == 1 then
+    api.nvim_win_call(win, function()
+      require('agentdiff.panes').go_to(review --[[@as agentdiff.Review]], first)
+    end)
+  end
+end
+
+--- Shows a review in the windows of a placeholder, which goes with the last of them.
+---@param buf integer
+---@param workspace string
+local function replace(buf, workspace)
+  local review = review_of(workspace)
+  if not review then
+    -- Text was locked, or it could not be drawn, which has been told.
+    if api.nvim_buf_is_loaded(buf) then
+      say(buf, 'the review could not be shown; :AgentDiff tries again')
+    end
+    return
+  end
+  for _, win in ipairs(vim.fn.win_findbuf(buf)) do
+    show(win, review)
+  end
+  if #vim.fn.win_findbuf(review) == 0 and not vim.bo[review].modified then
+    -- The window was closed meanwhile: nobody wants to see it.
+    api.nvim_buf_delete(review, { force = true })
+  end
+end
+
+---@param buf integer
+---@param workspace string
+local function ask(buf, workspace)
+  local options = require('agentdiff.config').get().review
+  local filters = { context = options.context, group = options.group }
+  local request = { filters = filters, workspace = workspace }
+  require('agentdiff.buffers').enable()
+  require('agentdiff.rpc').request('review.open', request, function(result, err)
+    require('agentdiff.gate').enter(function()
+      if not err then
+        replace(buf, result.workspace)
+      elseif api.nvim_buf_is_loaded(buf) then
+        say(buf, 'the review could not be opened: ' .. err.message)
+      end
+    end)
+  end)
+end
+
+--- Fills the windows of a placeholder with the review of its workspace, once it is there.
 ---@param buf integer
 ---@param name string of the buffer
 function M.open(buf, name)
@@ -15,13 +91,11 @@ function M.open(buf, name)
   vim.bo[buf].buftype = 'nofile'
   vim.bo[buf].bufhidden = 'wipe'
   api.nvim_buf_set_name(buf, 'agentdiff-restored://' .. buf)
-  api.nvim_buf_set_lines(buf, 0, -1, false, { 'agentdiff: the review is being opened' })
-  vim.bo[buf].modified = false
+  say(buf, 'the review is being opened')
+  -- Not while the session is being read.
   vim.schedule(function()
-    for _, win in ipairs(vim.fn.win_findbuf(buf)) do
-      api.nvim_win_call(win, function()
-        require('agentdiff.review').open({}, workspace)
-      end)
+    if api.nvim_buf_is_loaded(buf) then
+      ask(buf, workspace)
     end
   end)
 end

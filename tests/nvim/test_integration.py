@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from nvim_driver import Editor, wait_for
 from scripted_agent import Agent
+from test_codeaction import OFFERED
 
 SHOWN = "vim.b.agentdiff_status_dict and vim.b.agentdiff_status_dict.hunks == "
 
@@ -266,9 +268,27 @@ def test_a_session_file_brings_the_review_back(
     """``:mksession`` with an open review: another Neovim that sources it shows the review."""
     shown.command("AgentDiff")
     shown.command(f"mksession {tmp_path}/Session.vim")
-    again = spawn("-S", str(tmp_path / "Session.vim"), cwd=workspace)
+    (tmp_path / "waits.lua").write_text(WAITS)
+    watch = f"luafile {tmp_path}/waits.lua"
+    again = spawn("-S", str(tmp_path / "Session.vim"), cwd=workspace, config=watch)
     again.wait("vim.fn.search('+fifteen', 'nw') > 0")
-    assert again.lua("return vim.bo.filetype") == "agentdiff"
+    look = "return { vim.bo.filetype, vim.wo.foldmethod, vim.wo.winbar:match('by %w+') }"
+    assert again.lua(look) == ["agentdiff", "manual", "by turn"]
+    assert again.cursor()[0] == again.lines().index("+ten") - 4
+    names = again.lua("return vim.tbl_map(vim.api.nvim_buf_get_name, vim.api.nvim_list_bufs())")
+    assert [name for name in names if "restored" in name] == []
+    assert again.lua("return _G.asked") == []
+
+
+def test_a_review_that_cannot_be_restored(
+    spawn: Callable[..., Editor], user: Path, tmp_path: Path
+) -> None:
+    """Its window says why; nothing was waited for, and no error is raised at the start."""
+    (tmp_path / "Session.vim").write_text("edit agentdiff:///nowhere\n")
+    (tmp_path / "waits.lua").write_text(WAITS)
+    editor = spawn("-S", str(tmp_path / "Session.vim"), config=f"luafile {tmp_path}/waits.lua")
+    editor.wait("vim.fn.getline(1):find('could not be opened: .')")
+    assert editor.lua("return { _G.asked, vim.bo.modified }") == [[], False]
 
 
 WAITS = """
@@ -277,7 +297,7 @@ local rpc = require('agentdiff.rpc')
 for _, name in ipairs({ 'wait', 'ping' }) do
   local real = rpc[name]
   rpc[name] = function(...)
-    asked[#asked + 1] = debug.traceback()
+    asked[#asked + 1] = debug.traceback(tostring((...)))
     return real(...)
   end
 end
@@ -287,25 +307,63 @@ _G.asked = asked
 """
 
 
+MINI = """
+_G.texts = {}
+package.loaded['mini.diff'] = { set_ref_text = function(_, text) table.insert(_G.texts, text) end }
+require('agentdiff').mini_source().attach(vim.api.nvim_get_current_buf())
+"""
+"""What mini.diff does with a source; that it understands ours is tested with the real one."""
+
+
 def test_nothing_waits_for_the_daemon_unasked(
-    reviewer: Editor, agent: Agent, workspace: Path
+    spawn: Callable[..., Editor], agent: Agent, workspace: Path
 ) -> None:
-    """Reading, typing, saving, moving, statuslines, an agent's writes: no synchronous call."""
+    """Reading, typing, saving, moving, statuslines, code actions, other plugins, writes."""
+    reviewer = spawn("a.txt", cwd=workspace, config="let g:agentdiff = #{code_actions: v:true}")
+    reviewer.wait("vim.b.agentdiff_workspace")
     reviewer.command("AgentDiff")
     reviewer.lua(WAITS)
     reviewer.command("edit b.txt")
     reviewer.wait("vim.b.agentdiff_workspace")
     reviewer.command("set statusline=%{v:lua.require'agentdiff'.statusline()}")
+    reviewer.lua(MINI)
     agent.edit("b.txt", "two\n", "zwei\n")
     reviewer.wait(SHOWN + "1")
+    reviewer.wait("_G.texts[2] == 'one\\ntwo\\nthree\\n'")
+    assert reviewer.lua(OFFERED, 2, 2, "")[0].startswith("Accept the hunk")
     reviewer.keys("ggyyp:silent write<CR>jjkGggu")
     reviewer.lua("return { require('agentdiff').position(), require('agentdiff').hunks() }")
     agent.edit("b.txt", "three\n", "drei\n")
     reviewer.wait("vim.fn.search('drei', 'nw') > 0")
     reviewer.keys("<Plug>(agentdiff-next-hunk)<Plug>(agentdiff-preview-hunk)")
     reviewer.command("AgentDiff owner | AgentDiff inline off | AgentDiff inline on")
-    reviewer.command("checktime | enew | AgentDiff follow on | AgentDiff follow off")
+    reviewer.command("silent! wall | checktime | enew | AgentDiff follow on | AgentDiff follow off")
     agent.stop()
     assert reviewer.lua("return _G.asked") == []
     reviewer.command("AgentDiff! accept")
     assert len(reviewer.lua("return _G.asked")) == 1
+
+
+def test_a_save_over_what_was_not_seen_waits_for_no_daemon(
+    reviewer: Editor, home: Path, workspace: Path
+) -> None:
+    """It merges first, and for that only the Python of this editor is asked."""
+    pid = int((home / "state/agentdiff/daemon.lock").read_text().split()[0])
+    reviewer.lua(WAITS)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        # In one go: nobody can have told of the write before.
+        reviewer.lua(
+            """
+            vim.fn.setline(1, 'mine')
+            local lines = vim.fn.readfile('a.txt')
+            lines[15] = 'theirs'
+            vim.fn.writefile(lines, 'a.txt')
+            vim.cmd('silent write')
+            """
+        )
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    text = (workspace / "a.txt").read_text().splitlines()
+    assert (text[0], text[14]) == ("mine", "theirs")
+    assert [trace.split("\n")[0] for trace in reviewer.lua("return _G.asked")] == ["merge"]
