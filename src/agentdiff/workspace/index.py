@@ -247,7 +247,7 @@ class Index:
                 self.known.discard(path)
 
     def is_followed(self, path: bytes) -> bool:
-        """Whether `path` is covered without anybody naming it."""
+        """Whether `path` is covered without anybody naming it; notes what is passed over."""
         if not self._settings.whole_tree or not self.exists or b"" in self.unfollowed:
             return False
         if path in self.rules.tracked:
@@ -265,6 +265,7 @@ class Index:
         if follows_ignored(status, scope, self._settings):
             return True
         self.ignored.note(path, scope, directory=directory)
+        self.unfollowed.add(path)
         return False
 
     def _holds(self, path: bytes, parent_fd: int) -> bool:

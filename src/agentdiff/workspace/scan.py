@@ -19,6 +19,7 @@ from agentdiff.workspace.ignore import METADATA, IgnoreRules, Scope
 from agentdiff.workspace.ignored import place
 from agentdiff.workspace.known import KnownTable, Row, is_unchanged
 from agentdiff.workspace.observations import OWN_REPOSITORY, Skipped, TrackerSettings
+from agentdiff.workspace.paths import parent_of
 from agentdiff.workspace.temp import is_own_temp
 from agentdiff.workspace.tree import Root, open_below
 
@@ -54,6 +55,17 @@ class Walk:
     skipped: list[Skipped] = field(default_factory=list)
     complete: bool = True
     overflow: bool = False
+
+    def newest_first(self) -> list[bytes]:
+        """Returns `dirty`, directory by directory, that of the newest file first."""
+        newest: dict[bytes, int] = {}
+        groups: dict[bytes, list[bytes]] = {}
+        for path, age in zip(self.dirty, self.times, strict=True):
+            parent = parent_of(path)
+            newest[parent] = max(age, newest.get(parent, age))
+            groups.setdefault(parent, []).append(path)
+        ranked = sorted(groups, key=lambda parent: -newest[parent])
+        return [path for parent in ranked for path in groups[parent]]
 
 
 class Scanner:

@@ -13,12 +13,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 
-from agentdiff.core.entries import Directory
+from agentdiff.core.entries import Absent, Directory
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.feed import Feed
+from agentdiff.workspace.firstbase import FirstBase
 from agentdiff.workspace.gitbase import GitBase
-from agentdiff.workspace.gitindex import UnusableIndex
-from agentdiff.workspace.gitpacks import GitPacks
 from agentdiff.workspace.ignore import METADATA
 from agentdiff.workspace.index import Index
 from agentdiff.workspace.observations import Skipped, TrackerSettings
@@ -37,8 +36,7 @@ class Survey:
 
     Attributes:
         progress: how far the first population is, a sentence; empty when it is over.
-        git_problem: why git could not serve as the first baseline, a sentence; None when it did,
-            or was not asked.
+        base: git's part in the first baseline.
         spellings: what a path is known as.
 
     Args:
@@ -64,11 +62,9 @@ class Survey:
         self._settings = settings
         self._feed = feed
         self._clock_ns = clock_ns
-        self._blobs = blobs
-        self._git: GitBase | None = None
         self.spellings = Spellings(root.path, index.known)
         self.progress = ""
-        self.git_problem: str | None = None
+        self.base = FirstBase(root.path, index, blobs, settings.max_file_bytes)
         self._tree_gaps: tuple[Skipped, ...] = ()
         # The whole tree was walked, watching each directory, and nothing was lost since.
         self._covered = False
@@ -185,26 +181,39 @@ class Survey:
                     index.named.add(path)
                     index.unsifted.discard(path)
                 elif not known and not index.is_followed(path):
+                    # Only a link in its place is ignored, or so is the directory by now.
+                    vanished.extend(self._left(path))
                     continue
                 if above != parent or fd < 0:
                     fd, parent = index.reopen(fd, above), above
                 held = fd if fd >= 0 else None
                 after = index.read(path, held, unless_unchanged=unless_unchanged)
                 count += 1
-                if above not in index.directories and path in index.known:
-                    self._outlying.add(path)
-                else:
-                    self._outlying.discard(path)
+                self._note_place(path)
+                if isinstance(after, Absent):
+                    index.unfollowed.discard(path)
                 if isinstance(after, Directory):
                     entered.add(path)
-                elif path in index.directories:
-                    index.directories.discard(path)
-                    vanished.append(path)
+                else:
+                    vanished.extend(self._left(path))
         finally:
             if fd >= 0:
                 os.close(fd)
         count += self._read_vanished(tuple(vanished))
         return count + self._read_below(entered, proceed)
+
+    def _note_place(self, path: bytes) -> None:
+        if parent_of(path) not in self._index.directories and path in self._index.known:
+            self._outlying.add(path)
+        else:
+            self._outlying.discard(path)
+
+    def _left(self, path: bytes) -> tuple[bytes, ...]:
+        """Returns a path that was entered as a directory, which it is no more."""
+        if path not in self._index.directories:
+            return ()
+        self._index.directories.discard(path)
+        return (path,)
 
     def _read_vanished(self, directories: tuple[bytes, ...]) -> int:
         """Reads what was known below directories that are none any more."""
@@ -216,6 +225,7 @@ class Survey:
         lost = sorted(below(self._index.known, set(directories)))
         for path in lost:
             self._index.read(path)
+        self._index.unfollowed -= below(self._index.unfollowed, set(directories))
         inner = below(self._index.directories, set(directories))
         self._index.directories.difference_update(inner)
         self._index.ignored.renew({}, inner | set(directories))
@@ -252,6 +262,10 @@ class Survey:
         if not index.read_all(iter((*dirty, *sorted(gone))), proceed):
             self._covered = False
             return 0
+        if old or not seen.isdisjoint(index.unfollowed):
+            # What is followed from now on was watched when it changes.
+            passed = {path for path in index.unfollowed if parent_of(path) in seen}
+            index.unfollowed -= passed | seen
         for walk in walks:
             index.ignored.renew(walk.ignored, walk.directories & index.directories)
             index.unfollowed |= walk.unfollowed
@@ -269,8 +283,7 @@ class Survey:
         if whole:
             index.sift()
             self._begin_walk()
-            git = self._git_base() if index.initial else None
-            self._git = git or self._git
+            git = self.base.begin()
             walk = self._scan(b"", proceed, git)
             if not (walk.complete or walk.overflow):
                 return 0
@@ -289,7 +302,9 @@ class Survey:
             index.rules.await_tracked()
             elsewhere |= index.rules.tracked - walk.followed
             elsewhere = self.spellings.absent(elsewhere, walk)
-        paths = (*self._ordered(walk), *sorted(elsewhere))
+        # Somebody may wait for a first population.
+        dirty = walk.newest_first() if index.initial else walk.dirty
+        paths = (*dirty, *sorted(elsewhere))
         if not index.read_all(iter(paths), self._reporting(proceed, len(paths))):
             return 0
         # Paths that somebody named were read meanwhile.
@@ -320,41 +335,6 @@ class Survey:
         self._walked_root = self._root.replaced
         self._walked_rules = self._index.rules.top
 
-    def _git_base(self) -> GitBase | None:
-        packs = self._blobs.elsewhere
-        if not isinstance(packs, GitPacks):
-            return None
-        try:
-            return GitBase(self._root.path, packs, self._settings.max_file_bytes)
-        except UnusableIndex as error:  # then every file is read, as without git
-            self.git_problem = f"every file was read for the baseline, git could not serve: {error}"
-            return None
-
-    @property
-    def doubts(self) -> bool:
-        """Whether `verify` has something to do."""
-        return self._git is not None and self._index.walked
-
-    def verify(self, proceed: Callable[[], bool]) -> int:
-        """Looks whether git's blobs are as long as the files they stand for.
-
-        Not while somebody waits for the first baseline: it takes as long as that itself, and finds
-        something only where an attribute that converts was removed after the checkout.
-
-        Returns:
-            How many were not, and are stored now.
-        """
-        git, wrong = self._git, 0
-        while git is not None and git.unverified:
-            if not proceed():
-                return wrong
-            path = git.unverified.pop()
-            seen = self._index.known.get(path)
-            if seen is not None and seen.ref.kind == "file" and not git.holds_true(seen.ref):
-                wrong += self._index.correct(path)
-        self._git = None
-        return wrong
-
     def _scan(self, base: bytes, proceed: Callable[[], bool], git: GitBase | None = None) -> Walk:
         index = self._index
         walk = Scanner(
@@ -369,19 +349,6 @@ class Survey:
         ).run(base)
         self.spellings.settle(walk)
         return walk
-
-    def _ordered(self, walk: Walk) -> list[bytes]:
-        """Returns what must be read; for a first population the newest directories first."""
-        if not self._index.initial:
-            return walk.dirty
-        newest: dict[bytes, int] = {}
-        groups: dict[bytes, list[bytes]] = {}
-        for path, age in zip(walk.dirty, walk.times, strict=True):
-            parent = parent_of(path)
-            newest[parent] = max(age, newest.get(parent, age))
-            groups.setdefault(parent, []).append(path)
-        ranked = sorted(groups, key=lambda parent: -newest[parent])
-        return [path for parent in ranked for path in groups[parent]]
 
     def _reporting(self, proceed: Callable[[], bool], total: int) -> Callable[[], bool]:
         """Returns `proceed`, with a report on the first population for `gaps`."""

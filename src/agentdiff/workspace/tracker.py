@@ -194,7 +194,7 @@ class Tracker:
     @property
     def git_problem(self) -> str | None:
         """Why git could not serve as the first baseline, a sentence; any thread."""
-        return self._survey.git_problem
+        return self._survey.base.problem
 
     def key(self, path: bytes) -> bytes:
         """Returns what a path is known as, where it has several spellings; any thread."""
@@ -284,7 +284,7 @@ class Tracker:
             due.append(self._hints_due_s)
         if self._needs_sweep():
             due.append(self._sweep_due_s)
-        if self._survey.doubts:
+        if self._survey.base.doubts:
             due.append(0.0)
         return min(due, default=None)
 
@@ -297,8 +297,8 @@ class Tracker:
             hinted = (self._hints or self._rung) and time.monotonic() >= self._hints_due_s
             return not (self._closed or self._tree_jobs or self._path_jobs or hinted)
 
-        if self._survey.doubts and proceed():
-            self._perform([], lambda: self._survey.verify(proceed))
+        if self._survey.base.doubts and proceed():
+            self._perform([], lambda: self._survey.base.verify(proceed))
 
     def _note_activity(self) -> None:
         if self._swept_changes:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -139,3 +140,65 @@ def test_a_stopped_sweep_after_changed_rules_trusts_nothing(tree: Path, survey) 
     assert one.cut() == {b".gitignore": ("file", "file")}
     put(tree / "dist" / "new.js")
     assert one.cut() == {b"dist/new.js": ("absent", "file")}
+
+
+def test_what_is_followed_anew_is_seen_to_be_made(tree: Path, survey) -> None:
+    """An ignore file further down forgets a folder: its old files are a baseline, new ones not."""
+    put(tree / "pkg" / ".gitignore", "dist/\n")
+    put(tree / "pkg" / "dist" / "old.js")
+    one = survey()
+    put(tree / "pkg" / ".gitignore", "other\n")
+    assert one.cut() == {b"pkg/.gitignore": ("file", "file")}
+    put(tree / "pkg" / "dist" / "new.js")
+    assert one.cut() == {b"pkg/dist/new.js": ("absent", "file")}
+
+
+def test_a_repository_that_is_none_any_more_is_followed(tree: Path, survey) -> None:
+    """Without its ``.git`` a folder is like the others; and also when all of it is made anew."""
+    put(tree / "vendor" / ".git" / "HEAD")
+    put(tree / "vendor" / "a.c")
+    one = survey()
+    shutil.rmtree(tree / "vendor" / ".git")
+    assert one.cut() == {}
+    put(tree / "vendor" / "new.c")
+    assert one.cut() == {b"vendor/new.c": ("absent", "file")}
+
+
+@pytest.mark.parametrize("hidden", ["vendor/.git/HEAD", "vendor/big.log"])
+def test_what_was_passed_over_is_removed_and_made_anew(tree: Path, survey, hidden: str) -> None:
+    """Nothing of it can be older than its removal."""
+    put(tree / ".gitignore", "*.log\n")
+    put(tree / hidden, "x" * 70_000)
+    put(tree / "vendor" / "a.c")
+    one = survey()
+    shutil.rmtree(tree / "vendor")
+    one.cut()
+    put(tree / "vendor" / "again.c")
+    put(tree / "vendor" / "big.log", "small\n")
+    made = {b"vendor/again.c": ("absent", "file"), b"vendor/big.log": ("absent", "file")}
+    assert one.cut() == made
+
+
+def test_what_was_made_while_it_was_ignored_is_a_baseline(tree: Path, survey) -> None:
+    """Also when it was made since the last walk: rejecting must not delete it."""
+    put(tree / ".gitignore", "dist/\n")
+    one = survey()
+    put(tree / "dist" / "built.js")
+    one.cut()
+    put(tree / ".gitignore", "other\n")
+    assert one.cut() == {b".gitignore": ("file", "file")}
+    assert b"dist/built.js" in one.index.known
+
+
+def test_a_link_in_place_of_a_folder_under_rules_that_allow_little(tree: Path, survey) -> None:
+    """The link is ignored, the folder was not: what was in it is gone."""
+    put(tree / ".gitignore", "*\n!*/\n!*.py\n")
+    put(tree / "src" / "a.py")
+    one = survey()
+    (tree / "lib").mkdir()
+    (tree / "src").rename(tree / "lib" / "src")
+    (tree / "src").symlink_to("lib/src")
+    gone = {b"src/a.py": ("file", "absent"), b"lib/src/a.py": ("absent", "file")}
+    assert one.cut() == gone
+    put(tree / "lib" / "src" / "a.py", "new\n")
+    assert one.cut() == {b"lib/src/a.py": ("file", "file")}
