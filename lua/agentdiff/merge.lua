@@ -33,7 +33,7 @@ end
 local function tell(buf, problem)
   if of(buf).told ~= problem then
     of(buf).told = problem
-    require('agentdiff').notify(('%s: %s'):format(name_of(buf), problem), vim.log.levels.WARN)
+    require('agentdiff').notice(('%s: %s'):format(name_of(buf), problem), vim.log.levels.WARN)
   end
 end
 
