@@ -10,6 +10,7 @@ local attach_new = false
 ---@field data? string bytes that were claimed
 ---@field at_us integer wall clock
 local begun = {} ---@type table<integer, agentdiff.Begun> what was said before the write under way
+local wanted = {} ---@type table<integer, string> names that Python keeps in mind, by buffer
 
 ---@param buf integer
 ---@return string? name nil unless the buffer is an ordinary one of a file
@@ -25,6 +26,16 @@ local function file_of(buf)
   return name
 end
 
+--- Python forgets the name of a buffer, also one that is in no workspace yet.
+---@param buf integer
+local function unwatch(buf)
+  local name = wanted[buf]
+  wanted[buf] = nil
+  if name and require('agentdiff.rpc').used() then
+    require('agentdiff.rpc').send('unwatch', { path = name })
+  end
+end
+
 ---@param buf integer
 local function watch(buf)
   local name = file_of(buf)
@@ -33,6 +44,10 @@ local function watch(buf)
   end
   local rpc = require('agentdiff.rpc')
   if attach_new or rpc.used() then
+    if wanted[buf] ~= name then
+      unwatch(buf) -- it has another name now
+      wanted[buf] = name
+    end
     rpc.send('watch', { path = name, cwd = vim.fn.getcwd(), attach = attach_new })
   end
 end
@@ -253,9 +268,7 @@ local function install()
     require('agentdiff.reload').forget(args.buf)
     require('agentdiff.merge').forget(args.buf)
     require('agentdiff.inline').forget(args.buf)
-    if vim.b[args.buf].agentdiff_workspace and require('agentdiff.rpc').used() then
-      require('agentdiff.rpc').send('unwatch', { path = api.nvim_buf_get_name(args.buf) })
-    end
+    unwatch(args.buf)
   end)
   on('BufModifiedSet', function(args)
     claim_last()

@@ -4,6 +4,7 @@ local M = {}
 local api = vim.api
 local stale = false
 local newest = {} ---@type table<string, agentdiff.Summary>
+local shown ---@type string? workspace of the text that statuslines show
 
 --- Tells whoever listens; an error in a listener is its own.
 ---@param pattern string
@@ -74,20 +75,43 @@ function M.set_buffer(buf, view, summary)
   vim.b[buf].agentdiff_status = mark(buffer_text(dict))
 end
 
+--- The workspace whose text is shown when that of another one is over.
+---@return string? workspace
+local function another()
+  local found
+  for workspace, summary in pairs(newest) do
+    if not found or (summary.hunks or 0) > (newest[found].hunks or 0) then
+      found = workspace
+    end
+  end
+  return found
+end
+
 --- Sets the variable of the editor, and tells everybody that something was refreshed.
 ---@param workspace string
 ---@param summary agentdiff.Summary
 ---@param wrote string[]? relative paths that were written since the last update
 function M.set_global(workspace, summary, wrote)
-  newest[workspace] = summary
-  vim.g.agentdiff_status = mark(global_text(summary))
+  if summary.gone then
+    newest[workspace] = nil
+    shown = shown ~= workspace and shown or another()
+  else
+    newest[workspace], shown = summary, workspace
+  end
+  vim.g.agentdiff_status = shown and mark(global_text(newest[shown])) or ''
   M.fire('AgentDiffUpdate', { workspace = workspace, summary = summary, written = wrote or {} })
   vim.cmd.redrawstatus({ bang = true })
 end
 
 local function remark()
+  local last = shown
   for workspace, summary in pairs(newest) do
-    M.set_global(workspace, summary)
+    if workspace ~= last then
+      M.set_global(workspace, summary)
+    end
+  end
+  if last then
+    M.set_global(last, newest[last])
   end
   require('agentdiff.review').mark_stale(stale)
 end

@@ -77,6 +77,7 @@
 ---@field removed integer
 ---@field state 'idle'|'working'|'waiting'|'error'
 ---@field agents string[]
+---@field gone? boolean its folder is not there any more
 
 ---@class (exact) agentdiff.Update
 ---@field workspace string

@@ -219,6 +219,24 @@ def test_a_work_tree_is_removed(two: Editor, agent: Agent, other: Path) -> None:
     assert complaints(two) == ""
 
 
+def test_a_work_tree_comes_back(two: Editor, agent: Agent, other: Path) -> None:
+    """While it is away the statusline tells of what pends elsewhere; then it is followed again."""
+    agent.edit("a.txt", "line 5\n", "five\n")
+    two.wait(SHOWN + "1")
+    two.command("buffer x.txt")
+    two.wait(SHOWN + "1")
+    shutil.rmtree(other)
+    two.wait(SHOWN + "0")
+    assert "1 file 1 hunk" in two.lua("return vim.g.agentdiff_status")
+    other.mkdir()
+    (other / "x.txt").write_text("one\ntwo\n")
+    subprocess.run(["git", "init", "-q"], cwd=other, check=True)
+    two.wait("vim.api.nvim_buf_get_lines(0, 1, 2, true)[1] == 'two'")
+    Agent(other).edit("x.txt", "two\n", "three\n")
+    two.wait(SHOWN + "1")
+    assert complaints(two) == ""
+
+
 def test_a_work_tree_is_removed_while_no_daemon_runs(
     home: Path, two: Editor, agent: Agent, other: Path
 ) -> None:
@@ -231,3 +249,22 @@ def test_a_work_tree_is_removed_while_no_daemon_runs(
     two.wait(SHOWN + "1")
     stale = two.lua("return require('agentdiff.status').is_stale()")
     assert (stale, complaints(two)) == (False, "")
+
+
+SPY = """
+local rpc, told = require('agentdiff.rpc'), {}
+local send = rpc.send
+rpc.send = function(kind, payload)
+  told[#told + 1] = kind == 'unwatch' and payload.path or nil
+  return send(kind, payload)
+end
+_G.unwatched = told
+"""
+
+
+def test_python_forgets_a_buffer_that_is_in_no_workspace(reviewer: Editor, tmp_path: Path) -> None:
+    """Also under a name that it had before: it would be looked for at each new workspace."""
+    reviewer.lua(SPY)
+    old, new = tmp_path / "old.md", tmp_path / "new.md"
+    reviewer.command(f"edit {old} | file {new} | bwipeout")
+    assert reviewer.lua("return unwatched") == [str(old), str(new)]
