@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 from hypothesis import assume, given
@@ -14,24 +15,47 @@ from agentdiff.core.events import BlockEdit
 from agentdiff.core.hunks import Text
 from agentdiff.core.ledger import Ledger
 from agentdiff.core.observing import observe
+from agentdiff.core.owners import EXTERNAL, USER, Owner
 from agentdiff.core.patch import Chunk, chunks
 from agentdiff.core.pathstate import PathState, check, is_line_text
+from agentdiff.core.sessions import Turn
 from agentdiff.nvim.editing import read_edits
-from tests.properties.strategies import AUTHORS, entries
+from tests.properties.strategies import AGENT_A, AGENT_B, entries
 
 TYPED = st.sampled_from(["a", "b", "}", "typed", "", "x\r", "ü\u2028"])
 MARKER = "\\ No newline at end of file"
 
 
+def of_turn(owner: Owner, n: int) -> Owner:
+    """Returns an agent's owner in one of its turns."""
+    turn = Turn(
+        id=f"t{n}",
+        n=n,
+        agent=owner.agent or "",
+        session=owner.session or "",
+        prompt=f"Prompt {n}",
+        started_ns=n,
+        started_seq=n,
+    )
+    LEDGER.sessions.turns[turn.agent, turn.session, turn.id] = turn
+    return replace(owner, turn=turn.id)
+
+
+LEDGER = Ledger()
+WRITERS = st.sampled_from(
+    [of_turn(AGENT_A, 1), of_turn(AGENT_B, 2), of_turn(AGENT_A, 3), AGENT_B, USER, EXTERNAL]
+)
+
+
 @st.composite
-def pending(draw: st.DrawFn) -> PathState:
-    """Draws a path with lines pending, after one to three writes of anybody."""
-    ids = count(1)
+def pending(draw: st.DrawFn, path: bytes = b"f", first: int = 1) -> PathState:
+    """Draws a path with lines pending, after one to three writes of anybody; ids from `first`."""
+    ids = count(first)
     known: Entry = draw(entries())
     state: PathState | None = None
     for _ in range(draw(st.integers(1, 3))):
         after = draw(entries(known))
-        state = observe(state, b"f", known, after, draw(AUTHORS), lambda: next(ids))
+        state = observe(state, path, known, after, draw(WRITERS), lambda: next(ids))
         known = after
     assume(state is not None and state.hunks)
     assert state is not None
@@ -85,28 +109,31 @@ def said(text: Text, blocks: list[tuple[Chunk, list[tuple[str, bytes]]]]) -> byt
                     for n, x in enumerate(out))  # fmt: skip
 
 
-@given(state=pending(), data=st.data())
-def test_writing_an_edited_diff_gives_what_it_says(state: PathState, data: st.DataObject) -> None:
-    """Any lines but the removed ones changed, in any blocks: the file is what the buffer shows."""
+@given(data=st.data())
+def test_writing_an_edited_review_gives_what_it_says(data: st.DataObject) -> None:
+    """Any lines but the removed ones, in any blocks of any files, however the review is grouped."""
+    number = data.draw(st.integers(1, 3))
+    states = [data.draw(pending(b"f%d" % n, 1000 * n + 1)) for n in range(number)]
     ids = count(10_000)
     context = data.draw(st.integers(0, 4))
-    view = panes.review(Ledger(), b"/w", [state], 0, context)
-    buffer, blocks = list(view["lines"]), []
-    for chunk, hunk in reversed(
-        list(
-            zip(
-                chunks(state.text, context, joined=False),
-                [h for h in view["hunks"] if h["new"]],
-                strict=True,
-            )
-        )
-    ):
+    by = data.draw(st.sampled_from(["turn", "file"]))
+    view = panes.review(LEDGER, b"/w", states, 0, context, by)
+    where = {
+        chunk.hunks[0].id: (state, chunk)
+        for state in states
+        for chunk in chunks(state.text, context, joined=False)
+    }
+    buffer = list(view["lines"])
+    blocks: dict[bytes, list[tuple[Chunk, list[tuple[str, bytes]]]]] = {s.path: [] for s in states}
+    for hunk in reversed([h for h in view["hunks"] if h["new"]]):
+        state, chunk = where.pop(hunk["id"])
         block = rows(chunk)
         after = data.draw(touched(block))
-        blocks.insert(0, (chunk, after))
+        blocks[state.path].append((chunk, after))
         start, end = hunk["row"] + 1, hunk["row"] + hunk["rows"]
         assert displayed(block) == tuple(buffer[start:end])
         buffer[start:end] = displayed(after)
+    assert where == {}
     changes = [
         BlockEdit(
             hunk=edit["id"],
@@ -116,15 +143,18 @@ def test_writing_an_edited_diff_gives_what_it_says(state: PathState, data: st.Da
         )
         for edit in read_edits(view, buffer)
     ]
-    result = plan_edits({b"f": state}, changes, lambda: next(ids))
-    expected = said(state.text, blocks)
+    result = plan_edits({state.path: state for state in states}, changes, lambda: next(ids))
     assert result.refused == []
-    written = result.paths[0].cur_after if result.paths else state.cur
-    assert expected == (written.data if isinstance(written, File) else b"")
-    left = result.paths[0].after if result.paths else state
-    if left is not None:
-        check(left)
-        assert left.cur == written
+    planned = {plan.path: plan for plan in result.paths}
+    for state in states:
+        ordered = sorted(blocks[state.path], key=lambda found: found[0].new_start)
+        plan = planned.get(state.path)
+        written = plan.cur_after if plan else state.cur
+        assert said(state.text, ordered) == (written.data if isinstance(written, File) else b"")
+        left = plan.after if plan else state
+        if left is not None:
+            check(left)
+            assert left.cur == written
 
 
 @given(state=pending(), data=st.data())
