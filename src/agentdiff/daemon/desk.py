@@ -257,7 +257,7 @@ class Desk:
             # The tracker does not know what we wrote: "unchanged" is news if it is the old content.
             changed = one.before != one.after or one.path in self.ledger.observer.own_writes
             if changed and not (unwatched and not self.ledger.remembers(one.path)):
-                self._observe(one, uncertain=batch.uncertain)
+                self._observe(one, uncertain=batch.uncertain or one.uncertain)
         self.handle(ReadingEnded(received_ns=time.time_ns()))
         self.store.learn(
             ((o.path, o.after, o.signature) for o in news if not o.forget),

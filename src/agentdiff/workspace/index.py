@@ -17,14 +17,15 @@ from agentdiff.workspace.contents import Contents, is_gap
 from agentdiff.workspace.ignore import IgnoreRules
 from agentdiff.workspace.ignored import Ignored
 from agentdiff.workspace.known import KnownTable, Population, is_unchanged
+from agentdiff.workspace.moving import MIXTURE, Moving, is_mixture
 from agentdiff.workspace.observations import (
     Batch,
     Known,
     Observation,
-    Passed,
     Skipped,
     TrackerSettings,
 )
+from agentdiff.workspace.paths import parents
 from agentdiff.workspace.scan import follows_ignored
 from agentdiff.workspace.tree import Root, Signature, is_settled, read_at, read_signed
 
@@ -39,6 +40,7 @@ class Index:
         known: what was last seen of each path.
         rules: what is ignored.
         exists: whether the root was there when `begin` looked.
+        moving: what did not hold still while it was read.
         named: paths that are followed though no walk finds them.
         unfollowed: what the last walks passed over.
         ignored: what of it is ignored, to be told; nothing is decided by it.
@@ -71,6 +73,7 @@ class Index:
         self.known = KnownTable() if known is None else known
         self.rules = IgnoreRules(root, clock_ns)
         self.exists = True
+        self.moving = Moving()
         # What was stored as absent may be a named path, or a file that was simply deleted: the
         # first walk sifts them.
         self.named = {path for path, seen in self.known.others() if seen.ref.kind == "absent"}
@@ -102,10 +105,6 @@ class Index:
     def gaps(self) -> list[Skipped]:
         """Returns followed paths whose content is not kept; any thread."""
         return [Skipped(path=path, reason=note) for path, note in list(self._gaps.items())]
-
-    def passed(self) -> Passed:
-        """Returns what is not followed because it is ignored; any thread."""
-        return self.ignored.told(self.named | self.rules.tracked)
 
     def begin(self, *, trusting: bool) -> None:
         """Looks at the root and the rules; to be called before each series of reads.
@@ -171,6 +170,15 @@ class Index:
             entry, signature = read_at(parent_fd, path.rpartition(b"/")[2], max_bytes=limit)
         elif self.exists:
             entry, signature = read_signed(self._root, path, max_bytes=limit)
+        doubted = False
+        if is_mixture(entry, signature):
+            self.moving.note(path)
+            if self._keeps_old(path, old):
+                return entry
+            entry = MIXTURE
+        elif path in self.moving:
+            doubted = self.moving.settle(path)
+            self._gaps.pop(path, None)
         if isinstance(entry, Directory):
             if old is None or old.ref.kind == "absent":
                 return entry  # directories matter only where a file was
@@ -179,8 +187,20 @@ class Index:
             signature = None
         times = (started_ns, self._clock_ns())
         ref, kept = self._contents.keep(entry)
-        self._learn(path, old, ref, signature if kept else None, times)
+        self._learn(path, old, ref, signature if kept else None, times, uncertain=doubted)
         return entry
+
+    def _keeps_old(self, path: bytes, old: Known | None) -> bool:
+        """Whether a path that did not hold still can stay what it was, be it absent, for a while.
+
+        Not where what is there is the baseline: nobody knows what that is.
+        """
+        if old is None and (self._initial or not self._was_watched(path)):
+            return False
+        self._gaps[path] = MIXTURE.kind
+        if old is not None:
+            self.known[path] = Known(ref=old.ref)
+        return True
 
     def correct(self, path: bytes) -> bool:
         """Puts right what was taken for the content of an unchanged file, without reading it.
@@ -302,6 +322,8 @@ class Index:
         ref: Ref,
         signature: Signature | None,
         times: tuple[int, int],
+        *,
+        uncertain: bool,
     ) -> None:
         if old is not None:
             before = old.ref
@@ -336,6 +358,7 @@ class Index:
                 read_ns=times[1],
                 forget=path not in self.known,
                 new_parents=self._new_parents(path) if before.kind == "absent" else (),
+                uncertain=uncertain,
             )
         )
         if len(self._pending) >= _BATCH_OBSERVATIONS:
@@ -345,8 +368,9 @@ class Index:
         """Returns the directories above a created path that were not there at the last cut."""
         if not self.walked:
             return ()
-        above = [path[:at] for at, byte in enumerate(path) if byte == 0x2F]
-        return tuple(one for one in above if one in self.fresh or one not in self.directories)
+        return tuple(
+            one for one in parents(path) if one in self.fresh or one not in self.directories
+        )
 
     def _stays(self, path: bytes, old: Known | None) -> bool:
         """Whether an absent `path` is remembered, because no walk would find it once it is back."""
@@ -372,10 +396,5 @@ class Index:
         If not (it was ignored, or in a directory that was), it may be as old as the hills: what
         it holds when it is first seen is its baseline.
         """
-        if not self._settings.whole_tree:
-            return False
-        while path not in self.unfollowed:
-            if not path:
-                return True
-            path = path.rpartition(b"/")[0]
-        return False
+        passed = {path, *parents(path), b""} & self.unfollowed
+        return self._settings.whole_tree and not passed

@@ -40,6 +40,7 @@ class Observation:
         read_ns: wall clock just after, 0 for the same moment.
         forget: the path is gone and nobody named it: nothing needs to be remembered of it.
         new_parents: directories above a created path that came with it, outermost first.
+        uncertain: a tool was let go while it could not be read what the path holds.
     """
 
     path: bytes
@@ -50,6 +51,7 @@ class Observation:
     read_ns: int = 0
     forget: bool = False
     new_parents: tuple[bytes, ...] = ()
+    uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

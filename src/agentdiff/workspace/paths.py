@@ -66,6 +66,11 @@ def parent_of(path: bytes) -> bytes:
     return path.rpartition(b"/")[0]
 
 
+def parents(path: bytes) -> list[bytes]:
+    """Returns the directories above a path, without the root, outermost first."""
+    return [path[:at] for at, byte in enumerate(path) if byte == 0x2F]
+
+
 def _above(path: bytes) -> Iterable[bytes]:
     at = path.rfind(b"/")
     while at > 0:

@@ -116,7 +116,7 @@ class Survey:
             count = self.read_paths(
                 sorted(self._outlying), proceed, follow=False, unless_unchanged=True
             )
-            count += self.read_news((), proceed)
+            count += self.read_news((), proceed) + self.read_moving(self._index.moving)
             if self.trusts_feed:
                 self._index.fresh.clear()
                 return count
@@ -144,6 +144,13 @@ class Survey:
             for parent in sorted(parents):
                 count += self._read_below({parent}, proceed)
         return count
+
+    def read_moving(self, paths: Iterable[bytes]) -> int:
+        """Reads again what did not hold still; returns how many that were."""
+        listed = list(paths)
+        for path in listed:
+            self._index.read(path)
+        return len(listed)
 
     def read_paths(
         self,

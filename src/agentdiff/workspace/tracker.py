@@ -189,7 +189,8 @@ class Tracker:
 
     def ignored(self) -> Passed:
         """Returns what is not followed because it is ignored, which is no gap; any thread."""
-        return self._index.passed()
+        index = self._index
+        return index.ignored.told(index.named | index.rules.tracked)
 
     @property
     def git_problem(self) -> str | None:
@@ -253,6 +254,7 @@ class Tracker:
                 self._serve_paths(self._proceed)
                 self._serve_tree()
                 self._serve_hints()
+                self._serve_moving()
                 self._verify()
                 self._sweep()
         finally:
@@ -284,6 +286,8 @@ class Tracker:
             due.append(self._hints_due_s)
         if self._needs_sweep():
             due.append(self._sweep_due_s)
+        if (moving_s := self._index.moving.due_s) is not None:
+            due.append(moving_s)
         if self._survey.base.doubts:
             due.append(0.0)
         return min(due, default=None)
@@ -352,6 +356,10 @@ class Tracker:
         if trusted and not self._survey.trusts_feed:
             self.warm()  # something was lost: look at everything before somebody has to wait
 
+    def _serve_moving(self) -> None:
+        if paths := self._index.moving.due():
+            self._perform([], lambda: self._survey.read_moving(paths))
+
     def _perform(self, jobs: list[_Job], read: Callable[[], int]) -> int:
         """Reads, emits, and only then lets the callers go; returns how much was looked at."""
         self._serving.append(jobs)
@@ -364,7 +372,8 @@ class Tracker:
             certain, scanned = False, 0
         else:
             self._trouble = ()
-            certain = not self._closed
+            moving = [self._index.moving.doubt(job.paths) for job in jobs if job.before_tool]
+            certain = not (self._closed or any(moving))
         self._index.flush()
         with self._wake:
             for job in jobs:

@@ -39,6 +39,7 @@ NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOL
 """Of a path: nothing is there.  Others (EACCES, EIO, ESTALE, ENOTCONN) say nothing of that."""
 # A path that ``lstat`` saw and that is gone, a link (ELOOP) or no link (EINVAL) when it is opened.
 _REPLACED = NOT_THERE | {errno.EINVAL}
+REPLACED = Other(kind="unreadable: it is being replaced all the time")
 _READ_TRIES = 4
 _TICK_NS = 20_000_000
 _KINDS: dict[int, RefKind] = {
@@ -304,7 +305,7 @@ def read_at(dir_fd: int, name: bytes, *, max_bytes: int) -> tuple[Entry, Signatu
             return entry, signature
         if found is not None:
             return found
-    return Other(kind="unreadable: it is being replaced all the time"), None
+    return REPLACED, None
 
 
 def _read_as(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +18,12 @@ from pathlib import Path
 import pytest
 
 from agentdiff.core.entries import File, Link
+from agentdiff.sources.inotify import Inotify
 from agentdiff.workspace.blobs import BlobStore
+from agentdiff.workspace.feed import Drained, Feed
+from agentdiff.workspace.moving import MIXTURE, Moving, is_mixture
 from agentdiff.workspace.roots import confine
-from agentdiff.workspace.tracker import Batch, Tracker, TrackerSettings
+from agentdiff.workspace.tracker import Batch, Observation, Tracker, TrackerSettings
 from agentdiff.workspace.tree import Root, read_signed
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
@@ -29,12 +33,22 @@ LIMIT = 1 << 20
 
 @contextmanager
 def followed(
-    tree: Path, state: Path, clock_ns: Callable[[], int] = time.time_ns
+    tree: Path,
+    state: Path,
+    clock_ns: Callable[[], int] = time.time_ns,
+    on_emit: Callable[[], None] = lambda: None,
+    feed: Feed | None = None,
 ) -> Iterator[tuple[Tracker, list[Batch]]]:
     """Follows a tree without a feed; yields the tracker and what it tells after the first cut."""
     told: list[Batch] = []
+
+    def take(batch: Batch) -> None:
+        told.append(batch)
+        on_emit()
+
     blobs = BlobStore(state)
-    tracker = Tracker(os.fsencode(tree), blobs, None, told.append, TrackerSettings(), clock_ns)
+    settings = TrackerSettings()
+    tracker = Tracker(os.fsencode(tree), blobs, None, take, settings, clock_ns, feed)
     try:
         assert tracker.cut().certain
         told.clear()
@@ -44,11 +58,14 @@ def followed(
         blobs.close()
 
 
+def changes(told: list[Batch]) -> list[Observation]:
+    """Returns what is said to have changed."""
+    return [one for batch in told for one in batch.observations if one.before != one.after]
+
+
 def names(told: list[Batch]) -> list[bytes]:
     """Returns which paths are said to have changed."""
-    return sorted(
-        one.path for batch in told for one in batch.observations if one.before != one.after
-    )
+    return sorted(one.path for one in changes(told))
 
 
 def gaps(tracker: Tracker) -> dict[bytes, str]:
@@ -238,24 +255,153 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     assert signature.size == 20
 
 
-def test_a_file_that_never_holds_still_is_not_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Reading ends all the same; without a signature, the next cut reads it again."""
-    path, read = tmp_path / "f", os.pread
-    path.write_text("start")
+class Restless:
+    """A file that grows at each read of it, for as long as nobody calms it.
 
-    def growing(fd: int, count: int, at: int) -> bytes:
-        with open(path, "ab") as file:
-            file.write(b"x")
-        return read(fd, count, at)
+    The program that does it never closes it.
+    """
 
-    monkeypatch.setattr(os, "pread", growing)
-    root = Root(os.fsencode(tmp_path))
+    def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
+        self.path = path
+        self.calm = False
+        self._read = os.pread
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 closed by the test's end
+        patch.setattr(os, "pread", self._grow)
+
+    def _grow(self, fd: int, count: int, at: int) -> bytes:
+        if not self.calm and os.path.samestat(os.fstat(fd), os.fstat(self._file.fileno())):
+            self._file.write(b"x")
+        return self._read(fd, count, at)
+
+    def begin(self) -> None:
+        """Begins to write; creates the file if it is not there."""
+        self._file.close()
+        self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
+        self._file.write(b"begun")
+        self.calm = False
+
+    def close(self) -> None:
+        """Lets the file go."""
+        self.calm = True
+        self._file.close()
+
+
+@pytest.fixture
+def restless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restless]:
+    """One in a tree of its own."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "f").write_text("start")
+    found = Restless(tree / "f", monkeypatch)
+    yield found
+    found.close()
+
+
+def test_a_file_that_never_holds_still_is_not_trusted(restless: Restless) -> None:
+    """Reading ends all the same, and says that this may be a mixture."""
+    root = Root(os.fsencode(restless.path.parent))
     entry, signature = read_signed(root, b"f", max_bytes=LIMIT)
     root.close()
     assert isinstance(entry, File)
     assert signature is None
+    assert is_mixture(entry, signature)
+
+
+def test_a_mixture_is_no_baseline(restless: Restless, tmp_path: Path) -> None:
+    """What nobody knew before has none, until it can be read."""
+    with followed(restless.path.parent, tmp_path / "state") as (tracker, told):
+        assert gaps(tracker) == {b"f": MIXTURE.kind}
+        assert tracker.known()[b"f"].ref == MIXTURE.ref()
+        restless.calm = True
+        tracker.cut()
+        assert (gaps(tracker), names(told)) == ({}, [b"f"])
+        (seen,) = changes(told)
+        assert seen.before == MIXTURE.ref()
+
+
+@pytest.mark.parametrize("before_tool", [False, True])
+def test_a_mixture_changes_nothing(restless: Restless, tmp_path: Path, before_tool: bool) -> None:
+    """A known file stays what it was; after a tool was let go, its next change is uncertain."""
+    restless.calm = True
+    with followed(restless.path.parent, tmp_path / "state") as (tracker, told):
+        start = tracker.known()[b"f"].ref
+        restless.begin()
+        found = tracker.cut(before_tool=before_tool)
+        assert found.certain is not before_tool
+        assert {one.path: one.reason for one in found.skipped} == {b"f": MIXTURE.kind}
+        assert (tracker.known()[b"f"].ref, names(told)) == (start, [])
+        restless.calm = True
+        assert tracker.cut().certain
+        (seen,) = changes(told)
+        assert (seen.before, seen.uncertain, gaps(tracker)) == (start, before_tool, {})
+
+
+def test_a_mixture_of_a_new_file_is_not_told(restless: Restless, tmp_path: Path) -> None:
+    """It comes to be when it can be read, and is forgotten if it is gone before that."""
+    restless.calm = True
+    restless.path.unlink()
+    with followed(restless.path.parent, tmp_path / "state") as (tracker, told):
+        restless.begin()
+        tracker.cut()
+        assert (gaps(tracker), names(told)) == ({b"f": MIXTURE.kind}, [])
+        restless.path.unlink()
+        tracker.cut_paths([b"f"])
+        assert (gaps(tracker), names(told), tracker.lookup(b"f")) == ({}, [], None)
+
+
+class Deaf(Inotify):
+    """Hears nothing, as of stores through a mapping."""
+
+    def drain(self) -> Drained:
+        """Names nothing."""
+        super().drain()
+        return Drained(paths=set(), lost=False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+def test_each_cut_reads_again_what_was_a_mixture(restless: Restless, tmp_path: Path) -> None:
+    """Also when the watcher has nothing to tell."""
+    restless.calm = True
+    feed = Deaf(os.fsencode(restless.path.parent))
+    with followed(restless.path.parent, tmp_path / "state", feed=feed) as (tracker, told):
+        restless.begin()
+        tracker.cut_paths([b"f"])
+        assert gaps(tracker) == {b"f": MIXTURE.kind}
+        assert tracker.trusts_feed
+        restless.calm = True
+        tracker.cut()
+        assert (gaps(tracker), names(told)) == ({}, [b"f"])
+
+
+def test_a_file_that_comes_to_rest_is_read_again_unasked(
+    restless: Restless, tmp_path: Path
+) -> None:
+    """Nobody tells of it: the program that wrote it may have it open for hours."""
+    restless.calm = True
+    read = threading.Event()
+    with followed(restless.path.parent, tmp_path / "state", on_emit=read.set) as (tracker, told):
+        restless.begin()
+        tracker.cut()
+        read.clear()
+        restless.calm = True
+        assert read.wait(30)
+        assert (names(told), gaps(tracker)) == ([b"f"], {})
+
+
+def test_what_never_rests_is_read_less_and_less_often() -> None:
+    """Twenty times a second at first, every five seconds in the end."""
+    now_s = 100.0
+    moving = Moving(lambda: now_s)
+    waits = []
+    for _ in range(9):
+        moving.note(b"f")
+        assert moving.due_s is not None
+        waits.append(moving.due_s - now_s)
+        now_s = moving.due_s
+        assert moving.due() == [b"f"]
+    assert waits == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
+    assert not moving.settle(b"f")
+    assert (moving.due_s, moving.due()) == (None, [])
 
 
 def test_a_path_that_is_replaced_all_the_time_says_so(
