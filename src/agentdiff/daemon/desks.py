@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from agentdiff.workspace.store import root_of
 MAX_NESTED = 32
 GONE_S = 3.0
 """How long after its last use a workspace stays open whose folder is not there any more."""
+_LONG_NS = 60_000_000_000
 
 
 @dataclass(slots=True)
@@ -87,11 +88,33 @@ class Desks:
     def use(self, root: bytes) -> Iterator[Desk]:
         """Gives an open workspace, opening it when needed; it stays open while it is used.
 
+        Waits for the worker when the workspace is just being closed; see `use_by`.
+
         Raises:
             OSError: it cannot be opened.
             sqlite3.Error: its store cannot be used.
         """
-        one = self._enter(root)
+        while True:
+            with self.use_by(root, time.time_ns() + _LONG_NS) as desk:
+                if desk is not None:
+                    yield desk
+                    return
+
+    @contextmanager
+    def use_by(self, root: bytes, until_ns: int) -> Iterator[Desk | None]:
+        """Does what `use` does; gives None when the workspace is still being closed by then.
+
+        Args:
+            root: the workspace.
+            until_ns: wall clock.
+
+        Raises:
+            OSError, sqlite3.Error: as `use`.
+        """
+        one = self._enter(root, until_ns)
+        if one is None:
+            yield None
+            return
         try:
             yield one.desk
         finally:
@@ -147,8 +170,8 @@ class Desks:
 
     # --- opening ---------------------------------------------------------------------------------
 
-    def _enter(self, root: bytes) -> _Open:
-        """Returns a workspace with one more user."""
+    def _enter(self, root: bytes, until_ns: int) -> _Open | None:
+        """Returns a workspace with one more user, None when others are at it for too long."""
         while True:
             with self._lock:
                 known = self._open.get(root)
@@ -160,9 +183,12 @@ class Desks:
                 if closing is None and opening is None:
                     opening = self._opening[root] = Future()
                     break
-            if closing is not None:
-                closing.wait()
-            elif opening is not None:
+            left_s = max(0, until_ns - time.time_ns()) / 1e9
+            if closing is not None and not closing.wait(left_s):
+                return None
+            if opening is not None:
+                if not wait([opening], left_s).done:
+                    return None
                 opening.result()
         # A long log must not keep other workspaces' hooks waiting: the lock is free by now.
         return self._open_now(root, opening)

@@ -100,6 +100,8 @@ class Intake:
         self._logger = logger
         # Closing a call by telemetry takes a cut first, for which neither worker nor loop may wait.
         self._closers = ThreadPoolExecutor(CLOSERS, thread_name_prefix="closer")
+        # One thread: what could not be delivered in time is delivered in order.
+        self._late = ThreadPoolExecutor(1, thread_name_prefix="late")
         self._pending: list[ToolReported] = []
         self._pending_lock = threading.Lock()
         self._held: OrderedDict[SessionKey, deque[ToolReported]] = OrderedDict()
@@ -109,6 +111,7 @@ class Intake:
 
     def close(self) -> None:
         """Finishes what is under way."""
+        self._late.shutdown(wait=True)
         self._closers.shutdown(wait=True, cancel_futures=True)
 
     def replay(self) -> None:
@@ -131,7 +134,7 @@ class Intake:
                 desk.keeping.commit()
             written.set_result(all(desk.keeping.problem is None for desk in self._desks.all()))
 
-        self._enqueue(commit)
+        self._late.submit(self._enqueue, commit)  # behind what is delivered late
         try:
             return written.result(DIGESTED_WITHIN_S)
         except TimeoutError:
@@ -156,7 +159,7 @@ class Intake:
         certain = True
         failures: list[Exception] = []
         printed = ""
-        calls = False
+        calls = late = False
         patience = _Patience()
         for parsed in registry.parse(agent, payload, received_ns):
             calls |= isinstance(parsed, ToolStarted)
@@ -165,13 +168,14 @@ class Intake:
             texts = []
             for route in routes:  # grows while it is walked
                 try:
-                    with self._desks.use(route.root) as desk:
+                    with self._in_time(event, route, preimages, patience) as desk:
+                        if desk is None:
+                            certain, late = False, True
+                            continue
                         certain &= self._deliver(desk, route, preimages, patience)
                         if preimages is None:  # the agent of a replayed hook listens no more
                             texts.append(telling.ask(self._enqueue, desk, event))
-                    if isinstance(event, ToolStarted | ToolFinished) and event.scope == "tree":
-                        # By now the workspace was read: a shell command reaches what is inside.
-                        routes += self._router.into(event, self._desks.nested(route.root))
+                    routes += self._into(event, route.root)
                 except (OSError, sqlite3.Error) as error:
                     # The other workspaces still get their cut.
                     if not self._left(event, route, routes):
@@ -180,7 +184,10 @@ class Intake:
         if not certain:
             self.counters["uncertain_cuts"] += 1
         if calls and preimages is None and self._journal.note(agent, payload, received_ns, within):
-            self._enqueue(self._journal.told)
+            if late:  # behind what it tells
+                self._late.submit(self._enqueue, self._journal.told)
+            else:
+                self._enqueue(self._journal.told)
         if failures:
             raise failures[0]
         return HookAnswer(certain=certain, text=printed)
@@ -199,6 +206,50 @@ class Intake:
             return False
         self._router.leave(event, route.root)
         return True
+
+    @contextlib.contextmanager
+    def _in_time(
+        self,
+        event: AgentEvent,
+        route: Route,
+        preimages: tuple[PreImage, ...] | None,
+        patience: _Patience,
+    ) -> Iterator[Desk | None]:
+        """Gives the workspace of a route.
+
+        None when the worker is still closing it: for that no agent waits longer than for a cut.
+        It is told as soon as it can be opened again.
+        """
+        with contextlib.ExitStack() as used:
+            with patience.spend(warm=False) as until_ns:
+                desk = used.enter_context(self._desks.use_by(route.root, until_ns))
+            if desk is None:
+                self._late.submit(self._deliver_late, event, route, preimages)
+            yield desk
+
+    def _deliver_late(
+        self, event: AgentEvent, route: Route, preimages: tuple[PreImage, ...] | None
+    ) -> None:
+        try:
+            with self._desks.use(route.root) as desk:
+                kinds = SessionStarted | PromptSubmitted | ToolStarted
+                if isinstance(route.events[-1], kinds) and not preimages:
+                    # No cut: by now it would take the call's work for what was there before.
+                    for one in route.events:
+                        self._tell(desk, one)
+                else:
+                    self._deliver(desk, route, preimages, _Patience())
+            for inner in self._into(event, route.root):
+                self._deliver_late(event, inner, preimages)
+        except (OSError, sqlite3.Error) as error:
+            extra = {"root": repr(route.root), "reason": str(error)}
+            self._logger.error("event not delivered", extra=extra)
+
+    def _into(self, event: AgentEvent, root: bytes) -> list[Route]:
+        """Returns where else a shell command reaches from a workspace, once that was read."""
+        if not isinstance(event, ToolStarted | ToolFinished) or event.scope != "tree":
+            return []
+        return self._router.into(event, self._desks.nested(root))
 
     def _deliver(
         self,
@@ -290,8 +341,8 @@ class Intake:
         patience = _Patience()
         for route in routes:
             try:
-                with self._desks.use(route.root) as desk:
-                    certain &= self._deliver(desk, route, None, patience)
+                with self._in_time(started, route, None, patience) as desk:
+                    certain &= desk is not None and self._deliver(desk, route, None, patience)
             except (OSError, sqlite3.Error) as error:
                 if not self._left(started, route, routes):
                     failures.append(error)

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from agentdiff.config import Config, DaemonConfig
-from agentdiff.daemon import desks, engine
+from agentdiff.daemon import desks, engine, intake
+from agentdiff.daemon.desk import Desk
 from agentdiff.daemon.keeping import Keeping
 from agentdiff.daemon.ports import RequestError
 from tests.unit.daemon.bench import WAIT_S, Bench, Client
@@ -177,6 +178,43 @@ def test_a_wrong_request_holds_nothing_open(bench: Bench) -> None:
     with pytest.raises(RequestError):
         bench.call("comment", text="x", path="../x")
     wait_open(bench)
+
+
+def test_an_agent_does_not_wait_for_a_worker_that_closes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answered in time, that the baseline is uncertain; and everything is told, in order."""
+    closing, let_go, done = threading.Event(), threading.Event(), threading.Event()
+    closed = bench.engine._desks.closed
+
+    def slowly(desk: Desk) -> None:
+        closing.set()
+        let_go.wait(WAIT_S)
+        done.set()
+        closed(desk)
+
+    monkeypatch.setattr(bench.engine._desks, "closed", slowly)
+    (bench.root / "f").write_bytes(b"1\n")
+    bench.prompt()
+    assert bench.status() == {}
+    bench.hook("SessionEnd", reason="other")
+    assert closing.wait(WAIT_S)
+    given, more = {"command": "make", "description": "x"}, {"session": "session-2"}
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "COLD_NS", 1_000_000)
+        bench.prompt(**more)
+        answers = [bench.hook("PreToolUse", "Bash", given, **more)]
+        (bench.root / "a").write_bytes(b"1\n")
+        answers.append(bench.hook("PostToolUse", "Bash", given, tool_response={}, **more))
+    assert ([one.certain for one in answers], done.is_set()) == ([False, False], False)
+    assert bench.locations.journal.stat().st_size > 0
+    let_go.set()
+    assert bench.engine.digested()
+    (call,) = bench.call("log")["calls"]
+    assert (call["session"], call["tool"], call["outcome"]) == ("session-2", "Bash", "ok")
+    bench.engine.close()
+    assert bench.locations.journal.stat().st_size == 0
+    bench.start()
 
 
 def test_it_is_never_closed_while_it_is_used(bench: Bench) -> None:
