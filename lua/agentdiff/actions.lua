@@ -194,8 +194,13 @@ function M.jump(step)
 end
 
 --- Shows old and new lines of the hunk under the cursor in a float that the next movement closes.
+--- The review shows them already: there it is who made the hunk, and why.
 function M.preview()
   local buf = api.nvim_get_current_buf()
+  if require('agentdiff.review').get(buf) then
+    require('agentdiff.about').explain()
+    return
+  end
   local line = api.nvim_win_get_cursor(0)[1]
   for _, at in ipairs(require('agentdiff.inline').positions(buf)) do
     if line >= at.first and line <= at.last then
@@ -274,7 +279,12 @@ local actions = {
     require('agentdiff.menu').select_hunk()
   end,
   ['owner'] = function()
-    require('agentdiff.inline').toggle_owners(api.nvim_get_current_buf())
+    local buf = api.nvim_get_current_buf()
+    if require('agentdiff.review').get(buf) then
+      require('agentdiff.about').explain()
+    else
+      require('agentdiff.inline').toggle_owners(buf)
+    end
   end,
   ['actions'] = function()
     require('agentdiff.menu').offer()

@@ -242,9 +242,10 @@ api.nvim_create_autocmd('User', {
   end,
 })
 
---- Opens the base of a file at its left, or closes it. Closing it restores the file's window.
+--- Opens the base of the current file at its left, or closes it. Closing it restores the file's
+--- window.
 ---@return boolean ok
-function M.show()
+local function show_here()
   local file_buf = api.nvim_get_current_buf()
   local path = api.nvim_buf_get_name(file_buf)
   if shown[file_buf] and #vim.fn.win_findbuf(shown[file_buf].buf) > 0 then
@@ -284,6 +285,56 @@ function M.show()
     close_base(buf)
   end)
   return true
+end
+
+--- Closes a tab page that was opened for a comparison, unless the user has made it one of theirs.
+---@param tab integer
+---@param file_buf integer
+local function close_tab(tab, file_buf)
+  if not api.nvim_tabpage_is_valid(tab) or #api.nvim_list_tabpages() == 1 then
+    return
+  end
+  local wins = api.nvim_tabpage_list_wins(tab)
+  if #wins == 1 and api.nvim_win_get_buf(wins[1]) == file_buf then
+    api.nvim_win_close(wins[1], false)
+  end
+end
+
+--- Shows the comparison of the file under the cursor of a review in a tab page of its own, which
+--- goes with it: the windows of the review stay as they are.
+---@return boolean ok
+local function show_beside_review()
+  local review_tab = api.nvim_get_current_tabpage()
+  if not require('agentdiff.motion').jump_to_file('tabedit') then
+    return false
+  end
+  local tab, file_buf = api.nvim_get_current_tabpage(), api.nvim_get_current_buf()
+  local open = shown[file_buf]
+  local win = open and vim.fn.win_findbuf(open.buf)[1]
+  if win or not show_here() then
+    close_tab(tab, file_buf)
+    api.nvim_set_current_tabpage(review_tab)
+    if win then
+      api.nvim_set_current_win(win)
+    end
+    return win ~= nil
+  end
+  on_close(vim.fn.win_findbuf(shown[file_buf].buf)[1], function()
+    vim.schedule(function()
+      close_tab(tab, file_buf)
+    end)
+  end)
+  return true
+end
+
+--- Opens the base of the current file, or of the one under the cursor of a review, at its left; or
+--- closes it.
+---@return boolean ok
+function M.show()
+  if require('agentdiff.review').get(api.nvim_get_current_buf()) then
+    return show_beside_review()
+  end
+  return show_here()
 end
 
 return M

@@ -51,22 +51,23 @@ end
 
 --- Opens the file at the line under the cursor; <C-o> comes back.
 ---@param how 'edit'|'split'|'tabedit'
+---@return boolean ok
 function M.jump_to_file(how)
   local review, workspace = require('agentdiff.review').get(api.nvim_get_current_buf())
   if not review then
-    return
+    return false
   end
   local geometry = require('agentdiff.view')
   local cursor = api.nvim_win_get_cursor(0)
   local file = geometry.file_at(review.view, cursor[1] - 1)
   if not file then
-    return
+    return false
   end
   local relative = file.path_b64 and vim.base64.decode(file.path_b64) or file.path
   local path = workspace .. '/' .. relative
   if not vim.uv.fs_lstat(path) then
     require('agentdiff').notify(file.path .. ' is not on disk', vim.log.levels.WARN)
-    return
+    return false
   end
   local lnum = geometry.lnum(review.view, cursor[1] - 1)
   vim.cmd("normal! m'")
@@ -79,6 +80,7 @@ function M.jump_to_file(how)
     api.nvim_win_set_cursor(0, { lnum, math.max(0, cursor[2] - 1) })
     vim.cmd('normal! zvzz')
   end
+  return true
 end
 
 return M
