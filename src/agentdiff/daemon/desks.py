@@ -211,12 +211,7 @@ class Desks:
             if not opening.done():  # a bug: those who wait must not wait for ever
                 name = root.decode(errors="replace")
                 opening.set_exception(OSError(f"{name} cannot be opened, see the daemon's log"))
-        try:
-            desk.watch()
-        except RuntimeError:  # no thread can be had: whoever asked learns that, and uses it no more
-            with self._lock:
-                made.users -= 1
-            raise
+        desk.watch()
         return made
 
 

@@ -79,7 +79,12 @@ class Watcher:
         Raises:
             RuntimeError: it was started before.
         """
-        self._starter.start()
+        try:
+            self._starter.start()
+        except RuntimeError as error:
+            if self._starter.ident is not None:
+                raise
+            self._fail(error)
 
     @property
     def problem(self) -> str | None:
@@ -110,7 +115,8 @@ class Watcher:
                 handler = _Handler(self._root, self._touch, self._check_limit)
                 self._observe(Observer(), handler, _CHANGES)
                 self._check_limit()
-        except OSError as error:  # the root is gone, unreadable, or a limit of inotify's
+        except (OSError, RuntimeError) as error:
+            # The root is gone, unreadable, or a limit of inotify's; or no thread can be had.
             self._fail(error)
             return
         self._ready.set()
@@ -125,11 +131,14 @@ class Watcher:
         observer.schedule(handler, os.fsdecode(self._root), recursive=True, event_filter=only)
         observer.start()
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: OSError | RuntimeError) -> None:
+        number, reason = None, str(error)
+        if isinstance(error, OSError):
+            number, reason = error.errno, error.strerror or reason
         # A limit of the user's, which other programs share; ours takes one for each workspace.
-        limit = error.errno == errno.EMFILE and sys.platform == "linux"
+        limit = number == errno.EMFILE and sys.platform == "linux"
         remedy = " (raise fs.inotify.max_user_instances)" if limit else ""
-        self._problem = f"cannot watch the workspace: {error.strerror or error}{remedy}"
+        self._problem = f"cannot watch the workspace: {reason}{remedy}"
         self._ready.set()
 
     def _check_limit(self) -> None:

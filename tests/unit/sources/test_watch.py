@@ -136,6 +136,32 @@ def test_a_missing_root_is_a_problem_not_an_error(tmp_path: Path) -> None:
     watcher.stop()
 
 
+@pytest.mark.parametrize("refused", ["watch-start", "Thread-"])
+def test_a_system_without_a_thread_to_give_is_a_problem_not_an_error(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """Neither for the beginning nor for the watching itself: cuts find everything all the same."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith(refused):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    before = threading.active_count()
+    feed = open_feed(os.fsencode(tree))
+    watcher = Watcher(os.fsencode(tree), Hints().touch, feed)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        watcher.start()
+        assert watcher.wait_ready(DEADLINE_S)
+    assert watcher.problem == "cannot watch the workspace: can't start new thread"
+    watcher.stop()
+    assert threading.active_count() == before
+    if feed is not None:
+        feed.close()
+
+
 def test_the_limit_of_watches_is_a_problem(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """watchdog leaves directories out in silence when the limit is reached; we say so."""
     monkeypatch.setattr(watch, "_at_watch_limit", lambda root: True)
