@@ -1,11 +1,12 @@
-"""How often views are fetched."""
+"""How often views are fetched, and how long they are remembered."""
 
 import asyncio
 from collections.abc import Iterator
 
 import pytest
 
-from agentdiff.nvim.screen import REST_AT_MOST_S, Pace
+from agentdiff.daemon.ports import RequestError
+from agentdiff.nvim.screen import REST_AT_MOST_S, Pace, Screen, Workspace
 
 
 def _pace(*times_s: float) -> Pace:
@@ -43,3 +44,13 @@ def test_the_first_change_is_fetched_at_once() -> None:
     assert pace.rest_s == 0
     asyncio.run(_fetch(pace))
     assert pace.rest_s == 0
+
+
+def test_the_views_of_a_folder_that_is_gone_are_forgotten() -> None:
+    """Nothing can be decided on them; the page that says so is what intents are made on."""
+    screen, workspace = Screen(), Workspace(root=b"/gone", review={})
+    intent = {"view": "review", "scope": "all", "first": 0, "last": 0}
+    tokens = [screen.emptied(workspace)["review"]["token"] for _ in range(2)]
+    assert screen.select(workspace, {**intent, "token": tokens[1]}) is not None
+    with pytest.raises(RequestError):
+        screen.select(workspace, {**intent, "token": tokens[0]})

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agentdiff.locations import Locations
 from agentdiff.nvim.attached import Attached
 from agentdiff.nvim.claims import Claims
@@ -82,10 +84,15 @@ def test_a_folder_that_is_not_reviewed_may_be_attached_by_a_command(
     lua.wait_watched(f"{lua.tree}/a")
 
 
-def test_a_new_daemon_that_cannot_attach_now_is_asked_again(lua: Lua, daemon: Daemon) -> None:
+@pytest.mark.parametrize("has_buffer", [True, False])
+def test_a_new_daemon_that_cannot_attach_now_is_asked_again(
+    lua: Lua, daemon: Daemon, has_buffer: bool
+) -> None:
     """The folder is there: nothing is emptied, one message says why nothing moves."""
-    lua.watch(f"{lua.tree}/a")
-    lua.wait_watched(f"{lua.tree}/a")
+    if has_buffer:
+        lua.watch(f"{lua.tree}/a")
+        lua.wait_watched(f"{lua.tree}/a")
+    lua.ask("review.open", lua.tree)
     daemon.errors[lua.tree] = "unavailable"
     before = daemon.count("attach")
     daemon.drop()
@@ -93,7 +100,8 @@ def test_a_new_daemon_that_cannot_attach_now_is_asked_again(lua: Lua, daemon: Da
     lua.wait("problem", lambda problem: "Too many open files" in problem["message"])
     lua.got.clear()
     daemon.errors.clear()
-    lua.wait_watched(f"{lua.tree}/a")
+    if has_buffer:
+        lua.wait_watched(f"{lua.tree}/a")
     lua.wait("update", lambda update: update["summary"] == {"hunks": 1})
     assert (lua.all("problem"), [u for u in lua.all("update") if _is_gone(u)]) == ([], [])
 
