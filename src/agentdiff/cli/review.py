@@ -45,6 +45,8 @@ def status(context: Context) -> int:
         output.say(line)
     for session in answer.get("sessions", []):
         output.say(_session_line(session))
+    if answer.get("store"):
+        output.say(_store_line(answer["store"]))
     if not answer.get("settled", True):
         reasons = answer.get("unsettled", answer.get("reasons", []))
         why = ", ".join(output.escaped(str(reason)) for reason in reasons)
@@ -71,6 +73,12 @@ def _gap_lines(coverage: list[dict[str, Any]], ignored: dict[str, Any]) -> Itera
             f"ignored, not followed: {passed} ({', '.join(named)}{more}); "
             "workspace.include names exceptions"
         )
+
+
+def _store_line(store: dict[str, int]) -> str:
+    """Returns what earlier contents take of what they may."""
+    used_mib, budget_mib = store["blob_bytes"] / (1 << 20), store["budget_bytes"] >> 20
+    return f"store: {used_mib:.1f} of {budget_mib} MiB (workspace.store_mib)"
 
 
 def _file_row(file: dict[str, Any]) -> tuple[str, ...]:

@@ -166,7 +166,16 @@ def test_status_json_is_the_documented_shape(pending: Shell) -> None:
 def test_nothing_pends_at_first(shell: Shell) -> None:
     """A workspace that no agent touched has nothing to review."""
     assert shell.run("status") == 0
-    assert shell.out == b"nothing pending\n"
+    assert shell.out == b"nothing pending\nstore: 0.0 of 512 MiB (workspace.store_mib)\n"
+
+
+def test_status_says_how_full_the_store_is(shell: Shell) -> None:
+    """Before it is full."""
+    shell.locations.config_file.write_text("[otlp]\nport = 0\n[workspace]\nstore_mib = 7\n")
+    (shell.workspace / "noise").write_bytes(os.urandom(1 << 20))
+    shell.hook("PreToolUse", tool="Bash", tool_input={"command": "true"})
+    shell.run("status")
+    assert shell.out.decode().splitlines()[-1] == "store: 1.0 of 7 MiB (workspace.store_mib)"
 
 
 def test_diff_is_exact_and_applies(pending: Shell) -> None:
