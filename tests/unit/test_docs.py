@@ -139,10 +139,37 @@ def _synopsis() -> Iterator[tuple[str, str]]:
         yield from ((prog, option) for option in re.findall(r"--[a-z-]+", line))
 
 
-@pytest.mark.parametrize(("prog", "option"), list(_synopsis()))
+def _synopsis_of_help() -> Iterator[tuple[str, str]]:
+    """Yields what `_synopsis` does, for the help file; what is "the same" is given again."""
+    block = re.search(r"(?ms)\*agentdiff-cli\*\n.*?>\n\n(.*?)^<", VIMDOC)
+    assert block
+    prog, found = "", dict[str, list[str]]()
+    for line in block[1].splitlines():
+        begun = re.match(r" {4}(agentdiff(?: [a-z]+)?)", line)
+        if begun:
+            prog = begun[1] if begun[1] in CLI else "agentdiff"
+        if " the same, and " in line:
+            found[prog] = list(found["agentdiff accept"])
+        for word in re.findall(r"(?:--)?[a-z][a-z-]*", line):
+            if word.startswith("--"):
+                found.setdefault(prog, []).append(word)
+            elif begun and f"{begun[1]} {word}" in CLI:
+                prog = f"{begun[1]} {word}"  # of several in a row, options are those of the last
+    return ((prog, option) for prog, options in found.items() for option in options)
+
+
+@pytest.mark.parametrize(("prog", "option"), [*_synopsis(), *_synopsis_of_help()])
 def test_option_in_the_synopsis_exists(prog: str, option: str) -> None:
-    """README promises no option that the command does not take."""
+    """README and the help file promise no option that the command does not take."""
     assert option in {name for action in CLI[prog]._actions for name in action.option_strings}
+
+
+def test_the_synopsis_of_the_help_file_names_every_option() -> None:
+    """Beside its command; what every command takes is said once."""
+    everywhere = {"--json", "--help"}
+    options = {pair for pair in _cli_names() if pair[1].startswith("--")}
+    named = {*_synopsis_of_help()}
+    assert {pair for pair in options - named if pair[1] not in everywhere} == set()
 
 
 @pytest.mark.parametrize(("document", "line"), COMMANDS)
