@@ -23,6 +23,9 @@ from agentdiff.core.pathstate import (
     meta_kinds,
 )
 
+# What pends beside the content, whatever becomes of that.
+_APART = ("mode", "renamed")
+
 
 def _data(entry: Entry) -> bytes:
     return entry.data if isinstance(entry, File) else b""
@@ -139,7 +142,8 @@ def _observe_text(
         text = Text(lines_of(state.base), lines_of(state.base), ())
         edit = diff_bytes(_data(state.base), _data(after))
         hunks = carry(text, lines_of(after), edit, owner, new_id, mirror=False).hunks
-        oldest = min(state.ids)
+        # Its id goes on; modes and renames, which may be older, have one of their own.
+        oldest = min(m.id for m in state.meta if m.kind not in _APART)
         return state.base, tuple(
             replace(hunk, id=oldest) if n == 0 else hunk for n, hunk in enumerate(hunks)
         )
@@ -199,7 +203,7 @@ def _finish(
     if base == cur and state.origin is None:
         return None
     known = {meta.kind: meta for meta in state.meta}
-    carried = [meta for meta in state.meta if meta.kind not in ("mode", "renamed")]
+    carried = [meta for meta in state.meta if meta.kind not in _APART]
     meta: list[MetaChange] = []
     for kind in meta_kinds(base, cur, lined=_lined(base, cur, hunks), origin=state.origin):
         if kind == "renamed":

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 
 from agentdiff.core.codec import path_fields
 from agentdiff.core.edits import shown
+from agentdiff.core.events import Selection
 from agentdiff.core.grouping import Group, Grouping, group_of, owner_label
 from agentdiff.core.hunks import Hunk
 from agentdiff.core.ledger import Ledger
 from agentdiff.core.owners import Owner
 from agentdiff.core.patch import CONTEXT_LINES, Chunk, chunks, escape, unpatchable
 from agentdiff.core.pathstate import MetaChange, PathState, describe, lines_of
-from agentdiff.core.view import Json, summary
+from agentdiff.core.view import Json, matching, summary
 
 NO_NEWLINE = "\\ No newline at end of file"
 _MARKS = {" ": "c", "-": "d", "+": "a"}
@@ -158,14 +159,19 @@ def review(
     now_ns: int,
     context: int = CONTEXT_LINES,
     by: Grouping = "file",
+    chosen: Selection | None = None,
 ) -> Json:
-    """Returns the review view of some paths, grouped by turn, session, agent or not at all."""
+    """Returns the review view of some paths, grouped by turn, session, agent or not at all.
+
+    Of each path only the changes are shown whose owners `chosen` names: all of them by default.
+    """
     body = _Review(ledger, context)
+    wanted = [(state, matching(state, chosen or Selection())) for state in states]
     if by == "file":
-        for state in states:
-            body.file(state, frozenset(state.ids))
+        for state, ids in wanted:
+            body.file(state, ids)
     else:
-        for group, entries in _grouped(ledger, states, by):
+        for group, entries in _grouped(ledger, wanted, by):
             body.group(group, entries)
     if not body.lines:
         body.add("m", "Nothing pends here.")
@@ -184,13 +190,15 @@ def review(
 
 
 def _grouped(
-    ledger: Ledger, states: Iterable[PathState], by: Grouping
+    ledger: Ledger, states: Iterable[tuple[PathState, frozenset[int]]], by: Grouping
 ) -> list[tuple[Group, list[tuple[PathState, frozenset[int]]]]]:
     """Returns the groups in order, each with its files and the ids of their changes in it."""
     found: dict[Group, list[tuple[PathState, frozenset[int]]]] = {}
-    for state in states:
+    for state, wanted in states:
         shares: dict[Group, set[int]] = {}
         for number, change in state.changes().items():
+            if number not in wanted:
+                continue
             shares.setdefault(group_of(ledger, change.owners, by), set()).add(number)
         for group, ids in shares.items():
             found.setdefault(group, []).append((state, frozenset(ids)))

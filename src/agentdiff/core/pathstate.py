@@ -241,6 +241,10 @@ def check(state: PathState) -> None:
         if len(hunk.old_owners) != hunk.a1 - hunk.a0 or len(hunk.new_owners) != hunk.b1 - hunk.b0:
             raise InvariantBroken(f"P14 {state.path!r}: hunk {hunk.id} has lines without owner")
         at_a, at_b = hunk.a1, hunk.b1
+    ids = [hunk.id for hunk in state.hunks]
+    ids += [m.id for m in state.meta if m.kind not in ("created", "deleted") and ids]
+    if len(set(ids)) < len(ids):
+        raise InvariantBroken(f"P10 {state.path!r}: two changes have one id: {ids}")
     lined = is_line_text(state.base) and is_line_text(state.cur)
     lined = lined and (bool(state.hunks) or not flips_eol(state.base, state.cur))
     if lined and list(text.base[at_a:]) != list(text.cur[at_b:]):

@@ -268,6 +268,15 @@ def selected(ledger: Ledger, selection: Selection, *, external: bool) -> list[Pa
     return out
 
 
+def matching(state: PathState, selection: Selection) -> frozenset[int]:
+    """Returns the ids of those changes of a path that a filter by owner shows."""
+    if selection.agent is selection.session is selection.turn is None:
+        return frozenset(state.ids)
+    return frozenset(
+        number for number, change in state.changes().items() if _matched(change.owners, selection)
+    )
+
+
 def scoped(state: PathState, selection: Selection, *, external: bool) -> PathState:
     """Returns a selected path with only those of its changes that the filter shows.
 

@@ -391,3 +391,22 @@ def test_the_old_path_comes_to_life_with_what_the_user_wrote_meanwhile() -> None
     play.put(b"a", File(data=b"something else\n"))
     play.finish(started)
     assert (play.base(b"a"), play.pending()) == (typed, {b"a": "modified", b"b": "created"})
+
+
+@pytest.mark.parametrize("op", ["accept", "reject"])
+@pytest.mark.parametrize("first", ["rename", "mode"])
+def test_a_content_that_was_binary_for_a_while_has_an_id_of_its_own(first: str, op: str) -> None:
+    """It is not that of the rename, or of the mode, which pended before: all can be decided."""
+    play = _play(a=TEXT)
+    path = b"a" if first == "mode" else b"b"
+    if first == "mode":
+        play.run("claude", "A", {b"a": File(data=TEXT.data, mode=0o755)})
+    else:
+        play.run("claude", "A", {b"a": ABSENT, b"b": TEXT})
+    for data in (b"\0binary", _with(3, b"three\n").data):
+        mode = 0o755 if first == "mode" else TEXT.mode
+        play.run("claude", "A", {path: File(data=data, mode=mode)})
+        check(play.ledger.paths[path])
+    play.decide(op, EVERYTHING)
+    assert not play.ledger.paths
+    assert op == "accept" or play.disk == {b"a": TEXT}
