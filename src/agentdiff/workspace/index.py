@@ -16,8 +16,9 @@ from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.contents import Contents, is_gap
 from agentdiff.workspace.ignore import IgnoreRules
 from agentdiff.workspace.ignored import Ignored
-from agentdiff.workspace.known import KnownTable, Population, is_unchanged
+from agentdiff.workspace.known import KnownTable, Population
 from agentdiff.workspace.moving import MIXTURE, Moving, is_mixture
+from agentdiff.workspace.named import Named, forgotten
 from agentdiff.workspace.observations import (
     Batch,
     Known,
@@ -26,7 +27,7 @@ from agentdiff.workspace.observations import (
     TrackerSettings,
 )
 from agentdiff.workspace.paths import parents
-from agentdiff.workspace.scan import follows_ignored
+from agentdiff.workspace.scan import follows_ignored, is_as_known
 from agentdiff.workspace.tree import Root, Signature, is_settled, read_at, read_signed
 
 _BATCH_OBSERVATIONS = 256
@@ -74,10 +75,14 @@ class Index:
         self.rules = IgnoreRules(root, clock_ns)
         self.exists = True
         self.moving = Moving()
-        # What was stored as absent may be a named path, or a file that was simply deleted: the
-        # first walk sifts them.
-        self.named = {path for path, seen in self.known.others() if seen.ref.kind == "absent"}
-        self.unsifted = set(self.named)
+        self.named = Named(
+            root,
+            self.rules,
+            self.known,
+            settings,
+            lambda: self.exists,
+            lambda: settings.whole_tree and b"" not in self.unfollowed,
+        )
         self.unfollowed: set[bytes] = set()
         self.ignored = Ignored()
         self.directories: set[bytes] = set()
@@ -119,8 +124,14 @@ class Index:
         if self.exists:
             self.rules.refresh(trusting=trusting)
 
-    def read_all(self, paths: Iterator[bytes], proceed: Callable[[], bool]) -> bool:
-        """Reads paths, opening each directory once; False when it was stopped."""
+    def read_all(
+        self,
+        paths: Iterator[bytes],
+        proceed: Callable[[], bool],
+        *,
+        unless_unchanged: bool = False,
+    ) -> bool:
+        """Reads paths, opening each directory once; False when it was stopped.  See `read`."""
         fd, parent = -1, b""
         try:
             for path in paths:
@@ -129,7 +140,8 @@ class Index:
                 above = path.rpartition(b"/")[0]
                 if above != parent or fd < 0:
                     fd, parent = self.reopen(fd, above), above
-                self.read(path, fd if fd >= 0 else None)
+                held = fd if fd >= 0 else None
+                self.read(path, held, unless_unchanged=unless_unchanged)
         finally:
             if fd >= 0:
                 os.close(fd)
@@ -163,7 +175,7 @@ class Index:
         entry: Entry = ABSENT
         signature: Signature | None = None
         limit = self._settings.max_file_bytes
-        if unless_unchanged and parent_fd is not None and self._holds(path, parent_fd):
+        if unless_unchanged and parent_fd is not None and is_as_known(self.known, path, parent_fd):
             return None
         old = self.known.get(path)
         if parent_fd is not None:
@@ -258,13 +270,15 @@ class Index:
             self._emit(Batch(observations=found, initial=True, uncertain=late))
 
     def sift(self) -> None:
-        """Forgets stored absent paths that any walk would find, were they there again."""
-        stored, self.unsifted = self.unsifted, set()
-        for path in stored:
-            seen = self.known.get(path)
-            if seen is not None and seen.ref.kind == "absent" and not self._is_hidden(path):
-                self.named.discard(path)
-                self.known.discard(path)
+        """Forgets absent paths that need not be remembered; see `Named.sift`."""
+        for path in self.named.sift():
+            self.known.discard(path)
+            self._pending.append(forgotten(path, self._clock_ns()))
+
+    def drop_population(self) -> None:
+        """Forgets what was found for a first population that there will not be."""
+        for path in self.known.keys() - self.named - self._told:
+            self.known.discard(path)
 
     def is_followed(self, path: bytes) -> bool:
         """Whether `path` is covered without anybody naming it; notes what is passed over."""
@@ -287,16 +301,6 @@ class Index:
         self.ignored.note(path, scope, directory=directory)
         self.unfollowed.add(path)
         return False
-
-    def _holds(self, path: bytes, parent_fd: int) -> bool:
-        row = self.known.row(path)
-        if row is None:
-            return False
-        try:
-            name = path.rpartition(b"/")[2]
-            return is_unchanged(row, os.stat(name, dir_fd=parent_fd, follow_symlinks=False))
-        except OSError:
-            return False
 
     def _flush_blobs(self) -> None:
         """Writes what was put lazily; what cannot be written has not been kept."""
@@ -331,7 +335,7 @@ class Index:
             before = ref
         else:
             before = ABSENT_REF
-        if ref.kind != "absent" or self._stays(path, old):
+        if ref.kind != "absent" or self.named.stays(path, old):
             self.known[path] = Known(ref=ref, signature=signature)
         else:
             self.known.discard(path)
@@ -344,7 +348,7 @@ class Index:
             self.changed += 1
         elif self._initial:
             return  # the population will tell
-        elif old is not None and (signature is None or signature == old.signature):
+        elif path in self.known and old is not None and signature in (None, old.signature):
             return
         if self._initial:
             self._told.add(path)
@@ -370,24 +374,6 @@ class Index:
             return ()
         return tuple(
             one for one in parents(path) if one in self.fresh or one not in self.directories
-        )
-
-    def _stays(self, path: bytes, old: Known | None) -> bool:
-        """Whether an absent `path` is remembered, because no walk would find it once it is back."""
-        if path in self.named or path in self.rules.tracked:
-            return True
-        if old is not None and old.ref.kind != "absent" and self._is_hidden(path):
-            self.named.add(path)
-            return True
-        return False
-
-    def _is_hidden(self, path: bytes) -> bool:
-        """Whether a walk does not come by `path`."""
-        return (
-            not self._settings.whole_tree
-            or b"" in self.unfollowed
-            or self.rules.is_pruned(path)
-            or self.rules.is_ignored(path, directory=False)
         )
 
     def _was_watched(self, path: bytes) -> bool:

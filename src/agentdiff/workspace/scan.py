@@ -256,6 +256,53 @@ def follows_ignored(status: os.stat_result, scope: Scope, settings: TrackerSetti
     )
 
 
+def is_as_known(known: KnownTable, path: bytes, parent_fd: int) -> bool:
+    """Whether the signature of what was last seen of a path still holds.
+
+    Args:
+        known: what was last seen.
+        path: relative to the root.
+        parent_fd: its directory.
+    """
+    row = known.row(path)
+    if row is None:
+        return False
+    try:
+        name = path.rpartition(b"/")[2]
+        return is_unchanged(row, os.stat(name, dir_fd=parent_fd, follow_symlinks=False))
+    except OSError:
+        return False
+
+
+def watch_beside(root: Root, feed: Feed | None, directories: set[bytes]) -> set[bytes]:
+    """Watches directories that no walk enters, but that have followed paths in them.
+
+    An ignore file that comes late leaves thousands of these.
+
+    Args:
+        root: the workspace.
+        feed: what watches.
+        directories: those to be watched; of each, those above it, too, or they were walked.
+
+    Returns:
+        Those that are: nothing in them needs to be looked for.
+    """
+    watched: set[bytes] = set()
+    if feed is None:
+        return watched
+    for directory in sorted(directories):
+        try:
+            fd = root.open_path(directory)
+        except OSError:  # gone, or a link: the paths in it are looked for at each cut
+            continue
+        try:
+            feed.watch(directory, fd)
+        finally:
+            os.close(fd)
+        watched.add(directory)
+    return watched
+
+
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
     try:
         return entry.stat(follow_symlinks=False)

@@ -21,8 +21,8 @@ from agentdiff.workspace.gitbase import GitBase
 from agentdiff.workspace.ignore import METADATA
 from agentdiff.workspace.index import Index
 from agentdiff.workspace.observations import Skipped, TrackerSettings
-from agentdiff.workspace.paths import below, included, parent_of
-from agentdiff.workspace.scan import Scanner, Walk
+from agentdiff.workspace.paths import below, included, parent_of, parents
+from agentdiff.workspace.scan import Scanner, Walk, watch_beside
 from agentdiff.workspace.spelling import Spellings
 from agentdiff.workspace.temp import is_own_temp
 from agentdiff.workspace.tree import Root
@@ -69,7 +69,7 @@ class Survey:
         # The whole tree was walked, watching each directory, and nothing was lost since.
         self._covered = False
         self._overflow = False
-        # Followed paths in directories that no walk enters, so that nobody watches them.
+        # Followed paths in directories that nobody watches.
         self._outlying: set[bytes] = set()
         self._walked_root = root.replaced
         self._walked_rules: object = None
@@ -185,8 +185,7 @@ class Survey:
                     continue
                 known = path in index.known
                 if follow:
-                    index.named.add(path)
-                    index.unsifted.discard(path)
+                    index.named.take((path,))
                 elif not known and not index.is_followed(path):
                     # Only a link in its place is ignored, or so is the directory by now.
                     vanished.extend(self._left(path))
@@ -236,6 +235,8 @@ class Survey:
         inner = below(self._index.directories, set(directories))
         self._index.directories.difference_update(inner)
         self._index.ignored.renew({}, inner | set(directories))
+        for path in lost:
+            self._note_place(path)
         return len(lost)
 
     def _read_below(self, directories: set[bytes], proceed: Callable[[], bool]) -> int:
@@ -297,30 +298,39 @@ class Survey:
             self._tree_gaps = tuple(walk.skipped)
             self._overflow = walk.overflow
             if walk.overflow:
+                if index.initial:
+                    index.drop_population()
                 reason = f"more than {self._settings.max_files} files: only named ones are followed"
                 self._tree_gaps = (Skipped(path=b"", reason=reason),)
                 walk = Walk(unfollowed={b""})
         elsewhere = index.known.keys() - walk.followed
+        beside = set[bytes]()
         if whole:
             wanted = included(self._root.path, self._settings.include) - walk.followed
-            index.named |= wanted
-            index.unsifted -= wanted
+            index.named.take(wanted)
             elsewhere |= wanted
             index.rules.await_tracked()
             elsewhere |= index.rules.tracked - walk.followed
             elsewhere = self.spellings.absent(elsewhere, walk)
+            if not self._overflow:
+                above = {one for path in elsewhere | self._outlying for one in parents(path)}
+                beside = watch_beside(self._root, self._feed, above - walk.directories)
         # Somebody may wait for a first population.
         dirty = walk.newest_first() if index.initial else walk.dirty
-        paths = (*dirty, *sorted(elsewhere))
-        if not index.read_all(iter(paths), self._reporting(proceed, len(paths))):
+        step = self._reporting(proceed, len(dirty) + len(elsewhere))
+        if not index.read_all(iter(dirty), step):
+            return 0
+        if not index.read_all(iter(sorted(elsewhere)), step, unless_unchanged=True):
             return 0
         # Paths that somebody named were read meanwhile.
-        found = walk.directories | (index.directories - before)
-        index.fresh = index.fresh | (found - before) if sweep else set()
+        found = walk.directories | beside | (index.directories - before)
+        index.fresh = index.fresh | (found - before - beside) if sweep else set()
         index.unfollowed, index.directories = walk.unfollowed, found
         index.ignored.renew(walk.ignored)
         self._outlying = {
-            path for path in elsewhere if path in index.known and parent_of(path) not in found
+            path
+            for path in elsewhere | self._outlying
+            if path in index.known and parent_of(path) not in found
         }
         self._covered = whole and not self._overflow
         if git is not None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from agentdiff.core.entries import ABSENT_REF
 from agentdiff.sources.inotify import Inotify
+from agentdiff.workspace import tree as tree_reading
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.index import Index
 from agentdiff.workspace.known import KnownTable
@@ -70,6 +72,9 @@ class Surveyed:
         self.looked_at = self.survey.read_tree(proceed, sweep=sweep)
         self.index.flush()
         batches, self.batches[:] = self.batches[:], []
+        self.forgotten = {
+            seen.path for batch in batches for seen in batch.observations if seen.forget
+        }
         return {
             seen.path: (seen.before.kind, seen.after.kind)
             for batch in batches
@@ -202,3 +207,107 @@ def test_a_link_in_place_of_a_folder_under_rules_that_allow_little(tree: Path, s
     assert one.cut() == gone
     put(tree / "lib" / "src" / "a.py", "new\n")
     assert one.cut() == {b"lib/src/a.py": ("file", "file")}
+
+
+def test_files_that_are_ignored_late_cost_nothing(tree: Path, survey) -> None:
+    """They are followed by the feed's word, in this life of the daemon and in the next one."""
+    for number in range(20):
+        put(tree / "pack" / f"d{number % 4}" / f"f{number}")
+    one = survey()
+    put(tree / ".gitignore", "pack/\n")
+    one.cut()
+    two = one
+    for life in ("first", "second"):
+        assert (two.cut(), two.looked_at) == ({}, 0)
+        put(tree / "pack" / "d1" / "f1", f"new in the {life}\n")
+        put(tree / "pack" / "d1" / f"nobody knew it in the {life}")
+        assert two.cut() == {b"pack/d1/f1": ("file", "file")}
+        if life == "first":
+            two = survey(known=one.index.known.unpacked())
+    (tree / "pack" / "d1").rename(tree / "pack" / "moved")
+    put(tree / "pack" / "d1" / "f5", "another one\n")
+    gone = ("file", "absent")
+    expected = {b"pack/d1/f%d" % number: gone for number in (1, 9, 13, 17)}
+    assert two.cut() == {**expected, b"pack/d1/f5": ("file", "file")}
+    put(tree / "pack" / "d1" / "f5", "and again\n")
+    assert two.cut() == {b"pack/d1/f5": ("file", "file")}
+
+
+def test_what_was_in_a_hidden_folder_is_forgotten_with_it(tree: Path, survey) -> None:
+    """No later cut looks for it; what somebody named is looked for."""
+    put(tree / ".gitignore", "*.o\nout/\n")
+    one = survey()
+    for number in range(5):
+        put(tree / f"build{number}" / "x.o")
+        put(tree / f"build{number}" / "x.c")
+    put(tree / "out" / "named")
+    one.survey.read_paths([b"out/named"], lambda: True, follow=True)
+    one.cut()
+    for number in range(5):
+        if number % 2:
+            (tree / f"build{number}" / "x.o").unlink()
+            one.cut()
+        shutil.rmtree(tree / f"build{number}")
+    shutil.rmtree(tree / "out")
+    one.cut()
+    assert sorted(one.index.known) == [b".gitignore", b"out/named"]
+    assert (one.cut(), one.looked_at) == ({}, 1)
+    put(tree / "out" / "named", "back\n")
+    assert one.cut() == {b"out/named": ("absent", "file")}
+
+
+def test_what_an_earlier_run_left_of_such_folders_is_forgotten(tree: Path, survey) -> None:
+    """The store is told, too."""
+    put(tree / ".gitignore", "pack/\n")
+    dead = {b"pack/d%d/f" % number: Known(ref=ABSENT_REF) for number in range(9)}
+    one = survey(known=dead)
+    assert sorted(one.index.known) == [b".gitignore"]
+    assert one.forgotten == set(dead)
+    assert (one.cut(), one.looked_at) == ({}, 0)
+
+
+def test_a_tree_that_is_too_large_is_not_read_at_each_cut(
+    tree: Path, survey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known is looked at, and read where that differs."""
+    for number in range(6):
+        put(tree / f"f{number}")
+    deadline = time.monotonic() + 20
+    while time.time_ns() < (tree / "f5").stat().st_ctime_ns + 25_000_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    one = survey(settings=TrackerSettings(max_files=8))
+    for number in range(6):
+        put(tree / "more" / f"g{number}")
+    one.cut(sweep=True)
+    read: list[bytes] = []
+    reading = tree_reading._read_file
+
+    def count(dir_fd: int, name: bytes, *others):
+        read.append(name)
+        return reading(dir_fd, name, *others)
+
+    monkeypatch.setattr(tree_reading, "_read_file", count)
+    put(tree / "f3", "new\n")
+    assert one.cut() == {b"f3": ("file", "file")}
+    assert [name for name in read if name.startswith(b"f")] == [b"f3"]
+
+
+def test_a_path_that_is_named_during_a_walk_is_looked_at_later(tree: Path, survey) -> None:
+    """It lies in an ignored folder, which that walk does not enter."""
+    put(tree / ".gitignore", "gen/\n")
+    put(tree / "gen" / "out.js")
+    one = survey()
+    put(tree / "made")
+    steps: list[int] = []
+
+    def proceed() -> bool:
+        steps.append(0)
+        if len(steps) == 2:  # the root was entered, and the first file is about to be read
+            steps[0] = one.survey.read_paths([b"gen/out.js"], lambda: True, follow=True)
+        return True
+
+    assert one.cut(proceed, sweep=True) == {b"made": ("absent", "file")}
+    assert steps[0] == 1
+    put(tree / "gen" / "out.js", "new\n")
+    assert one.cut() == {b"gen/out.js": ("file", "file")}

@@ -144,6 +144,18 @@ def test_another_cut_comes_before_the_baseline_is_verified(repo: Path, tmp_path:
     blobs.close()
 
 
+def test_a_tree_that_is_too_large_leaves_nothing_behind(repo: Path, tmp_path: Path) -> None:
+    """What git vouched for until the limit was reached is nobody's baseline."""
+    blobs = BlobStore(tmp_path / "blobs")
+    blobs.lean_on(open_packs(os.fsencode(repo)))
+    settings = TrackerSettings(max_files=1)
+    tracker = Tracker(os.fsencode(repo), blobs, None, lambda _: None, settings)
+    assert [tracker.cut().scanned for _ in range(2)] == [0, 0]
+    assert tracker.known() == {}
+    tracker.close()
+    blobs.close()
+
+
 def test_deleting_the_repository_does_not_lose_a_baseline(repo: Path, take) -> None:
     """The packs are held open."""
     expected = (repo / "d" / "b").read_bytes()

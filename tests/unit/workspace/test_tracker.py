@@ -238,8 +238,9 @@ def test_what_an_earlier_run_knew_is_compared(tree: Path, follow) -> None:
 def test_deleted_files_are_forgotten_and_hidden_ones_are_not(tree: Path, follow) -> None:
     """Of stored absences only those last that a walk could not find when they return."""
     put(tree / ".gitignore", b"build/\n")
+    (tree / "build").mkdir()
     gone = Known(ref=ABSENT_REF)
-    follower = follow(known={b"deleted": gone, b"build/named": gone})
+    follower = follow(known={b"deleted": gone, b"build/named": gone, b"build/gone/with": gone})
     follower.cut()
     assert sorted(follower.tracker.known()) == [b".gitignore", b"build/named"]
     put(tree / "deleted")
