@@ -27,6 +27,7 @@ from typing import Any, TypeAlias, TypeVar
 from agentdiff.config import Config
 from agentdiff.core.events import (
     EditorAttached,
+    EditorClaimed,
     EditorDetached,
     TimePassed,
     ToolReported,
@@ -239,13 +240,26 @@ class Engine:
             )
 
     def _claim(self, params: Mapping[str, object], client: ClientPort) -> None:
-        # An attached editor's workspace is open.  Opening one here would block the event loop.
-        desk = self._desks.get(self.root_of(params))
-        if desk is None:
-            self.logger.warning("claim for a workspace that is not open", extra={"by": client.id})
-            return
         claim = editor.claim(params, client.id, time.time_ns())
-        self._queue.put(lambda: desk.claimed(claim))
+        # An attached editor's workspace is open, and it knows the root.  To ask a file system, or
+        # to open one here, would block the event loop.
+        desk = self._desks.get(editor.folder(params)[1])
+        if desk is None:
+            self._readers.submit(self._do, lambda: self._claim_inside(params, claim))
+        else:
+            self._queue.put(lambda: desk.claimed(claim))
+
+    def _claim_inside(self, params: Mapping[str, object], claim: EditorClaimed) -> None:
+        """Takes a claim that names a folder below, or a link to, a workspace; a reader's thread."""
+        try:
+            desk = self._desks.get(self.root_of(params))
+        except RequestError:
+            desk = None
+        if desk is None:
+            extra = {"by": claim.client}
+            self.logger.warning("claim for a workspace that is not open", extra=extra)
+        else:
+            self._queue.put(lambda: desk.claimed(claim))
 
     def attach(self, desk: Desk, client: ClientPort) -> None:
         """Lets a client receive what changes in a workspace; worker thread only."""
@@ -305,8 +319,10 @@ class Engine:
             return
         self.logger.info("the clock jumped", extra={"seconds": slept_ns // 10**9})
         for desk in self._desks.all():
-            commands = desk.ledger.resume(self._awake_ns, slept_ns)
-            self._do(functools.partial(desk.perform, commands))
+            self._do(functools.partial(self._woken, desk, slept_ns))
+
+    def _woken(self, desk: Desk, slept_ns: int) -> None:
+        desk.perform(desk.ledger.resume(self._awake_ns, slept_ns))
 
     def _do(self, job: _Job) -> bool:
         """Does a job; returns whether it came to its end."""

@@ -56,6 +56,14 @@ class Request:
         """Gives the client its result."""
         self.future.set_result(result)
 
+    def later(self) -> int:
+        """Lets the ledger's `Answer` with the returned number be the answer of this request."""
+        number, answers = self.engine.new_request(), self.desk.answers
+        answers[number] = self.future
+        # Also when it fails: what still waits for an answer keeps its workspace open.
+        self.future.add_done_callback(lambda _: answers.pop(number, None))
+        return number
+
     def filter(self) -> Selection:
         """Returns the owner and path filter of the parameters."""
         return Selection(
@@ -163,6 +171,7 @@ def review(request: Request) -> None:
         time.time_ns(),
         patch.CONTEXT_LINES if context is None else max(context, 0),
         by,
+        chosen,
     )
     request.answer({**body, **_settled(request)})
 
@@ -194,20 +203,13 @@ def log(request: Request) -> None:
 # --- decisions -----------------------------------------------------------------------------------
 
 
-def _later(request: Request) -> int:
-    """Lets the ledger's `Answer` with the returned number be the answer of this request."""
-    number = request.engine.new_request()
-    request.desk.answers[number] = request.future
-    return number
-
-
 def decide(request: Request) -> None:
     """Answers ``decide``."""
     client = request.client.kind
     root = request.desk.root
     event = editor.decision(request.params, client, time.time_ns(), root=root)
     selection = replace(event.selection, turn=request.turn_id(event.selection.turn))
-    request.desk.handle(replace(event, selection=selection, request=_later(request)))
+    request.desk.handle(replace(event, selection=selection, request=request.later()))
 
 
 def undo(request: Request) -> None:
@@ -232,7 +234,7 @@ def _turn(request: Request, *, redo: bool) -> None:
         UndoRequested(
             client=client,
             received_ns=time.time_ns(),
-            request=_later(request),
+            request=request.later(),
             redo=redo,
             decision=None if made is None else made.decision,
             items=items,
@@ -317,7 +319,7 @@ def baseline_restore(request: Request) -> None:
         RestoreRequested(
             client=request.client.kind,
             received_ns=time.time_ns(),
-            request=_later(request),
+            request=request.later(),
             contents=tuple(contents),
             turn=turn.id,
         )
@@ -332,7 +334,7 @@ def _decide_all(request: Request, op: Literal["accept", "reject"], label: str) -
             selection=Selection(everything=not paths, paths=paths, include_external=True),
             client=request.client.kind,
             received_ns=time.time_ns(),
-            request=_later(request),
+            request=request.later(),
             label=label,
             discard_user=op == "reject",
         )

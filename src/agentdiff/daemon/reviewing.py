@@ -25,15 +25,13 @@ def apply(request: Request) -> None:
     given = request.params.get("edits")
     if not isinstance(given, list) or not given:
         raise RequestError("usage", "edits: expected a list of objects with id, gen, before, after")
-    number = request.engine.new_request()
     edits = tuple(_edit(item) for item in given)
-    request.desk.answers[number] = request.future
     request.desk.handle(
         EditRequested(
             edits=edits,
             client=request.client.kind,
             received_ns=time.time_ns(),
-            request=number,
+            request=request.later(),
         )
     )
 

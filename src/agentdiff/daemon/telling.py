@@ -79,17 +79,15 @@ def comment(request: Request) -> None:
     text = editor.required(request.params, "text", str).strip()
     if not text or len(text) > MAX_COMMENT_CHARS:
         raise RequestError("usage", f"text: expected 1 to {MAX_COMMENT_CHARS} characters")
-    number = request.engine.new_request()
     event = CommentAdded(
         path=editor.path_of(request.params, request.desk.root),
         text=text,
         client=request.client.kind,
         received_ns=time.time_ns(),
-        request=number,
+        request=request.later(),
         hunk=editor.optional(request.params, "hunk", int),
         lines=chosen,
     )
-    request.desk.answers[number] = request.future
     request.desk.handle(event)
 
 

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -635,3 +635,28 @@ def test_workspaces_are_looked_after_while_others_ask(
         assert looked.wait(WAIT_S)
     finally:
         over.set()
+
+
+def test_a_claim_asks_no_file_system_on_the_event_loop(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its root a workspace is known at once; by a folder in it, a reader finds it."""
+    client = nvim(bench)
+    (bench.root / "d").mkdir()
+    asked: list[threading.Thread] = []
+    root_of = bench.engine.root_of
+
+    def asking(params: Mapping[str, object]) -> bytes:
+        asked.append(threading.current_thread())
+        return root_of(params)
+
+    claimed = threading.Semaphore(0)
+    desk = bench.engine.desk(bytes(bench.root))
+    monkeypatch.setattr(bench.engine, "root_of", asking)
+    monkeypatch.setattr(desk, "claimed", lambda claim: claimed.release())
+    for folder, others in ((bench.root, 0), (bench.root / "d", 1)):
+        named = {"workspace" if not others else "cwd": str(folder), "path": "f", "data_b64": ""}
+        bench.engine.notify("claim", {**named, "written": False}, client)
+        assert claimed.acquire(timeout=WAIT_S)
+        assert len(asked) == others
+    assert threading.current_thread() not in asked

@@ -270,6 +270,41 @@ def test_a_jump_of_the_clock_loses_nothing(
     bench.engine.close()
 
 
+# --- bugs of ours --------------------------------------------------------------------------------
+
+
+def _broken(*_: object) -> None:
+    raise KeyError("a bug")
+
+
+def test_a_bug_after_a_sleep_does_not_end_the_worker(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is logged and counted as any other, and the next request is answered."""
+    bench = Bench(tmp_path)
+    bench.status()
+    monkeypatch.setattr(bench.engine.desk(os.fsencode(bench.root)).ledger, "resume", _broken)
+    clock.wall_s = 3600.0
+    assert bench.status() == {}
+    assert bench.engine.counters["bugs"] == 1
+    bench.engine.close()
+
+
+def test_a_request_that_a_bug_ended_waits_for_no_answer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its workspace would never be closed."""
+    bench.prompt()
+    bench.write("a", b"2\n")
+    desk = bench.engine.desk(os.fsencode(bench.root))
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.ledger.executor, "handle", _broken)
+        with pytest.raises(RequestError, match="decide failed"):
+            bench.decide("accept")
+    assert desk.answers == {}
+    assert bench.decide("accept")["done"] != []
+
+
 # --- the workspace itself ------------------------------------------------------------------------
 
 
