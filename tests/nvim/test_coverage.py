@@ -67,3 +67,19 @@ def test_a_write_without_the_full_guarantee_is_said(
     assert told.startswith("agentdiff: not replaced in one step (a hard link")
     assert told.endswith(": a.txt")
     assert "line 10\n" in (workspace / "second.txt").read_text()
+
+
+@pytest.fixture
+def small_limit(home: Path) -> None:
+    """A user to whom two files are too many."""
+    folder = home / "config" / "agentdiff"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("[otlp]\nport = 0\n[workspace]\nmax_files = 1\n")
+
+
+@pytest.mark.usefixtures("small_limit")
+def test_status_says_what_holds_for_the_whole_workspace(reviewer: Editor, agent: Agent) -> None:
+    """Without a path: it has none."""
+    agent.shell("true")
+    said = reviewer.command("AgentDiff status").splitlines()
+    assert "note: more than 1 files: only named ones are followed" in said
