@@ -23,16 +23,19 @@ REVIEW |= {"groups": [], "files": [], "hunks": []}
 class Daemon:
     """Answers on a real socket what a daemon would, unless told otherwise.
 
+    Args:
+        path: of its socket.
+        greeting: what clients are greeted with.
+
     Attributes:
         heard: (method, params) of all that came.
-        greeting: what clients are greeted with.
         errors: folder → the error that ``attach`` of it is answered with.
         held: folders of requests that are not answered until `answer_held`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, greeting: Mapping[str, object] = GREETING) -> None:
         self.heard: list[tuple[str, dict[str, Any]]] = []
-        self.greeting: Mapping[str, object] = GREETING
+        self._greeting = greeting
         self.errors: dict[str, str] = {}
         self.held: set[str] = set()
         self._late: list[tuple[socket.socket, dict[str, Any]]] = []
@@ -87,8 +90,8 @@ class Daemon:
     def _serve(self, client: socket.socket) -> None:
         with client, client.makefile("rb") as lines:
             lines.readline()
-            client.sendall(wire.encode(self.greeting))
-            if self.greeting is not GREETING:
+            client.sendall(wire.encode(self._greeting))
+            if self._greeting is not GREETING:
                 return
             self._clients.append(client)
             for line in lines:

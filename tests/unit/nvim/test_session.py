@@ -145,8 +145,8 @@ def test_a_slow_workspace_keeps_no_other_one_waiting(lua: Lua, daemon: Daemon) -
 
 def test_a_daemon_of_another_version_is_told_of_once(lua: Lua) -> None:
     """The next one is found without a command."""
-    old = Daemon(lua.socket)
-    old.greeting = {"error": {"code": "version", "message": "run `agentdiff daemon stop`"}}
+    remedy = {"code": "version", "message": "run `agentdiff daemon stop`"}
+    old = Daemon(lua.socket, greeting={"error": remedy})
     lua.watch(f"{lua.tree}/a")
     lua.wait("problem", lambda problem: "daemon stop" in problem["message"])
     old.close()
