@@ -85,7 +85,7 @@ def test_a_key_and_an_argument_change_the_grouping(reviewer: Editor, turns: str)
         "modified a.txt",
         "turn 1 · claude: Please change things",
     ]
-    assert headings(reviewer) == ["modified a.txt  +3 -3", "modified b.txt  +1 -1"]
+    assert headings(reviewer) == ["modified a.txt  +1 -1", "modified b.txt  +1 -1"]
 
 
 def test_a_heading_stands_for_what_is_below_it(
