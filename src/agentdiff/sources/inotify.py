@@ -28,6 +28,7 @@ from watchdog.observers.api import EventEmitter
 from agentdiff.sources.descriptors import readable
 from agentdiff.workspace.feed import Drained
 from agentdiff.workspace.mounts import remote_file_system
+from agentdiff.workspace.paths import below
 
 _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
 _MOVED, _CREATE, _DELETE = 0x40 | 0x80, 0x100, 0x200
@@ -91,7 +92,7 @@ class Inotify:
         with self._lock:
             self._full, self._problem = False, None
             if afresh:
-                self._drop((b"",))
+                self._drop({b""})
 
     def watch(self, path: bytes, fd: int) -> None:
         """See `Feed.watch`."""
@@ -119,7 +120,7 @@ class Inotify:
     def forget(self, paths: tuple[bytes, ...]) -> None:
         """See `Feed.forget`."""
         with self._lock:
-            self._drop(tuple(path + b"/" for path in paths))
+            self._drop(set(paths))
 
     def drain(self) -> Drained:
         """See `Feed.drain`."""
@@ -172,8 +173,8 @@ class Inotify:
             shown = path.decode(errors="replace") or "the workspace"
             self._problem = f"{shown} cannot be watched: {os.strerror(number)}"
 
-    def _drop(self, prefixes: tuple[bytes, ...]) -> None:
-        for prefix in [one for one in self._watches if one.startswith(prefixes)]:
+    def _drop(self, directories: set[bytes]) -> None:
+        for prefix in below(self._watches, directories):  # with their slash, also these themselves
             self._detach(self._watches.pop(prefix), prefix)
 
     def _detach(self, wd: int, prefix: bytes) -> None:

@@ -215,11 +215,16 @@ class IgnoreRules:
         return place
 
     def _refresh_git(self) -> None:
+        started_ns = self._clock_ns()
         entry = _sign(os.path.join(self._root.path, b".git"))
-        if self._excludes_file is None or _inode(entry) != _inode(self._git_entry):
+        before = self._git_entry
+        # Of a repository that is being made, git knows nothing yet.
+        other = entry != before if self._git is None else _inode(entry) != _inode(before)
+        if self._excludes_file is None or other:
             # Asked once, and again when a repository appears, goes, or is replaced.
-            self._git_entry = entry
             self._git = find_git(self._root.path) if entry else None
+            settled = self._git or (entry and is_settled(entry, started_ns))
+            self._git_entry = entry if settled else None
             self._index_signature = None
             self._answer = None
             self.tracked = frozenset()

@@ -27,10 +27,14 @@ Row: TypeAlias = bytes | Known
 class KnownTable:
     """A mapping of paths to `Known`.
 
+    Attributes:
+        generation: another one whenever there is a path more or less.
+
     Lookups are callable from any thread while one thread writes.
     """
 
     def __init__(self, known: dict[bytes, Known] | None = None) -> None:
+        self.generation = 0
         self._rows: dict[bytes, Row] = {}
         for path, seen in (known or {}).items():
             self[path] = seen
@@ -45,7 +49,7 @@ class KnownTable:
         return iter(self._rows)
 
     def __setitem__(self, path: bytes, seen: Known) -> None:
-        self._rows[path] = pack(seen)
+        self.put_row(path, pack(seen))
 
     def keys(self) -> KeysView[bytes]:
         """Returns the paths."""
@@ -58,7 +62,8 @@ class KnownTable:
 
     def discard(self, path: bytes) -> None:
         """Forgets a path."""
-        self._rows.pop(path, None)
+        if self._rows.pop(path, None) is not None:
+            self.generation += 1
 
     def row(self, path: bytes) -> Row | None:
         """Returns a path's row, for `is_unchanged`."""
@@ -66,7 +71,10 @@ class KnownTable:
 
     def put_row(self, path: bytes, row: Row) -> None:
         """Notes a row."""
+        fresh = path not in self._rows
         self._rows[path] = row
+        if fresh:  # after it: another thread may be about to look
+            self.generation += 1
 
     def others(self) -> list[tuple[bytes, Known]]:
         """Returns what is not a plain file."""

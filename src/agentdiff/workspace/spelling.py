@@ -110,7 +110,7 @@ class Spellings:
         self._known = known
         self._folds = False
         self._keys: dict[bytes, bytes] = {}
-        self._counted = -1
+        self._generation = -1
 
     def look(self) -> None:
         """Finds out what kind of file system this is; to be called before a walk."""
@@ -142,8 +142,8 @@ class Spellings:
         """Returns what a path is known as."""
         if not self._folds or path in self._known:
             return path
-        if self._counted != len(self._known):
-            known = list(self._known.keys())
-            self._keys = {fold(key): key for key in known}
-            self._counted = len(known)
+        generation = self._known.generation  # first: a path that is added meanwhile is told again
+        if self._generation != generation:
+            self._keys = {fold(key): key for key in list(self._known.keys())}
+            self._generation = generation
         return self._keys.get(fold(path), path)

@@ -37,6 +37,7 @@ class Survey:
     Attributes:
         progress: how far the first population is, a sentence; empty when it is over.
         base: git's part in the first baseline.
+        overflow: whether the tree has more files than the limit, so that only sweeps walk it.
         spellings: what a path is known as.
 
     Args:
@@ -64,11 +65,11 @@ class Survey:
         self._clock_ns = clock_ns
         self.spellings = Spellings(root.path, index.known)
         self.progress = ""
+        self.overflow = False
         self.base = FirstBase(root.path, index, blobs, settings.max_file_bytes)
         self._tree_gaps: tuple[Skipped, ...] = ()
         # The whole tree was walked, watching each directory, and nothing was lost since.
         self._covered = False
-        self._overflow = False
         # Followed paths in directories that nobody watches.
         self._outlying: set[bytes] = set()
         self._walked_root = root.replaced
@@ -286,8 +287,8 @@ class Survey:
         before = frozenset(index.directories)
         git: GitBase | None = None
         # A tree that was too large is walked again by sweeps only.
-        whole = index.exists and self._settings.whole_tree and (sweep or not self._overflow)
-        walk = Walk(unfollowed={b""} if self._overflow else set())
+        whole = index.exists and self._settings.whole_tree and (sweep or not self.overflow)
+        walk = Walk(unfollowed={b""} if self.overflow else set())
         if whole:
             index.sift()
             self._begin_walk()
@@ -296,7 +297,7 @@ class Survey:
             if not (walk.complete or walk.overflow):
                 return 0
             self._tree_gaps = tuple(walk.skipped)
-            self._overflow = walk.overflow
+            self.overflow = walk.overflow
             if walk.overflow:
                 if index.initial:
                     index.drop_population()
@@ -312,7 +313,7 @@ class Survey:
             index.rules.await_tracked()
             elsewhere |= index.rules.tracked - walk.followed
             elsewhere = self.spellings.absent(elsewhere, walk)
-            if not self._overflow:
+            if not self.overflow:
                 above = {one for path in elsewhere | self._outlying for one in parents(path)}
                 beside = watch_beside(self._root, self._feed, above - walk.directories)
         # Somebody may wait for a first population.
@@ -332,7 +333,7 @@ class Survey:
             for path in elsewhere | self._outlying
             if path in index.known and parent_of(path) not in found
         }
-        self._covered = whole and not self._overflow
+        self._covered = whole and not self.overflow
         if git is not None:
             git.end()
         self.progress = ""

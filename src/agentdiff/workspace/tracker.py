@@ -293,8 +293,9 @@ class Tracker:
         return min(due, default=None)
 
     def _needs_sweep(self) -> bool:
-        # Without a trusted feed each cut looks at everything anyhow.
-        return self._feed is not None and self._index.walked and not self._swept_changes
+        # Without a feed each cut looks at everything anyhow, unless that is too much.
+        wanted = self._feed is not None or self._survey.overflow
+        return wanted and self._index.walked and not self._swept_changes
 
     def _verify(self) -> None:
         def proceed() -> bool:

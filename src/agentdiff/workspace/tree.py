@@ -39,6 +39,9 @@ NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOL
 """Of a path: nothing is there.  Others (EACCES, EIO, ESTALE, ENOTCONN) say nothing of that."""
 # A path that ``lstat`` saw and that is gone, a link (ELOOP) or no link (EINVAL) when it is opened.
 _REPLACED = NOT_THERE | {errno.EINVAL}
+# What only another mode makes good, which the signature shows.  Anything else (EMFILE, EIO, ESTALE)
+# may be over the next time, and nothing shows that.
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 REPLACED = Other(kind="unreadable: it is being replaced all the time")
 _READ_TRIES = 4
 _TICK_NS = 20_000_000
@@ -269,8 +272,9 @@ def read_signed(root: Root, path: bytes, *, max_bytes: int) -> tuple[Entry, Sign
         max_bytes: longest content that is read.
 
     Returns:
-        The entry, and its signature: None when nothing is there, or when the content did not hold
-        still while it was read (then the entry is what the last attempt saw).
+        The entry, and its signature: None when nothing is there, when the content did not hold
+        still while it was read (then the entry is what the last attempt saw), or when it could not
+        be read for a reason that may be over the next time.
 
     Raises:
         ValueError: `path` is not a clean relative path.
@@ -302,7 +306,7 @@ def read_at(dir_fd: int, name: bytes, *, max_bytes: int) -> tuple[Entry, Signatu
                 continue
             signature = Signature.of(status)
             entry = Other(kind=f"unreadable: {error.strerror}", stamp=_stamp(signature))
-            return entry, signature
+            return entry, signature if error.errno in _FORBIDDEN else None
         if found is not None:
             return found
     return REPLACED, None

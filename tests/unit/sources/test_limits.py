@@ -223,6 +223,26 @@ def test_a_directory_that_shows_up_twice_is_followed_twice(folders: Path) -> Non
     feed.close()
 
 
+def test_many_directories_are_forgotten_at_once(folders: Path) -> None:
+    """And what is below them; no others."""
+    feed = Inotify(os.fsencode(folders))
+    for name in ("d1/in", "d10/in"):
+        (folders / name).mkdir()
+    fd = os.open(folders, os.O_RDONLY)
+    names = [b"", *(b"d%d" % number for number in range(60)), b"d1/in", b"d10/in"]
+    for name in names:
+        feed.watch(name, fd)
+    feed.forget((*(b"d%d" % number for number in range(20, 60)), b"d1"))
+    assert feed.count == len(names) - 42
+    (folders / "d10" / "in" / "new").touch()
+    (folders / "d1" / "in" / "new").touch()
+    assert feed.drain().paths == {b"d10/in/new"}
+    feed.begin(afresh=True)
+    assert feed.count == 0
+    os.close(fd)
+    feed.close()
+
+
 TABLE = b"""\
 21 1 8:1 / / rw - ext4 /dev/root rw
 22 21 0:5 / /home/me rw - nfs4 host:/x rw

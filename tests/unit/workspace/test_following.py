@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from agentdiff.workspace.index import Index
 from agentdiff.workspace.known import KnownTable
 from agentdiff.workspace.observations import Batch, Known, TrackerSettings
 from agentdiff.workspace.survey import Survey
+from agentdiff.workspace.tracker import Tracker
 from agentdiff.workspace.tree import Root
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
@@ -122,6 +124,14 @@ def put(path: Path, text: str = "old\n") -> None:
     """Writes a file with its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+def wait_until_settled(path: Path) -> None:
+    """Waits until the file's times lie far enough back to be trusted."""
+    deadline = time.monotonic() + 20
+    while time.time_ns() < path.stat().st_ctime_ns + 50_000_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def test_a_stopped_sweep_at_the_limit_of_watches_trusts_nothing(tree: Path, survey) -> None:
@@ -272,10 +282,7 @@ def test_a_tree_that_is_too_large_is_not_read_at_each_cut(
     """What is known is looked at, and read where that differs."""
     for number in range(6):
         put(tree / f"f{number}")
-    deadline = time.monotonic() + 20
-    while time.time_ns() < (tree / "f5").stat().st_ctime_ns + 25_000_000:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until_settled(tree / "f5")
     one = survey(settings=TrackerSettings(max_files=8))
     for number in range(6):
         put(tree / "more" / f"g{number}")
@@ -311,3 +318,45 @@ def test_a_path_that_is_named_during_a_walk_is_looked_at_later(tree: Path, surve
     assert steps[0] == 1
     put(tree / "gen" / "out.js", "new\n")
     assert one.cut() == {b"gen/out.js": ("file", "file")}
+
+
+def test_a_file_that_could_not_be_opened_is_read_again(
+    tree: Path, survey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No descriptor was left for a moment; nothing about the file changes when there is one."""
+    put(tree / "a")
+    one = survey()
+    put(tree / "a", "new\n")
+    wait_until_settled(tree / "a")
+
+    def refuse(*arguments):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tree_reading, "_read_file", refuse)
+        assert one.cut() == {b"a": ("file", "other")}
+    assert one.cut(sweep=True) == {b"a": ("other", "file")}
+
+
+def test_a_tree_that_is_small_again_is_followed_without_a_feed(tree: Path, tmp_path: Path) -> None:
+    """Sweeps find out, in the background."""
+    for number in range(5):
+        put(tree / f"f{number}")
+    blobs = BlobStore(tmp_path / "blobs")
+    told = threading.Event()
+    told_of: set[bytes] = set()
+
+    def take(batch: Batch) -> None:
+        told_of.update(seen.path for seen in batch.observations)
+        if b"f0" in told_of:
+            told.set()
+
+    settings = TrackerSettings(max_files=4, sweep_s=0.01)
+    tracker = Tracker(os.fsencode(tree), blobs, None, take, settings)
+    assert tracker.cut().scanned == 0
+    for number in (3, 4):
+        (tree / f"f{number}").unlink()
+    tracker.cut()
+    assert told.wait(60)
+    tracker.close()
+    blobs.close()

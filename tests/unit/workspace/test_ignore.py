@@ -214,3 +214,18 @@ def test_the_repository_cannot_make_us_run_anything(repo: Path, tmp_path: Path) 
     git(repo, "config", "core.fsmonitor", str(hook))
     tracked_but_ignored(os.fsencode(repo))
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_repository_that_is_being_made_is_asked_again(tmp_path: Path) -> None:
+    """``git init`` makes the folder first; git knows nothing of it yet."""
+    top = tmp_path / "tree"
+    (top / ".git").mkdir(parents=True)
+    root = Root(os.fsencode(top))
+    rules = IgnoreRules(root, time.time_ns)
+    rules.refresh()
+    git(top, "init", "-q")
+    (top / ".git" / "info").mkdir(exist_ok=True)
+    (top / ".git" / "info" / "exclude").write_text("by-exclude\n")
+    rules.refresh()
+    assert ask(rules, b"by-exclude")
+    root.close()

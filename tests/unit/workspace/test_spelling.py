@@ -248,3 +248,16 @@ def test_a_write_reaches_the_file_under_its_first_name(folding: Path) -> None:
     assert isinstance(write_entry(root, b"FOO", expect=wanted, write=ABSENT), Written)
     assert list(folding.iterdir()) == []
     root.close()
+
+
+def test_as_many_names_are_not_the_same_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file went, another one came."""
+    monkeypatch.setattr(spelling, "folds", lambda directory: True)
+    there = Known(ref=File(data=b"x").ref())
+    known = KnownTable({b"A.txt": there})
+    spellings = spelling.Spellings(b"/tree", known)
+    spellings.look()
+    assert spellings.key(b"a.txt") == b"A.txt"
+    known.discard(b"A.txt")
+    known[b"B.txt"] = there
+    assert spellings.key(b"b.txt") == b"B.txt"
