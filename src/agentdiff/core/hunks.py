@@ -1,8 +1,7 @@
 """Hunks: where base and current differ line by line, and how they are carried.
 
 Owns the algebra on lines: an edit of the current text moves, joins, splits or dissolves exactly the
-hunks that it touches (`carry`), a decision removes exactly the hunks it names (`decide`).  Must not
-know
+hunks that it touches (`carry`), a decision removes exactly the hunks it names (`decide`).  Must not know
 files, modes or existence: `agentdiff.core.pathstate` does.  Hops 4 and 6.
 
 Theory.  A text under review is two line sequences, base B and current C, and an ordered list of
