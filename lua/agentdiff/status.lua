@@ -124,7 +124,7 @@ function M.lost(who)
   end
   stale = true
   local message = ('%s went away; what is shown may be stale'):format(who)
-  require('agentdiff').notify(message, vim.log.levels.WARN)
+  require('agentdiff').notice(message, vim.log.levels.WARN)
   M.fire('AgentDiffLost', { who = who })
   remark()
 end

@@ -227,3 +227,21 @@ def test_following_needs_forty_columns(reviewer: Editor) -> None:
         reviewer.wait("vim.o.columns == 40")
         ui.type(":AgentDiff follow on<CR>")
         ui.wait_text("following agents")
+
+
+def test_a_lost_host_does_not_stop_a_narrow_screen(reviewer: Editor) -> None:
+    """The notice is cut to the line; typing goes on."""
+    with AttachedUI(reviewer, 40, 24) as ui:
+        reviewer.lua(
+            """
+            for _, chan in ipairs(vim.api.nvim_list_chans()) do
+              if chan.argv and vim.tbl_contains(chan.argv, '-P') then
+                vim.uv.kill(vim.fn.jobpid(chan.id), 'sigkill')
+              end
+            end
+            """
+        )
+        ui.wait_text("agentdiff: the Python ho")
+        assert not ui.is_asking(), str(ui)
+        ui.type("ggccalive<Esc>")
+        ui.wait_text("alive")
