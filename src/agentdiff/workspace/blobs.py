@@ -16,6 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -28,19 +29,19 @@ from agentdiff.workspace.packformat import (
     decode,
     lock_pack,
     make_header,
-    next_record,
     parse_header,
+    scan_pack,
 )
+from agentdiff.workspace.rewrite import Rewrite, fresh_path
 
-# What a crash leaves behind is at the end: that much is checked in full at every open (about 20
-# ms).
-_TAIL_CHECK_BYTES = 4 << 20
 _ZSTD_LEVEL = 1
 # What was put lazily is written at the latest when it is that much.
 _BUFFER_BYTES = 1 << 18
 # What a disk that is full or fails does not take is kept in memory, up to that much.
 _PATIENCE_BYTES = 64 << 20
 _TRY_AGAIN_S = 0.5
+# How often a rewrite looks what was stored meanwhile, before it makes everybody wait for the rest.
+_ROUNDS = 3
 
 
 class Elsewhere(Protocol):
@@ -82,6 +83,9 @@ class BlobStore:
         self._lock = threading.Lock()
         self._index: dict[bytes, int] = {}
         self._problems: list[str] = []
+        self._damaged: list[bytes] = []
+        # What was put once more since `keep_only` looked.
+        self._again: set[bytes] = set()
         self._compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
         self._elsewhere: Elsewhere | None = None
         # What is not written yet: the file ends at `_end - len(_buffer)`.
@@ -90,7 +94,7 @@ class BlobStore:
         try:
             lock_pack(self._fd, path)
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(_fresh(path))  # a rewrite that a crash interrupted
+                os.unlink(fresh_path(path))  # a rewrite that a crash interrupted
             self._end = self._load()
         except OSError:
             os.close(self._fd)
@@ -124,7 +128,7 @@ class BlobStore:
         """
         oid = oid or git_blob_oid(data)
         key = bytes.fromhex(oid)
-        if key in self._index or (lazily and self._held_elsewhere(key)):
+        if self._is_here(key) or (lazily and self._held_elsewhere(key)):
             return oid
         with self._lock:
             if key not in self._index:
@@ -158,6 +162,7 @@ class BlobStore:
             data = None if offset is None else self._read(offset, key)
             if offset is not None and data is None:
                 del self._index[key]
+                self._damaged.append(key)
                 self._problems.append(f"blob {oid} at offset {offset} is damaged")
         if data is None and self._elsewhere is not None:
             data = self._elsewhere.get(key)
@@ -171,6 +176,13 @@ class BlobStore:
     def holds(self, key: bytes) -> bool:
         """Whether the content with this blob id (20 bytes) can be had."""
         return key in self._index or self._held_elsewhere(key)
+
+    def _is_here(self, key: bytes) -> bool:
+        """Whether a content is stored, and stays so for who will name it; without the lock."""
+        if key not in self._index:
+            return False
+        self._again.add(key)
+        return key in self._index  # a rewrite first changes that, and then looks who asked
 
     def _held_elsewhere(self, key: bytes) -> bool:
         return self._elsewhere is not None and self._elsewhere.holds(key)
@@ -202,9 +214,7 @@ class BlobStore:
             OSError: the disk refuses; nothing is lost yet.
         """
         with self._lock:
-            refused = self._write(anyhow=True)
-        if refused is not None:
-            raise refused
+            self._write_or_raise()
         os.fsync(self._fd)
 
     def sizes(self) -> dict[bytes, int]:
@@ -219,7 +229,7 @@ class BlobStore:
         return self._index.get(key, -1) >= until
 
     def keep_only(self, wanted: Callable[[bytes], bool], *, until: int) -> int:
-        """Writes the pack anew without what nobody wants; readers notice nothing.
+        """Writes the pack anew without what nobody wants; readers and writers notice nothing.
 
         Args:
             wanted: whether the content with this blob id (20 bytes) is still named by somebody.
@@ -232,48 +242,76 @@ class BlobStore:
         Raises:
             OSError: it cannot be written; the store is as it was before.
         """
-        fresh = _fresh(self.path)
+        # Put once more since the last time: who will name it may not have done so yet.
+        again, self._again = self._again, set()
         with self._lock:
-            refused = self._write(anyhow=True)
-            if refused is not None:
-                raise refused
-            kept = [
-                (key, at)
-                for key, at in sorted(self._index.items(), key=lambda item: item[1])
-                if at >= until or wanted(key)
-            ]
-            fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                lock_pack(fd, fresh)  # before anybody can find it
-                index, end = self._copy(kept, fd)
-                os.fsync(fd)
-                os.rename(fresh, self.path)
-            except OSError:
-                os.close(fd)
-                with contextlib.suppress(OSError):
-                    os.unlink(fresh)
-                raise
-            before, self._end = self._end, end
-            os.close(self._fd)
-            self._fd, self._index = fd, index
-        return before - end
+            self._write_or_raise()
+            done, index = self._end, dict(self._index)
+        kept = sorted(
+            (at, key) for key, at in index.items() if at >= until or key in again or wanted(key)
+        )
+        fresh = Rewrite(self.path)
+        try:
+            fresh.copy(self._fd, ((key, at) for at, key in kept))
+            fresh.sync()
+            # What was stored meanwhile; the last round, in which everybody waits, is a short one.
+            for _ in range(_ROUNDS):
+                with self._lock:
+                    self._write_or_raise()
+                    start, done, stored = done, self._end, self._stored_since(done)
+                if done == start:
+                    break
+                fresh.copy(self._fd, stored)
+                fresh.sync()
+            with self._lock:
+                before = self._replace(fresh, done, again)
+        except OSError:
+            fresh.discard()
+            raise
+        self._problems += fresh.problems
+        return before - fresh.end
 
-    def _copy(self, kept: list[tuple[bytes, int]], fd: int) -> tuple[dict[bytes, int], int]:
-        """Copies records, checking their headers; returns the new index and the new end."""
-        index: dict[bytes, int] = {}
-        end = os.write(fd, FILE_MARK)
-        for key, at in kept:
-            head = os.pread(self._fd, HEADER_BYTES, at)
-            header = parse_header(head)
-            if header is None or header[0] != key:
-                self._problems.append(f"blob {key.hex()} at offset {at} is damaged")
-                continue
-            record = memoryview(head + os.pread(self._fd, header[2], at + HEADER_BYTES))
-            index[key] = end
-            while record:
-                written = os.write(fd, record)
-                record, end = record[written:], end + written
-        return index, end
+    def _replace(self, fresh: Rewrite, done: int, again: set[bytes]) -> int:
+        """Goes on with another pack, the caller holding the lock; returns where the old one ended.
+
+        Args:
+            fresh: has everything that is kept of what was stored before `done`.
+            done: offset in the old pack.
+            again: see `keep_only`.
+        """
+        self._write_or_raise()
+        index, end = self._index, fresh.end
+        fresh.copy(self._fd, self._stored_since(done))
+        for key in self._damaged:
+            if key not in index:
+                fresh.index.pop(key, None)
+        # From here on whoever puts what is not kept stores it; and who did before is heard.
+        self._index = fresh.index
+        try:
+            heard = (key for key in (*again, *self._again) if key not in fresh.index)
+            fresh.copy(self._fd, [(key, index[key]) for key in heard if key in index])
+            if fresh.end > end:
+                fresh.sync()
+            fresh.take_place()
+        except OSError:
+            self._index = index
+            raise
+        before, old = self._end, self._fd
+        self._fd, self._end = fresh.fd, fresh.end
+        self._damaged.clear()
+        with contextlib.suppress(OSError):
+            os.close(old)
+        return before
+
+    def _stored_since(self, done: int) -> list[tuple[bytes, int]]:
+        """Returns what was stored when the pack was at least that long; the caller has the lock."""
+        newest_first = reversed(self._index.items())  # in the order in which they were put
+        return list(takewhile(lambda item: item[1] >= done, newest_first))[::-1]
+
+    def _write_or_raise(self) -> None:
+        refused = self._write(anyhow=True)
+        if refused is not None:
+            raise refused
 
     def close(self) -> None:
         """Syncs and closes the pack; harmless when closed already."""
@@ -282,9 +320,7 @@ class BlobStore:
             fd = self._fd
             if fd >= 0:
                 try:
-                    refused = self._write(anyhow=True)
-                    if refused is not None:
-                        raise refused
+                    self._write_or_raise()
                     os.fsync(fd)
                 finally:
                     self._fd = -1
@@ -344,35 +380,8 @@ class BlobStore:
             os.pwrite(self._fd, FILE_MARK, 0)
             return len(FILE_MARK)
         with mmap.mmap(self._fd, size, access=mmap.ACCESS_READ) as pack:
-            end = self._scan(pack, size)
+            end = scan_pack(pack, self._index, self._problems)
         if end < size:
             self._problems.append(f"cut {size - end} torn bytes off the end of {self.path.name}")
             os.ftruncate(self._fd, end)
         return end
-
-    def _scan(self, pack: mmap.mmap, size: int) -> int:
-        offset = len(FILE_MARK)
-        while offset < size:
-            header = parse_header(pack[offset : offset + HEADER_BYTES])
-            if header is None or offset + HEADER_BYTES + header[2] > size:
-                following = next_record(pack, offset + 1, size)
-                if following is None:
-                    return offset
-                self._problems.append(f"skipped {following - offset} damaged bytes at {offset}")
-                offset = following
-                continue
-            key, length, stored = header
-            payload = offset + HEADER_BYTES
-            if (
-                payload + stored > size - _TAIL_CHECK_BYTES
-                and decode(pack[payload : payload + stored], key, length) is None
-            ):
-                self._problems.append(f"blob {key.hex()} at offset {offset} is damaged")
-            else:
-                self._index[key] = offset
-            offset = payload + stored
-        return offset
-
-
-def _fresh(path: Path) -> Path:
-    return path.with_name(path.name + ".new")

@@ -28,6 +28,9 @@ RECORD_MARK = b"AdB2"
 _BODY = struct.Struct(">4s20sII")
 _CRC = struct.Struct(">I")
 HEADER_BYTES = _BODY.size + _CRC.size
+# What a crash leaves behind is at the end: that much is checked in full at every open (about 20
+# ms).
+_TAIL_CHECK_BYTES = 4 << 20
 _LOCK_WITHIN_S = 2.0
 _LOCK_AGAIN_S = 0.01
 
@@ -58,6 +61,40 @@ def next_record(pack: mmap.mmap, start: int, size: int) -> int | None:
             return offset
         offset = pack.find(RECORD_MARK, offset + 1)
     return None
+
+
+def scan_pack(pack: mmap.mmap, index: dict[bytes, int], problems: list[str]) -> int:
+    """Reads the headers of a whole pack, and the contents at its end.
+
+    Args:
+        pack: with a sound mark.
+        index: is given the offset of each record's header, by blob id (20 bytes).
+        problems: is given what is damaged, one sentence each.
+
+    Returns:
+        Where the last sound record ends.
+    """
+    offset, size = len(FILE_MARK), len(pack)
+    while offset < size:
+        header = parse_header(pack[offset : offset + HEADER_BYTES])
+        if header is None or offset + HEADER_BYTES + header[2] > size:
+            following = next_record(pack, offset + 1, size)
+            if following is None:
+                return offset
+            problems.append(f"skipped {following - offset} damaged bytes at {offset}")
+            offset = following
+            continue
+        key, length, stored = header
+        payload = offset + HEADER_BYTES
+        if (
+            payload + stored > size - _TAIL_CHECK_BYTES
+            and decode(pack[payload : payload + stored], key, length) is None
+        ):
+            problems.append(f"blob {key.hex()} at offset {offset} is damaged")
+        else:
+            index[key] = offset
+        offset = payload + stored
+    return offset
 
 
 def decode(payload: bytes, key: bytes, size: int) -> bytes | None:

@@ -1,8 +1,10 @@
 """The blob store keeps exact bytes, heals what it can, and never serves what it cannot prove."""
 
+import errno
 import os
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from agentdiff.core.entries import EMPTY_OID, git_blob_oid
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.packformat import FILE_MARK, HEADER_BYTES, check_pack
+from agentdiff.workspace.rewrite import Rewrite
 
 CONTENTS = [b"", b"one\n", b"two\r\n\xff\0", b"x" * 70_000, b"AdB2" * 20]
 
@@ -252,6 +255,53 @@ def test_a_rewrite_keeps_what_is_wanted_and_what_is_young(pack: Path) -> None:
     store.close()
     again = BlobStore(pack)
     assert [oid in again for oid in (wanted, old, young, later)] == [True, False, True, True]
+    again.close()
+
+
+@pytest.mark.parametrize("failing", [False, True], ids=["done", "given up"])
+def test_nobody_waits_for_a_rewrite(
+    pack: Path, monkeypatch: pytest.MonkeyPatch, failing: bool
+) -> None:
+    """What is stored meanwhile, or stored once more, is there afterwards; readers go on."""
+    store = BlobStore(pack)
+    wanted, asked, old = (store.put(os.urandom(999)) for _ in range(3))
+    data = {oid: store.get(oid) for oid in (wanted, asked)}
+    copying, go_on = threading.Event(), threading.Event()
+    copy = Rewrite.copy
+
+    def slowly(fresh: Rewrite, *arguments: object) -> None:
+        if not copying.is_set():
+            copying.set()
+            go_on.wait(20)
+        copy(fresh, *arguments)
+
+    def refuse(_: Rewrite) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Rewrite, "copy", slowly)
+    if failing:
+        monkeypatch.setattr(Rewrite, "take_place", refuse)
+    with ThreadPoolExecutor(2) as pool:
+        mark = store.size_bytes
+        done = pool.submit(store.keep_only, lambda key: key.hex() == wanted, until=mark)
+        try:
+            assert copying.wait(20)
+            meanwhile = pool.submit(
+                lambda: [store.put(os.urandom(99), lazily=n > 1) for n in range(3)]
+            ).result(20)
+            assert pool.submit(store.put, data[asked]).result(20) == asked
+            assert pool.submit(store.get, old).result(20)
+            assert not done.done()
+        finally:
+            go_on.set()
+        assert isinstance(done.exception(20), OSError if failing else type(None))
+    here = [wanted, asked, *meanwhile, *([old] if failing else [])]
+    assert (all(store.get(oid) for oid in here), old in store) == (True, failing)
+    later = store.put(b"later")
+    store.close()
+    again = BlobStore(pack)
+    assert (all(again.get(oid) for oid in (*here, later)), again.problems) == (True, ())
+    assert [one.name for one in pack.parent.iterdir()] == [pack.name]
     again.close()
 
 
