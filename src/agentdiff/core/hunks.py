@@ -1,8 +1,8 @@
 """Hunks: where base and current differ line by line, and how they are carried.
 
 Owns the algebra on lines: an edit of the current text moves, joins, splits or dissolves exactly the
-hunks that it touches (`carry`), a decision removes exactly the hunks it names (`decide`).  Must not know
-files, modes or existence: `agentdiff.core.pathstate` does.  Hops 4 and 6.
+hunks that it touches (`carry`), a decision removes exactly the hunks it names (`decide`).  Must not
+know files, modes or existence: `agentdiff.core.pathstate` does.  Hops 4 and 6.
 
 Theory.  A text under review is two line sequences, base B and current C, and an ordered list of
 hunks. A hunk says that B[a0:a1] became C[b0:b1]; between hunks B and C are equal.  Hunks are

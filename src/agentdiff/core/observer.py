@@ -149,7 +149,7 @@ class Observer:
         """Returns what follows from a change whose author is known."""
         ledger, path, now = self._ledger, event.path, event.received_ns
         state = ledger.paths.get(path)
-        coverage = "baseline uncertain: it could not be read in time" if event.uncertain else "exact"
+        coverage = "baseline uncertain: not read in time" if event.uncertain else "exact"
         result = self._returned(state, path, before, after, owner)
         if result is None:
             if state is None and not ledger.under_review(now):
