@@ -35,28 +35,49 @@ function M.press(name)
   api.nvim_feedkeys('g@l', 'ni', false)
 end
 
---- Sets the keys of a review buffer. While it is edited they mean what they mean in any buffer.
+--- Presses a key of the review; while it is edited it means what it means in any buffer.
+---@param name string
+---@param key string
+local function press_in_review(name, key)
+  if vim.bo.modified then
+    local count = vim.v.count > 0 and tostring(vim.v.count) or ''
+    api.nvim_feedkeys(('"%s%s%s'):format(vim.v.register, count, vim.keycode(key)), 'ni', false)
+  else
+    M.press(name)
+  end
+end
+
+-- By the table of the configuration: made once, because fifty mappings are a good part of what
+-- the first screen waits for.
+local made ---@type table<string, string|false>?
+local mappings ---@type {[1]: string, [2]: table}[]
+
+---@return {[1]: string, [2]: table}[] pairs of key and options
+local function review_mappings()
+  local keys = require('agentdiff.config').get().review.keys
+  if made ~= keys then
+    made, mappings = keys, {}
+    for name, key in pairs(keys) do
+      if key then
+        local function press()
+          press_in_review(name, key)
+        end
+        local opts =
+          { callback = press, noremap = true, nowait = true, desc = 'agentdiff: ' .. name }
+        mappings[#mappings + 1] = { key, opts }
+      end
+    end
+  end
+  return mappings
+end
+
+--- Sets the keys of a review buffer.
 ---@param buf integer
 function M.map_review(buf)
-  for name, key in pairs(require('agentdiff.config').get().review.keys) do
-    if key then
-      local function press()
-        if vim.bo[buf].modified then
-          local count = vim.v.count > 0 and tostring(vim.v.count) or ''
-          api.nvim_feedkeys(
-            ('"%s%s%s'):format(vim.v.register, count, vim.keycode(key)),
-            'ni',
-            false
-          )
-        else
-          M.press(name)
-        end
-      end
-      -- Not |vim.keymap.set()|: fifty of them are a part of what the first screen waits for.
-      local opts = { callback = press, noremap = true, nowait = true, desc = 'agentdiff: ' .. name }
-      api.nvim_buf_set_keymap(buf, 'n', key, '', opts)
-      api.nvim_buf_set_keymap(buf, 'x', key, '', opts)
-    end
+  for _, mapping in ipairs(review_mappings()) do
+    -- Not |vim.keymap.set()|, which costs several times as much.
+    api.nvim_buf_set_keymap(buf, 'n', mapping[1], '', mapping[2])
+    api.nvim_buf_set_keymap(buf, 'x', mapping[1], '', mapping[2])
   end
 end
 

@@ -133,6 +133,9 @@ class Scanner:
         except OSError as error:
             self._unreadable(path, error)
             return
+        if not listed and path:  # no rules to enter, nothing to take
+            walk.directories.add(path)
+            return
         steering = {entry.name: entry for entry in listed if entry.name.startswith(".git")}
         if path and ".git" in steering:
             walk.unfollowed.add(path)
