@@ -72,18 +72,18 @@ class _Side:
 
     def __init__(self, data: bytes, lines: Sequence[bytes] | None) -> None:
         self._data = data
-        self._lines = lines
-        self._line = None if lines is None else line_of(lines)
+        self._at_hand = None if lines is None else (lines, line_of(lines))
 
     def part(self, start: int, end: int, first: int) -> tuple[Sequence[bytes], LineAt]:
         """Returns the lines of a region, of which `first` is the number of the first one."""
-        if self._lines is None or self._line is None:
+        if self._at_hand is None:
             window = _Window(self._data, start, end, first)
             return window.lines, window.line
+        lines, line = self._at_hand
         size = self._data.count(b"\n", start, end)
         if start < end and self._data[end - 1] != 0x0A:
             size += 1
-        return self._lines[first : first + size], self._line
+        return lines[first : first + size], line
 
 
 def split_lines(data: bytes) -> list[bytes]:

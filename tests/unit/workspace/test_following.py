@@ -99,14 +99,6 @@ class Surveyed:
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """An empty workspace."""
-    folder = tmp_path / "tree"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def survey(tree: Path, tmp_path: Path) -> Iterator[Callable[..., Surveyed]]:
     """Starts surveys of the tree, each after its first walk."""
     begun: list[Surveyed] = []

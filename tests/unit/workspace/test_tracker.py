@@ -102,14 +102,6 @@ class Follower:
         self.blobs.close()
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """An empty workspace."""
-    folder = tmp_path / "tree"
-    folder.mkdir()
-    return folder
-
-
 @pytest.fixture(params=["sweep", pytest.param("feed", marks=LINUX)])
 def follow(tree: Path, tmp_path: Path, request: pytest.FixtureRequest):
     """Starts followers of the workspace, with and without a feed, and closes them."""
