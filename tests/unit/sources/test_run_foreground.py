@@ -62,3 +62,26 @@ def test_a_signal_to_the_supervisor_reaches_the_program(number: signal.Signals) 
     process.send_signal(number)
     process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 7
+
+
+def test_a_signal_before_the_program_is_known_reaches_it() -> None:
+    """A window that is closed while its program starts."""
+    script = """
+import os, signal
+from agentdiff.sources.run.foreground import Signals, execute, wait
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+with Signals(lambda: None) as signals:
+    os.kill(os.getpid(), signal.SIGHUP)
+    child = signals.fork()
+    if child == 0:
+        execute(["sleep", "60"], os.environ)
+    print(os.WTERMSIG(wait(child, signals.pause)))
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=DEADLINE_S,
+    )
+    assert int(process.stdout) == signal.SIGHUP

@@ -139,3 +139,14 @@ def test_a_window_that_is_closed_ends_the_program_and_it_is_noted(tmp_path: Path
         _, status = os.waitpid(outer.pid, 0)
     assert os.WTERMSIG(status) == signal.SIGHUP
     assert os.WTERMSIG(int(note.read_text())) == signal.SIGHUP
+
+
+@pytest.mark.parametrize("_again", range(5))  # a race, which the end of its input won often
+def test_a_window_that_is_closed_ends_a_program_that_prints(tmp_path: Path, _again: int) -> None:
+    """What it prints can be seen nowhere: for it, that is no end of its input."""
+    note = tmp_path / "note"
+    with running(note, "while echo x; do :; done & echo ready; exec cat") as outer:
+        outer.expect(b"ready")
+        outer.hang_up()
+        os.waitpid(outer.pid, 0)
+    assert os.WTERMSIG(int(note.read_text())) == signal.SIGHUP

@@ -42,7 +42,10 @@ def run(
     """
     ours = os.getpgrp()
     with Signals(on_alive) as signals:  # before the fork: an early one must not end us alone
-        child = signals.child = spawn(argv, environ)
+        flush()
+        child = signals.fork()
+        if child == 0:
+            execute(argv, environ)
         on_started()
         status = wait(child, signals.pause)
     _take_terminal(ours)
@@ -56,17 +59,8 @@ def allow_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def spawn(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Forks and executes; returns the child's pid.  A program that is not found exits with 127."""
-    flush()
-    child = os.fork()
-    if child == 0:
-        execute(argv, environ)
-    return child
-
-
 def execute(argv: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
-    """Becomes the program; for a fresh child."""
+    """Becomes the program; for a fresh child.  One that is not found exits with 127."""
     # What Python itself ignores; the program expects the defaults.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
@@ -142,15 +136,13 @@ def leave_as(status: int) -> int:
 class Signals:
     """What happens to signals while the child runs; a context manager.
 
-    Attributes:
-        child: pid of the child, 0 for none yet.
-
     Args:
         on_alive: called every hour.
     """
 
     def __init__(self, on_alive: Callable[[], None]) -> None:
-        self.child = 0
+        self._child = 0
+        self._early: list[int] = []
         self._on_alive = on_alive
         self._old: dict[int, object] = {}
 
@@ -176,6 +168,24 @@ class Signals:
         os.close(self._told)
         os.close(self._telling)
 
+    def fork(self) -> int:
+        """Forks the child, which handles signals as any program; returns its pid, 0 inside it."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._old)  # else it might run our handlers
+        child = os.fork()
+        if child == 0:
+            for number in self._old:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if child:
+            self.pass_to(child)
+        return child
+
+    def pass_to(self, child: int) -> None:
+        """Makes a process the child, which gets what came before it was known."""
+        self._child = child
+        for number in self._early:
+            self._send(number)
+
     def pause(self) -> None:
         """Returns once there was a signal since the last call."""
         select.select([self._told], [], [])
@@ -183,11 +193,14 @@ class Signals:
             os.read(self._told, select.PIPE_BUF)
 
     def _forward(self, number: int, _: FrameType | None) -> None:
-        if number in FROM_TERMINAL and _in_foreground():
-            return
+        if not self._child:
+            self._early.append(number)
+        elif number not in FROM_TERMINAL or not _in_foreground():
+            self._send(number)
+
+    def _send(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if self.child:
-                os.kill(self.child, number)
+            os.kill(self._child, number)
 
 
 def _in_foreground() -> bool:

@@ -67,7 +67,7 @@ def _lead(argv: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
         os.setpgid(program, program)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # what belongs to the process that we came from
     with Signals(lambda: None) as signals:
-        signals.child = program
+        signals.pass_to(program)
         while True:
             pid, status = os.waitpid(program, os.WNOHANG | os.WUNTRACED)
             if pid == 0:
@@ -145,7 +145,7 @@ class _Relay:
         while True:
             # Once the program is gone only what it printed is left to read.
             ready, _, _ = select.select(sources, [], [], None if self._status is None else 0)
-            if self._master in ready and not self._output():
+            if self._master in ready and not self._output(wake):
                 return
             if not ready and self._status is not None:
                 return
@@ -155,12 +155,18 @@ class _Relay:
             if 0 in ready and not self._input(wake):
                 sources.remove(0)
 
-    def _output(self) -> bool:
+    def _output(self, wake: int) -> bool:
+        """Passes on what was printed; returns False when there is nothing more to copy."""
         try:
             data = os.read(self._master, _CHUNK)
+        except OSError:  # so Linux reports the end of a pty
+            return False
+        try:
             _write_all(1, data)
-        except OSError:
-            return False  # so Linux reports the end of a pty; or nobody sees our output any more
+        except BrokenPipeError:  # nobody reads our output any more
+            return False
+        except OSError:  # the outer terminal has hung up, or what it was sent to failed
+            return self._status is None and self._is_told(wake)
         return bool(data)
 
     def _input(self, wake: int) -> bool:
@@ -170,14 +176,19 @@ class _Relay:
             return True
         except OSError:  # the outer terminal has hung up
             data = b""
-        hung_up = not data and self._mode is not None
-        if hung_up and select.select([wake], [], [], _HANG_UP_S)[0]:
-            # SIGHUP says so, too: the program gets it from us, and an end of its input might come
-            # first and be taken for the user's.
+        if not data and self._is_told(wake):
             return False
         with contextlib.suppress(OSError):
             _write_all(self._master, data or _END_OF_FILE)
         return bool(data)
+
+    def _is_told(self, wake: int) -> bool:
+        """Whether a signal comes: SIGHUP says, too, that a terminal has hung up.
+
+        The program gets it from us, and an end of its input, which is what a closed terminal is,
+        might come first and be taken for the user's.
+        """
+        return self._mode is not None and bool(select.select([wake], [], [], _HANG_UP_S)[0])
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if number == signal.SIGWINCH:
