@@ -11,7 +11,7 @@ import itertools
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ __all__ = ["Client", "DaemonUnavailable", "RequestError", "connect"]
 
 CALL_TIMEOUT_S = 60.0
 _CHUNK_BYTES = 256 * 1024
+_MAX_NUMBER = (1 << 63) - 1
 
 
 def connect(locations: Locations, *, start: bool = True, timeout_s: float = 15.0) -> socket.socket:
@@ -124,10 +125,13 @@ class Client:
         """Sends a request and waits for its answer.
 
         Raises:
-            RequestError: the daemon answered with an error.
+            RequestError: the daemon answered with an error, or (``usage``) a parameter cannot be
+                sent.
             DaemonUnavailable: it left, or does not answer in time.
             WireError: it does not keep the protocol.
         """
+        for problem in _unsendable(params):
+            raise RequestError("usage", problem)
         request_id = next(self._ids)
         self._send({"id": request_id, "method": method, "params": params})
         while True:
@@ -190,3 +194,20 @@ class Client:
                 raise DaemonUnavailable("the daemon left; its log says why")
             self._arrived.extend(self._lines.feed(data))
         return wire.decode(self._arrived.popleft())
+
+
+def _unsendable(value: object, name: str = "") -> Iterator[str]:
+    """Yields what JSON, or the daemon, has no room for in the parameters, by name."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            yield f"{name}: it holds bytes that are not UTF-8; give it as UTF-8 text"
+    elif isinstance(value, int) and abs(value) > _MAX_NUMBER:
+        yield f"{name}: {value} is too large; the largest number is {_MAX_NUMBER}"
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _unsendable(one, f"{name}.{key}" if name else key)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _unsendable(one, name)

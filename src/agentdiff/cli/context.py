@@ -29,6 +29,8 @@ USAGE = 2
 REFUSED = 3
 UNAVAILABLE = 4
 
+_MAX_DIGITS = 18  # all of them fit into 64 bits
+
 
 class UsageError(ValueError):
     """Arguments that argparse cannot judge; the message names them."""
@@ -91,8 +93,14 @@ class Context:
         """Returns a path argument as the protocol wants it: absolute, its folder resolved.
 
         The last component is not resolved: a link is reviewed as a link.
+
+        Raises:
+            UsageError: it is empty, which would mean the whole folder (``reject "$UNSET"``).
         """
         from agentdiff.workspace.spelling import true_path
+
+        if not argument:
+            raise UsageError("PATH is empty; the current folder is called .")
 
         joined = os.path.normpath(os.path.join(self.cwd, os.fsencode(argument)))
         folder, name = os.path.split(joined)
@@ -103,6 +111,21 @@ class Context:
     def paths(self, arguments: list[str]) -> list[object]:
         """Returns path arguments as the protocol wants them."""
         return [self.path(argument) for argument in arguments]
+
+
+def number(text: str, wrong: str) -> int:
+    """Returns the number that an argument holds.
+
+    Args:
+        text: the argument, or a part of it.
+        wrong: what to say when it is none.
+
+    Raises:
+        UsageError: it is none, or has more digits than any number here.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
+        raise UsageError(wrong)
+    return int(text)
 
 
 def named(name: str, path: bytes) -> dict[str, object]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from agentdiff.cli import output
-from agentdiff.cli.context import DONE, NOTHING, Context, UsageError
+from agentdiff.cli.context import DONE, NOTHING, Context, number
 
 
 def comment(context: Context) -> int:
@@ -33,9 +33,8 @@ def comment(context: Context) -> int:
 def _lines(text: str) -> list[int]:
     """Returns first and last line of ``12`` or ``12-14``."""
     first, _, last = text.partition("-")
-    if not first.isdecimal() or not (last or first).isdecimal():
-        raise UsageError(f"--lines: expected FIRST or FIRST-LAST, got {text!r}")
-    return [int(first), int(last or first)]
+    wrong = f"--lines {text}: expected FIRST or FIRST-LAST, both numbers of lines"
+    return [number(first, wrong), number(last or first, wrong)]
 
 
 def feedback(context: Context) -> int:

@@ -5,7 +5,6 @@ Owns the wording, and the live view.  Must not compute anything about changes: t
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -128,7 +127,7 @@ def _follow(context: Context) -> int:
                     output.say(f"{_clock(call)} {output.escaped(call['agent'])} {_heading(call)}")
                 for line in lines:
                     output.say(f"{_clock(call)}   {line}")
-            sys.stdout.flush()
+            output.flush()
             threading.Event().wait(_EVERY_S)
     except KeyboardInterrupt:
         return DONE

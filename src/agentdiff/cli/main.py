@@ -51,7 +51,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         from agentdiff.cli import hook
 
         return hook.main(arguments[1:])
-    return _run(parser().parse_args(arguments))
+    from agentdiff.cli import output
+
+    output.stand_in()
+    try:
+        code = _run(parser().parse_args(arguments))
+    except SystemExit as left:  # --help, --version, or a mistake that argparse has named
+        code = left.code if isinstance(left.code, int) else 0
+    return _flushed(code)
+
+
+def _flushed(code: int) -> int:
+    """Sends off what was printed, which fails here rather than when Python ends."""
+    from agentdiff.cli import context, output
+
+    try:
+        output.flush()
+    except BrokenPipeError:
+        return code  # the reader of a pipe left (``| head``), and knows why
+    except OSError as error:
+        output.complain(f"{error.filename}: {error.strerror}")
+        return context.REFUSED
+    return code
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -77,10 +98,12 @@ def _run(args: argparse.Namespace) -> int:
         output.complain(output.escaped(str(error)))
         return context.UNAVAILABLE
     except BrokenPipeError:
-        # The reader of a pipe left (``| head``).  Python would complain again when it closes
-        # stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return context.DONE
+        return context.DONE  # see `_flushed`
+    except OSError as error:
+        # A file of the user's or of ours that is not as it should be, or standard output.
+        where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        output.complain(output.escaped(f"{where}{error.strerror or error}"))
+        return context.REFUSED
     except KeyboardInterrupt:
         return 130
 

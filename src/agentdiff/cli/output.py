@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 import orjson
 
@@ -56,13 +57,59 @@ def coloured(text: str, colour: str) -> str:
 
 def say(line: str = "") -> None:
     """Prints one line to standard output; what the terminal's encoding lacks is escaped."""
-    sys.stdout.write(_encodable(line, sys.stdout.encoding) + "\n")
+    with _sending():
+        sys.stdout.write(_encodable(line, sys.stdout.encoding) + "\n")
 
 
 def complain(line: str) -> None:
-    """Prints one line to standard error."""
-    if sys.stderr is not None:  # it is when somebody closed it (``2>&-``)
+    """Prints one line to standard error; where that is impossible the exit code has to do."""
+    if sys.stderr is None:  # it is when somebody closed it (``2>&-``)
+        return
+    try:
         sys.stderr.write(_encodable(f"agentdiff: {line}", sys.stderr.encoding) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        _give_up(sys.stderr)
+
+
+def stand_in() -> None:
+    """Lets commands print when somebody closed standard output (``>&-``): to nobody."""
+    if sys.stdout is None:
+        # Not inherited: a program that `run` starts finds it closed, as it would without us.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as we live
+
+
+def flush() -> None:
+    """Sends off what was printed.
+
+    Raises:
+        BrokenPipeError: its reader left.
+        OSError: it cannot be written; `filename` says so.
+    """
+    with _sending():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _sending() -> Iterator[None]:
+    """Names standard output in the error of a write to it, and gives it up."""
+    try:
+        yield
+    except OSError as error:
+        _give_up(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _give_up(stream: TextIO) -> None:
+    """Lets what a stream could not send, and all that follows, go nowhere.
+
+    Else Python tries again when it ends, complains, and takes an exit code of its own (120).
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _encodable(line: str, encoding: str) -> str:
@@ -70,15 +117,30 @@ def _encodable(line: str, encoding: str) -> str:
 
 
 def say_json(value: object) -> None:
-    """Prints JSON, indented for people and parsers alike."""
-    say_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    """Prints JSON, indented for people and parsers alike; what is not UTF-8 becomes U+FFFD."""
+    option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    try:
+        data = orjson.dumps(value, option=option)
+    except TypeError:  # the name of one of our own folders, for one
+        data = orjson.dumps(_utf8(value), option=option)
+    say_bytes(data)
+
+
+def _utf8(value: object) -> object:
+    """Returns a JSON value in which every string can be encoded."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {_utf8(key): _utf8(one) for key, one in value.items()}
+    return [_utf8(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def say_bytes(data: bytes) -> None:
     """Writes exact bytes to standard output."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    with _sending():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
 
 
 def say_content(data: bytes) -> None:
@@ -88,7 +150,8 @@ def say_content(data: bytes) -> None:
         return
     text = data.decode("utf-8", "surrogateescape")
     shown = "".join(c if c in "\n\t\\" else _escaped_character(c) for c in text)
-    sys.stdout.write(_encodable(shown, sys.stdout.encoding))
+    with _sending():
+        sys.stdout.write(_encodable(shown, sys.stdout.encoding))
 
 
 def path_name(item: object) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agentdiff.cli import output
-from agentdiff.cli.context import DONE, NOTHING, REFUSED, Context, UsageError
+from agentdiff.cli.context import DONE, NOTHING, REFUSED, Context, UsageError, number
 
 _LETTERS = {"modified": "M", "created": "A", "deleted": "D", "renamed": "R", "type": "T"}
 _PROMPT_WIDTH = 60
@@ -180,9 +180,9 @@ def _selection(context: Context, op: str) -> dict[str, object]:
 def _pick(text: str) -> dict[str, int]:
     """Returns the hunk that ``ID`` or ``ID@GEN`` names."""
     hunk, at, gen = text.partition("@")
-    if not hunk.isdecimal() or (at and not gen.isdecimal()):
-        raise UsageError(f"--hunk {text}: expected ID or ID@GEN, both numbers")
-    return {"id": int(hunk), "gen": int(gen)} if at else {"id": int(hunk)}
+    wrong = f"--hunk {text}: expected ID or ID@GEN, both numbers as `agentdiff status` has them"
+    picked = {"id": number(hunk, wrong)}
+    return {**picked, "gen": number(gen, wrong)} if at else picked
 
 
 def undo(context: Context) -> int:

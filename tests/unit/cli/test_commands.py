@@ -347,6 +347,11 @@ def test_baseline_set_restore_clear(pending: Shell) -> None:
         (["install", "claude", "--scope", "all"], "argument --scope: invalid choice: 'all'"),
         (["daemon", "restart"], "invalid choice: 'restart'"),
         (["status", "--help=x"], "ignored explicit argument"),
+        (["reject", ""], "PATH is empty"),
+        (["baseline", "restore", "a.txt", ""], "PATH is empty"),
+        (["accept", "--hunk", "9" * 20], "--hunk 99999999999999999999: expected ID or ID@GEN"),
+        (["reject", "--hunk", "1@" + "9" * 5000], "expected ID or ID@GEN"),
+        (["comment", "a.txt", "x", "--lines", "1-" + "9" * 20], "expected FIRST or FIRST-LAST"),
     ],
 )
 def test_usage_errors_name_the_mistake(shell: Shell, argv: list[str], complaint: str) -> None:
@@ -354,6 +359,24 @@ def test_usage_errors_name_the_mistake(shell: Shell, argv: list[str], complaint:
     assert shell.run(*argv) == 2
     assert complaint in shell.err
     assert not shell.locations.state.exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        (["reject", "--all", "--reason", "\udcff"], "reason: it holds bytes that are not UTF-8"),
+        (["accept", "--agent", "\udcff"], "selection.agent: it holds bytes that are not UTF-8"),
+        (["comment", "a.txt", "\udcff"], "text: it holds bytes that are not UTF-8"),
+        (["accept", "--all", "--seen", "9" * 20], f"selection.seen: {'9' * 20} is too large"),
+    ],
+)
+def test_what_cannot_be_sent_is_a_usage_error(
+    pending: Shell, argv: list[str], complaint: str
+) -> None:
+    """It names the parameter and the remedy, and nothing was decided."""
+    assert pending.run(*argv) == 2
+    assert complaint in pending.err
+    assert (pending.workspace / "a.txt").read_bytes() == AFTER
 
 
 def test_version(shell: Shell) -> None:

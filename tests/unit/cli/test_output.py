@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from agentdiff.cli import output
@@ -44,3 +46,10 @@ def test_table_aligns_columns() -> None:
         "  M  long name  x",
         "  A  n",
     ]
+
+
+def test_json_of_a_name_that_is_not_utf8(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """A folder of ours below a home with such a name is shown, not a traceback."""
+    output.say_json({"log": ["/home/\udcff/log"], "\udcff": 1})
+    out = capsysbinary.readouterr().out
+    assert json.loads(out) == {"log": ["/home/\ufffd/log"], "\ufffd": 1}
