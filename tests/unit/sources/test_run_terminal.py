@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import termios
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.daemon.fixtures import until
+from tests.unit.sources.trace_rig import DEADLINE_S
 
 SUPERVISOR = """
 import os, sys
@@ -150,3 +152,81 @@ def test_a_window_that_is_closed_ends_a_program_that_prints(tmp_path: Path, _aga
         outer.hang_up()
         os.waitpid(outer.pid, 0)
     assert os.WTERMSIG(int(note.read_text())) == signal.SIGHUP
+
+
+def _piped(note: Path, script: str, typed: bytes) -> bytes:
+    """Runs a script under ``--pty`` that says "ready", between pipes; returns what it then prints.
+
+    Args:
+        note: for its wait status.
+        script: for sh.
+        typed: its input, which comes after it is ready.
+    """
+    words = [sys.executable, "-c", SUPERVISOR, str(note), "sh", "-c", script]
+    with subprocess.Popen(words, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+        try:
+            assert run.stdout is not None
+            assert run.stdout.readline() == b"ready\r\n"
+            printed, _ = run.communicate(typed, timeout=DEADLINE_S)
+        finally:
+            run.kill()
+    return printed
+
+
+def test_a_program_that_prints_before_it_reads_on_gets_all_of_its_input(tmp_path: Path) -> None:
+    """More than the inner terminal holds, both ways: nobody waits for the other."""
+    lines = b"".join(b"%d\n" % number for number in range(20000))
+    printed = _piped(tmp_path / "note", "stty -echo; echo ready; exec cat", lines)
+    assert printed == lines.replace(b"\n", b"\r\n")
+
+
+def test_the_end_of_its_input_reaches_a_program_inside_a_line_too(tmp_path: Path) -> None:
+    """There the terminal's end of file only ends the line."""
+    assert _piped(tmp_path / "note", "stty -echo; echo ready; exec cat", b"a\nb") == b"a\r\nb"
+
+
+UNWINDS = """
+import os, signal, sys
+from agentdiff.sources.run import terminal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+terminal._give_terminal = lambda group: os.kill(os.getpid(), signal.SIGINT)
+try:
+    status = terminal.run(["true"], os.environ, on_started=lambda: None, on_alive=lambda: None)
+    print(os.WTERMSIG(status), flush=True)
+finally:
+    print("unwound", flush=True)
+"""
+
+
+def test_a_ctrl_c_before_the_program_has_begun_ends_it_alone() -> None:
+    """Nothing of ours is cleaned up in the child as if it were we."""
+    words = [sys.executable, "-c", UNWINDS]
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE_S, check=False
+    )
+    assert done.stdout.split() == [b"2", b"unwound"], done.stderr
+
+
+ALIVE = """
+import os, sys, threading
+from agentdiff.sources.run import foreground, terminal
+foreground.HEARTBEAT_S = terminal.HEARTBEAT_S = 0.05
+runner = {"foreground": foreground, "terminal": terminal}[sys.argv[1]]
+told, free = sys.argv[2], threading.Event()
+
+def alive():
+    open(told, "w").close()
+    free.wait()  # a daemon that hangs
+
+runner.run(
+    ["sh", "-c", 'while [ ! -e "$0" ]; do sleep 0.01; done', told],
+    os.environ, on_started=lambda: None, on_alive=alive,
+)
+"""
+
+
+@pytest.mark.parametrize("runner", ["foreground", "terminal"])
+def test_telling_that_a_program_is_alive_delays_nothing(tmp_path: Path, runner: str) -> None:
+    """However long the daemon takes, the program's end is seen at once."""
+    words = [sys.executable, "-c", ALIVE, runner, str(tmp_path / "told")]
+    subprocess.run(words, stdin=subprocess.DEVNULL, timeout=DEADLINE_S, check=True)

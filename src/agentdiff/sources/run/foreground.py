@@ -13,6 +13,7 @@ import resource
 import select
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import NoReturn, Self
@@ -38,7 +39,7 @@ def run(
         argv: the command; its first word is looked up in the PATH of `environ`.
         environ: the program's environment.
         on_started: called once it is forked; may start threads.
-        on_alive: called every hour.
+        on_alive: called every hour, on a thread of its own.
     """
     ours = os.getpgrp()
     with Signals(on_alive) as signals:  # before the fork: an early one must not end us alone
@@ -133,11 +134,20 @@ def leave_as(status: int) -> int:
     return 128 + number
 
 
+def on_thread(work: Callable[[], None]) -> None:
+    """Lets something be done that may take long, on a thread; for handlers of signals.
+
+    In the handler itself nothing else would happen meanwhile: no other signal, no end of the child.
+    """
+    with contextlib.suppress(RuntimeError):  # no thread left; this is only news that can be missed
+        threading.Thread(target=work, daemon=True).start()
+
+
 class Signals:
     """What happens to signals while the child runs; a context manager.
 
     Args:
-        on_alive: called every hour.
+        on_alive: called every hour, on a thread of its own.
     """
 
     def __init__(self, on_alive: Callable[[], None]) -> None:
@@ -156,7 +166,7 @@ class Signals:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._old[number] = signal.signal(number, self._forward)
         self._old[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._old[signal.SIGALRM] = signal.signal(signal.SIGALRM, lambda *_: self._on_alive())
+        self._old[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._tick)
         signal.setitimer(signal.ITIMER_REAL, HEARTBEAT_S, HEARTBEAT_S)
         return self
 
@@ -191,6 +201,9 @@ class Signals:
         select.select([self._told], [], [])
         with contextlib.suppress(BlockingIOError):
             os.read(self._told, select.PIPE_BUF)
+
+    def _tick(self, _: int, __: FrameType | None) -> None:
+        on_thread(self._on_alive)
 
     def _forward(self, number: int, _: FrameType | None) -> None:
         if not self._child:

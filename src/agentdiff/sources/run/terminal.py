@@ -28,6 +28,7 @@ from agentdiff.sources.run.foreground import (
     execute,
     flush,
     leave_as,
+    on_thread,
 )
 
 _CHUNK = 65536
@@ -45,7 +46,12 @@ def run(
     """Runs a program to its end; returns its wait status.  Arguments as in `foreground.run`."""
     size, mode = _size(0), _mode(0)
     flush()
+    # An early Ctrl-C must not unwind our own program in a child that is about to be another.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     child, master = os.forkpty()
+    if child == 0 and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if child == 0:
         if size is not None:
             fcntl.ioctl(0, termios.TIOCSWINSZ, size)
@@ -113,6 +119,10 @@ class _Relay:
         self._on_alive = on_alive
         self._mode = _mode(0)
         self._status: int | None = None
+        self._reads = True  # whether there may be more on our standard input
+        self._typed = b""  # what of it the program has not taken yet
+        self._in_line = False  # whether what was taken last does not end its line
+        os.set_blocking(master, False)  # it may print, and wait for us, instead of reading
 
     def run(self) -> int:
         """Copies until the program has ended and all that it printed is out."""
@@ -141,10 +151,14 @@ class _Relay:
         return (*FORWARDED, *FROM_TERMINAL, signal.SIGWINCH, signal.SIGCHLD, signal.SIGALRM)
 
     def _copy(self, wake: int) -> None:
-        sources = [self._master, wake, 0]
         while True:
+            waiting = [self._master] if self._typed else []
+            # Nothing more is taken than the program takes, so that ours waits as it would for it.
+            listening = [0] if self._reads and not waiting and self._status is None else []
+            sources = [self._master, wake, *listening]
             # Once the program is gone only what it printed is left to read.
-            ready, _, _ = select.select(sources, [], [], None if self._status is None else 0)
+            timeout_s = None if self._status is None else 0
+            ready, takes, _ = select.select(sources, waiting, [], timeout_s)
             if self._master in ready and not self._output(wake):
                 return
             if not ready and self._status is not None:
@@ -152,13 +166,17 @@ class _Relay:
             if wake in ready:
                 os.read(wake, _CHUNK)
                 self._reap()
-            if 0 in ready and not self._input(wake):
-                sources.remove(0)
+            if takes:
+                self._hand_over()
+            if 0 in ready:
+                self._input(wake)
 
     def _output(self, wake: int) -> bool:
         """Passes on what was printed; returns False when there is nothing more to copy."""
         try:
             data = os.read(self._master, _CHUNK)
+        except BlockingIOError:  # nothing yet
+            return True
         except OSError:  # so Linux reports the end of a pty
             return False
         try:
@@ -169,18 +187,30 @@ class _Relay:
             return self._status is None and self._is_told(wake)
         return bool(data)
 
-    def _input(self, wake: int) -> bool:
+    def _input(self, wake: int) -> None:
+        """Takes what was typed, once the program has taken all that was typed before."""
         try:
             data = os.read(0, _CHUNK)
         except BlockingIOError:
-            return True
+            return
         except OSError:  # the outer terminal has hung up
             data = b""
+        self._reads = bool(data)
         if not data and self._is_told(wake):
-            return False
-        with contextlib.suppress(OSError):
-            _write_all(self._master, data or _END_OF_FILE)
-        return bool(data)
+            return
+        # Inside a line the first one only ends the line.
+        self._typed = data or _END_OF_FILE * (2 if self._in_line else 1)
+        self._in_line = not data.endswith((b"\n", b"\r"))
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Gives the program as much of its input as it takes now."""
+        try:
+            self._typed = self._typed[os.write(self._master, self._typed) :]
+        except BlockingIOError:
+            return
+        except OSError:  # it has closed its terminal
+            self._typed = b""
 
     def _is_told(self, wake: int) -> bool:
         """Whether a signal comes: SIGHUP says, too, that a terminal has hung up.
@@ -194,7 +224,7 @@ class _Relay:
         if number == signal.SIGWINCH:
             self._resize()
         elif number == signal.SIGALRM:
-            self._on_alive()
+            on_thread(self._on_alive)
         elif number != signal.SIGCHLD and self._status is None:
             # In raw mode the outer terminal sends no signals: this one was meant for the program.
             with contextlib.suppress(ProcessLookupError):
