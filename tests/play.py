@@ -55,6 +55,7 @@ class Play:
     now: int = 1_000_000_000
     calls: int = 0
     meddle: dict[bytes, Entry] = field(default_factory=dict)
+    fails: dict[bytes, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.seen = dict(self.disk)
@@ -92,7 +93,10 @@ class Play:
                 pass
 
     def swap(self, command: WriteEntry) -> EntryWritten:
-        """Compares and swaps; `meddle` writes in between, once per path."""
+        """Compares and swaps; `meddle` writes in between, once per path; `fails` says why not."""
+        if command.path in self.fails:
+            failed = self.fails[command.path]
+            return EntryWritten(path=command.path, received_ns=self.tick(), failed=failed)
         if command.path in self.meddle:
             self.put(command.path, self.meddle.pop(command.path))
         there = self.disk.get(command.path, ABSENT)
@@ -257,9 +261,8 @@ class Play:
 
     def undo(self, *, redo: bool = False, client: str = "cli") -> dict[str, Any]:
         """Undoes (or redoes) and returns the answer."""
-        made = self.ledger.undo_target(client, redo=redo)
-        items = () if made is None else made.items
-        seq = 0 if made is None else self.ledger.turned_at[made.decision]
+        turnable = self.ledger.turns.target(client, redo=redo)
+        items = () if turnable is None else turnable.made.items
         loaded = tuple(
             LoadedItem(
                 path=item.path,
@@ -267,7 +270,7 @@ class Play:
                 after=decode_state(item.after, self.contents.__getitem__),
                 cur_before=self.contents[item.cur_before],
                 cur_after=self.contents[item.cur_after],
-                since=self._since(item.path, seq),
+                since=self._since(item.path, turnable.since[item.path]) if turnable else (),
             )
             for item in items
         )
@@ -276,7 +279,7 @@ class Play:
                 client=client,
                 received_ns=self.tick(),
                 redo=redo,
-                decision=None if made is None else made.decision,
+                decision=None if turnable is None else turnable.made.decision,
                 items=loaded,
             )
         )
@@ -342,10 +345,7 @@ def image(ledger: Ledger) -> dict[str, Any]:
         },
         "turns": {key: (t.n, t.prompt, t.finished_ns) for key, t in ledger.sessions.turns.items()},
         "decisions": sorted(ledger.decisions),
-        "undo": [
-            (made.decision if made else None)
-            for redo in (False, True)
-            for made in [ledger.undo_target("cli", redo=redo)]
-        ],
+        "undo": [ledger.turns.target("cli", redo=redo) for redo in (False, True)],
+        "in effect": ledger.turns.in_effect(),
         "changed_at": dict(ledger.changed_at),
     }

@@ -32,6 +32,7 @@ import itertools
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
+from agentdiff.core.codec import path_of
 from agentdiff.core.entries import ABSENT, Absent, Entry, File
 from agentdiff.core.events import HunkPick, Selection, Target
 from agentdiff.core.hunks import glued
@@ -234,12 +235,13 @@ class ReviewMachine(Surroundings):
                 return  # a path moved on since: said, and left as it is
             done += bool(answer["done"])
         for _ in range(done):
-            made = self.play.ledger.undo_target("cli", redo=True)
+            turnable = self.play.ledger.turns.target("cli", redo=True)
             if self.play.undo(redo=True)["refused"]:
                 # Somebody wrote to the old path of a rename while it was rejected: what undo brings
                 # back is a creation, and no rename that could be rejected once more.
-                assert made is not None
-                assert any((item.before or item.after or {}).get("origin") for item in made.items)
+                assert turnable is not None
+                items = turnable.made.items
+                assert any((item.before or item.after or {}).get("origin") for item in items)
                 return
         # A pair that was let go meanwhile is found again by the next reading, with other ids.
         assert not done or sides == self._rests()
@@ -257,18 +259,59 @@ class ReviewMachine(Surroundings):
         }
         return pending, dict(self.play.disk)
 
+    @rule(data=st.data(), redo=st.booleans())
+    def undo_is_refused_somewhere(self, data: st.DataObject, redo: bool) -> None:
+        """P11: what was not turned stays as it was, comes last, and blocks nothing older."""
+        turns = self.play.ledger.turns
+        turnable = turns.target("cli", redo=redo)
+        if turnable is None:
+            return
+        paths = {item.path for item in turnable.made.items}
+        failing = data.draw(st.lists(st.sampled_from(sorted(paths)), min_size=1, unique=True))
+        self.play.fails = dict.fromkeys(failing, "Permission denied")
+        answer = self.play.undo(redo=redo)
+        self.play.fails.clear()
+        done = {path_of(one) for one in answer["done"]}
+        assert bool(done) == (answer["decision"] is not None)
+        left = turns.left("cli", redo=redo)
+        kept = [one for one in left if one.made.decision == turnable.made.decision]
+        assert {item.path for one in kept for item in one.made.items} == paths - done
+        assert kept == left[: len(kept)]
+        self.play.cut()
+
     @precondition(lambda self: self.play.ledger.paths)
-    @rule(data=st.data())
-    def reject_races_with_a_write(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), by=st.sampled_from(["path", "hunk", "lines"]))
+    def reject_races_with_a_write(self, data: st.DataObject, by: str) -> None:
         """P12: a write that nobody has seen yet survives a reject, or is kept in the log."""
         path = data.draw(st.sampled_from(sorted(self.play.ledger.paths)))
+        state = self.play.ledger.paths[path]
         unseen = data.draw(entries(self.play.disk.get(path)))
         self.play.meddle[path] = unseen
-        self.play.decide("reject", Selection(paths=(path,)), discard_user=True)
+        seq, pick = self.play.ledger.seq, None
+        if by == "path" or not state.hunks:
+            selection = Selection(paths=(path,))
+        else:
+            hunk = data.draw(st.sampled_from(state.hunks))
+            new = (0, (hunk.b1 - hunk.b0 + 1) // 2) if by == "lines" else None
+            old = None if new is None else (0, 0)
+            pick = HunkPick(hunk=hunk.id, gen=hunk.gen, old=old, new=new)
+            selection = Selection(picks=(pick,))
+        answer = self.play.decide("reject", selection, discard_user=True)
+        if not self.play.meddle and pick is not None and answer["done"]:
+            assert self._generation(path, pick.hunk, seq) in (None, pick.gen)
         self.play.meddle.clear()
         self.play.cut()
         kept = {one for (_, one) in self._logged_contents(path)}
         assert unseen.ref() in kept or unseen == self.play.disk.get(path, ABSENT)
+
+    def _generation(self, path: bytes, change: int, seq: int) -> int | None:
+        """Returns the generation that a path's first new record since `seq` gave a change."""
+        for at, record in self.play.records():
+            if at > seq and isinstance(record, PathChanged) and record.path == path:
+                stored = record.state or {"hunks": (), "meta": ()}
+                known = (*stored["hunks"], *stored["meta"])
+                return next((one[1] for one in known if one[0] == change), -1)
+        return None
 
     def _logged_contents(self, path: bytes) -> list[tuple[int, object]]:
         out: list[tuple[int, object]] = []

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agentdiff.core.codec import encode_state, path_fields
-from agentdiff.core.entries import ABSENT, Entry, Other
+from agentdiff.core.entries import ABSENT, Absent, Entry, Other
 from agentdiff.core.events import DecisionRequested, HunkPick, Selection
 from agentdiff.core.hunks import NewId
 from agentdiff.core.pathstate import PathState
@@ -273,3 +273,42 @@ def _filtered(
             continue
         kept[change] = part
     return kept
+
+
+# --- carrying plans out ---------------------------------------------------------------------------
+
+
+def creates(planned: PathPlan) -> tuple[bool, int]:
+    """Sorts what is deleted before what is written, and the deepest first."""
+    return not isinstance(planned.cur_after, Absent), -planned.path.count(b"/")
+
+
+def held_back(plans: Mapping[bytes, PathPlan]) -> dict[bytes, bytes]:
+    """Returns path to write → path whose deletion waits for that, for each rename that goes back.
+
+    What is at the one path is meant to be at the other: it must not be at neither, if that cannot
+    be written or we are killed in between.
+    """
+    held: dict[bytes, bytes] = {}
+    for planned in plans.values():
+        for state in (planned.before, planned.after):
+            other = plans.get(b"" if state is None or state.origin is None else state.origin)
+            if other is None:
+                continue
+            gone, made = sorted((planned, other), key=creates)
+            into_room = below(gone.path, (made.path,)) or below(made.path, (gone.path,))
+            if creates(made)[0] and not creates(gone)[0] and not into_room:
+                held[made.path] = gone.path
+    return held
+
+
+def still_meant(
+    planned: PathPlan, state: PathState | None, *, whatever: bool
+) -> dict[int, Part | None]:
+    """Returns the picks of changes that are as they were planned; a later state may have more."""
+    now, then = ({} if one is None else one.generations() for one in (state, planned.before))
+    return {
+        change: part
+        for change, part in planned.picks.items()
+        if change in now and (whatever or now[change] == then.get(change))
+    }

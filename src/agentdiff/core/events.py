@@ -214,6 +214,12 @@ class Selection:
     include_external: bool = False
     seen: int | None = None
 
+    @property
+    def takes_whatever_is_there(self) -> bool:
+        """Whether it names paths and nothing that restricts what of them was meant."""
+        owner = (self.agent, self.session, self.turn) != (None, None, None)
+        return bool(self.paths) and self.seen is None and not owner
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRequested:
@@ -316,7 +322,7 @@ class UndoRequested:
     """The user takes back a decision (`redo` False) or repeats an undone one.
 
     Attributes:
-        decision: what `agentdiff.core.ledger.Ledger.undo_target` named, None when there is none.
+        decision: what `agentdiff.core.undoing.Turns.target` named, None when there is none.
         items: its paths, loaded by the engine.
     """
 

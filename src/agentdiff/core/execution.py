@@ -19,9 +19,18 @@ from agentdiff.core import events as ev
 from agentdiff.core import turning
 from agentdiff.core.codec import encode_state, path_fields
 from agentdiff.core.commands import Answer, Append, Command, Publish, WriteEntry
-from agentdiff.core.decisions import PathPlan, Plan, Refusal, plan, plan_path
+from agentdiff.core.decisions import (
+    PathPlan,
+    Plan,
+    Refusal,
+    creates,
+    held_back,
+    plan,
+    plan_path,
+    still_meant,
+)
 from agentdiff.core.edits import plan_edits
-from agentdiff.core.entries import Absent, Entry
+from agentdiff.core.entries import Entry
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER
 from agentdiff.core.pathstate import PathState, describe
@@ -48,6 +57,8 @@ class _Execution:
     op: str
     plan: Plan
     todo: dict[bytes, PathPlan] = field(default_factory=dict)
+    # Path to write → path whose deletion waits for that.
+    held: dict[bytes, bytes] = field(default_factory=dict)
     done: list[PathPlan] = field(default_factory=list)
     tries: dict[bytes, int] = field(default_factory=dict)
     weak: list[bytes] = field(default_factory=list)
@@ -146,12 +157,14 @@ class Executor:
         commands: list[Command] = []
         if any(planned.cur_before != planned.cur_after for planned in run.todo.values()):
             commands.append(self._intend(run))
+        run.held = held_back(run.todo)
         # What is deleted makes room first, the deepest before the folder it is in.
-        ordered = sorted(run.todo.values(), key=_creates)
-        return [*commands, *(_write(planned) for planned in ordered)]
+        now = [one for path, one in run.todo.items() if path not in run.held.values()]
+        return [*commands, *(_write(planned) for planned in sorted(now, key=creates))]
 
     def _intend(self, run: _Execution) -> Append:
-        planned = tuple(run.todo.values())
+        written = (one for one in run.done if one.cur_before != one.cur_after)
+        planned = (*written, *run.todo.values())
         intended = DecisionIntended(
             decision=run.decision,
             client=run.event.client,
@@ -167,6 +180,7 @@ class Executor:
         if run is None or event.path not in run.todo:
             return []
         planned = run.todo.pop(event.path)
+        held = run.held.pop(event.path, None)
         commands: list[Command] = []
         if event.failed:
             run.plan.refused.append(Refusal(path=event.path, change=None, reason=event.failed))
@@ -174,12 +188,17 @@ class Executor:
             commands = self._found_other(run, planned, event.found, event.received_ns)
         else:
             run.done.append(planned)
+            if held is not None:
+                commands.append(_write(run.todo[held]))
             if planned.cur_before != planned.cur_after:
                 self._ledger.observer.note_own_write(
                     event.path, event.received_ns, planned.cur_before, planned.cur_after
                 )
             if event.weak:
                 run.weak.append(event.path)
+        if held is not None and planned not in run.done:
+            del run.todo[held]
+            run.plan.refused.append(_other_half(held, event.path))
         return commands if run.todo else [*commands, *self._finish(run)]
 
     def _found_other(
@@ -201,31 +220,36 @@ class Executor:
         # Else nothing pends there, and only the watcher knows what was there last.
         run.tries[path] = run.tries.get(path, 0) + 1
         state = self._ledger.paths.get(path)
-        single = isinstance(run.event, ev.DecisionRequested) and not _renames(planned)
+        request = run.event
+        single = isinstance(request, ev.DecisionRequested) and not _renames(planned)
         if not single or run.tries[path] >= MAX_TRIES:
             run.plan.refused.append(_moved_on(path))
             return commands
-        left = {} if state is None else {k: v for k, v in planned.picks.items() if k in state.ids}
+        assert isinstance(request, ev.DecisionRequested)
+        whatever = request.selection.takes_whatever_is_there
+        left = still_meant(planned, state, whatever=whatever)
         for change in planned.picks:
             if change not in left:
                 run.plan.refused.append(_changed_under(path, change, found))
         if state is None or not left:
             return commands
-        assert isinstance(run.event, ev.DecisionRequested)
-        again = plan_path(state, run.event, left, self._ledger.new_id)
+        again = plan_path(state, request, left, self._ledger.new_id)
         if isinstance(again, Refusal):
             run.plan.refused.append(again)
             return commands
         run.todo[path] = again
-        return [*commands, _write(again)]
+        # A crash after this write finds what was planned now, and not what was planned first.
+        return [*commands, self._intend(run), _write(again)]
 
     def _finish(self, run: _Execution) -> list[Command]:
         self._running = None
         items = tuple(planned.item() for planned in run.done)
         states = {planned.path: planned.after for planned in run.done}
         commands: list[Command] = []
+        over = run.decision in self._ledger.unfinished
+        passed_over = isinstance(run.event, ev.UndoRequested) and bool(run.plan.refused)
         # One of which nothing was done is over too: no restart may find it done by coincidence.
-        if items or run.decision in self._ledger.unfinished:
+        if items or over or passed_over:
             record = _record(
                 decision=run.decision,
                 client=run.event.client,
@@ -233,6 +257,7 @@ class Executor:
                 reason=_reason(run.event),
                 items=items,
                 at_ns=run.event.received_ns,
+                refused=bool(run.plan.refused),
             )
             commands.append(self._ledger.commit(record, states, _entries(run.done), durable=True))
         written = [one.path for one in run.done if one.cur_before != one.cur_after]
@@ -299,10 +324,14 @@ def _record(
     reason: str,
     items: tuple[DecisionItem, ...],
     at_ns: int,
+    refused: bool = False,
 ) -> DecisionMade | DecisionTurned:
     """Returns the record of what was carried out: a new decision, or the turn of an old one."""
     if op in ("undo", "redo"):
-        return DecisionTurned(decision=decision, undone=op == "undo", items=items, at_ns=at_ns)
+        undone = op == "undo"
+        return DecisionTurned(
+            decision=decision, undone=undone, items=items, at_ns=at_ns, refused=refused
+        )
     return DecisionMade(
         decision=decision, client=client, op=op, reason=reason, items=items, at_ns=at_ns
     )
@@ -325,10 +354,6 @@ def _renames(planned: PathPlan) -> bool:
     return renamed or not planned.picks
 
 
-def _creates(planned: PathPlan) -> tuple[bool, int]:
-    return not isinstance(planned.cur_after, Absent), -planned.path.count(b"/")
-
-
 def _write(planned: PathPlan) -> WriteEntry:
     return WriteEntry(path=planned.path, expect=planned.cur_before, write=planned.cur_after)
 
@@ -346,6 +371,11 @@ def _moved_on(path: bytes) -> Refusal:
     return Refusal(path=path, change=None, reason=reason)
 
 
+def _other_half(path: bytes, other: bytes) -> Refusal:
+    reason = f"it stays, because {other.decode(errors='replace')} could not be written"
+    return Refusal(path=path, change=None, reason=reason)
+
+
 def _changed_under(path: bytes, change: int, found: Entry) -> Refusal:
-    reason = f"the file changed meanwhile (now {describe(found)}) and the hunk is gone: look again"
+    reason = f"the file changed meanwhile (now {describe(found)}), and the hunk with it: look again"
     return Refusal(path=path, change=change, reason=reason)

@@ -112,12 +112,18 @@ class Feedback:
             again = replace(made, items=record.items, at_ns=record.at_ns)
             self.waiting += _notes(again, seq)
             return
-        known = {note.to for note in self.told if note.source == record.decision}
-        self.waiting = [note for note in self.waiting if note.source != record.decision]
+        paths = {item.path for item in record.items}
+        known = {(note.to, note.path) for note in self.told if note.source == record.decision}
+        self.waiting = [
+            note
+            for note in self.waiting
+            if note.source != record.decision or note.path not in paths
+        ]
+        undone = replace(made, items=tuple(item.swapped() for item in record.items))
         self.waiting += [
             replace(note, kind="restored", text="")
-            for note in _notes(made, seq)
-            if note.to in known
+            for note in _notes(undone, seq)
+            if (note.to, note.path) in known
         ]
 
     # --- questions -------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ move a base.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from agentdiff.core import events as ev
 from agentdiff.core.codec import Json, decode_state
@@ -39,6 +38,7 @@ from agentdiff.core.records import (
 )
 from agentdiff.core.sessions import Sessions
 from agentdiff.core.tracking import Tracking
+from agentdiff.core.undoing import Turns
 
 
 class Ledger:
@@ -47,8 +47,8 @@ class Ledger:
     Attributes:
         paths: every path with something pending.
         sessions: agents' sessions, turns and calls.
-        decisions: every decision made, oldest first, by id.
-        turned_at: decision → number of the record that last made, undid or redid it.
+        decisions: every decision, as it was made, oldest first, by id.
+        turns: what can be undone and redone.
         seq: number of the newest record.
         changed_at: path → number of the record that last changed it.
         editors: attached Neovims.
@@ -62,7 +62,7 @@ class Ledger:
         self.paths: dict[bytes, PathState] = {}
         self.sessions = Sessions()
         self.decisions: dict[int, DecisionMade] = {}
-        self.turned_at: dict[int, int] = {}
+        self.turns = Turns()
         self.unfinished: dict[int, DecisionIntended] = {}
         self.seq = 0
         self.changed_at: dict[bytes, int] = {}
@@ -75,8 +75,6 @@ class Ledger:
         self.executor = Executor(self)
         self.feedback = Feedback(self)
         self._last_id = 0
-        self._done: dict[str, list[int]] = {}
-        self._undone: dict[str, list[int]] = {}
 
     # --- records ---------------------------------------------------------------------------------
 
@@ -162,27 +160,12 @@ class Ledger:
             case DecisionMade():
                 self._last_id = max(self._last_id, record.decision)
                 self.decisions[record.decision] = record
-                self.turned_at[record.decision] = self.seq
                 self.unfinished.pop(record.decision, None)
-                if record.items:  # an interrupted one of which nothing had been done has none
-                    self._done.setdefault(record.client, []).append(record.decision)
-                    self._undone.pop(record.client, None)
+                self.turns.made(record, self.seq)
                 self._count_items(record.items, record.at_ns)
             case DecisionTurned():
                 self.unfinished.pop(record.decision, None)
-                if not record.items:
-                    return
-                self.turned_at[record.decision] = self.seq
-                made = self.decisions[record.decision]
-                client = made.client
-                # What it did to paths that had moved on is what can be turned again.
-                items = tuple(one.swapped() if record.undone else one for one in record.items)
-                self.decisions[record.decision] = replace(made, items=items)
-                source, target = self._done, self._undone
-                if not record.undone:
-                    source, target = target, source
-                source[client].remove(record.decision)
-                target.setdefault(client, []).append(record.decision)
+                self.turns.turned(record, self.decisions[record.decision], self.seq)
                 self._count_items(record.items, record.at_ns)
             case _:
                 pass
@@ -225,15 +208,6 @@ class Ledger:
             return False
         self.observer.own_writes.pop(path, None)
         return True
-
-    def in_effect(self) -> set[int]:
-        """Returns the decisions that are not undone."""
-        return {decision for made in self._done.values() for decision in made}
-
-    def undo_target(self, client: str, *, redo: bool) -> DecisionMade | None:
-        """Returns the decision that a client's undo (or redo) would turn."""
-        stack = (self._undone if redo else self._done).get(client)
-        return self.decisions[stack[-1]] if stack else None
 
     # --- events ----------------------------------------------------------------------------------
 

@@ -202,12 +202,17 @@ class DecisionMade(_Decision):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionTurned:
-    """A decision was undone (`undone` True) or redone (False)."""
+    """A decision was undone (`undone` True) or redone (False).
+
+    Attributes:
+        refused: whether what `items` lacks was refused, and not only interrupted.
+    """
 
     decision: int
     undone: bool
     items: tuple[DecisionItem, ...]
     at_ns: int
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,8 +36,7 @@ def rejected(ledger: Ledger, load: Callable[[Ref], Entry], limit: int = MAX_ITEM
         limit: largest number of objects.
     """
     out: list[Json] = []
-    for number in sorted(ledger.in_effect(), reverse=True):
-        made = ledger.decisions[number]
+    for made in ledger.turns.in_effect():
         for item in made.items:
             if item.cur_before == item.cur_after:
                 continue
@@ -47,7 +46,7 @@ def rejected(ledger: Ledger, load: Callable[[Ref], Entry], limit: int = MAX_ITEM
             out.append(
                 {
                     **path_fields(item.path),
-                    "decision": number,
+                    "decision": made.decision,
                     "op": made.op,
                     "reason": made.reason or reason,
                     "at": made.at_ns / 1_000_000_000,

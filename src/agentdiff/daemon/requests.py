@@ -225,18 +225,18 @@ def redo(request: Request) -> None:
 def _turn(request: Request, *, redo: bool) -> None:
     client = request.client.kind
     ledger = request.desk.ledger
-    made = ledger.undo_target(client, redo=redo)
+    turnable = ledger.turns.target(client, redo=redo)
     items: tuple[LoadedItem, ...] = ()
-    if made is not None:
-        since = ledger.turned_at[made.decision]
-        items = tuple(request.desk.recall.item(item, since) for item in made.items)
+    if turnable is not None:
+        since, recall = turnable.since, request.desk.recall
+        items = tuple(recall.item(item, since[item.path]) for item in turnable.made.items)
     request.desk.handle(
         UndoRequested(
             client=client,
             received_ns=time.time_ns(),
             request=request.later(),
             redo=redo,
-            decision=None if made is None else made.decision,
+            decision=None if turnable is None else turnable.made.decision,
             items=items,
         )
     )

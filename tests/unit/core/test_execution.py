@@ -11,12 +11,14 @@ from agentdiff.core.events import (
     DecisionRequested,
     EntryWritten,
     FileObserved,
+    HunkPick,
     LoadedItem,
     RestoreRequested,
     Selection,
 )
 from agentdiff.core.pathstate import check
 from agentdiff.core.records import DecisionIntended, DecisionMade
+from agentdiff.core.rejected import rejected as rejected_texts
 from tests.play import Play, image
 
 F, G = b"f", b"g"
@@ -82,9 +84,43 @@ def test_an_unseen_write_that_takes_the_hunk_away_refuses(play: Play) -> None:
     answer = play.decide("reject", Selection(paths=(F,)))
     (refused,) = answer["refused"]
     assert refused["reason"] == (
-        "the file changed meanwhile (now a file of 16 bytes) and the hunk is gone: look again"
+        "the file changed meanwhile (now a file of 16 bytes), and the hunk with it: look again"
     )
     assert (answer["written"], F in play.pending()) == ([], False)
+
+
+@pytest.mark.parametrize("lines", [None, (1, 2)])
+def test_a_hunk_that_grew_unseen_is_not_rejected(lines: tuple[int, int] | None) -> None:
+    """Neither the lines that were meant, which are others now, nor what nobody has seen."""
+    play = Play(disk={F: File(data=BASE)})
+    play.prompt("claude", "A")
+    play.run("claude", "A", {F: File(data=BASE.replace(b"2\n", b"one\ntwo\n"))})
+    (hunk,) = play.ledger.paths[F].hunks
+    unseen = BASE.replace(b"2\n", b"unseen\none\ntwo\n")
+    play.meddle[F] = File(data=unseen)
+    pick = HunkPick(hunk=hunk.id, gen=hunk.gen, new=lines, old=lines and (0, 0))
+    answer = play.decide("reject", Selection(picks=(pick,)))
+    assert (play.disk[F], answer["done"]) == (File(data=unseen), [])
+    assert "and the hunk with it" in answer["refused"][0]["reason"]
+
+
+def test_a_plan_that_was_made_again_survives_a_crash(play: Play) -> None:
+    """After its write, the log knows that it was meant."""
+    unseen = AGENTS.replace(b"7\n", b"seven\n")
+    (write,) = (c for c in rejected(play, F) if isinstance(c, WriteEntry))
+    play.put(F, File(data=unseen))
+    play.keep(File(data=unseen))
+    again = play.ledger.handle(EntryWritten(path=F, received_ns=play.tick(), found=play.disk[F]))
+    for command in again:
+        if isinstance(command, WriteEntry):
+            play.put(F, command.write)
+        else:
+            play.perform(command)
+    assert play.disk[F] != write.write
+    play.restart(play.reload())
+    (intended,) = play.ledger.unfinished.values()
+    (item,) = intended.items
+    assert play.contents[item.cur_after] == play.disk[F]
 
 
 @pytest.mark.parametrize("everybody", [False, True])
@@ -328,10 +364,10 @@ def test_an_interrupted_rename_is_completed_for_what_was_written(
     for command in rejected(play, b"new"):
         if isinstance(command, Append):
             play.perform(command)
-        elif command.path in written:
-            play.put(command.path, command.write)
     play.restart(play.reload())
     (intended,) = play.ledger.unfinished.values()
+    for item in loaded(play, intended, *written):
+        play.put(item.path, item.cur_after)
     for order in play.ledger.executor.recover(intended, loaded(play, intended, *written)):
         play.perform(order)
     for state in play.ledger.paths.values():
@@ -375,7 +411,58 @@ def test_an_undo_of_which_nothing_was_done_is_not_unfinished(play: Play) -> None
     play.meddle[F] = File(data=b"unseen\n")
     play.undo()
     assert (play.ledger.unfinished, play.reload().unfinished) == ({}, {})
-    assert play.ledger.undo_target("cli", redo=False) is not None
+    assert play.ledger.turns.target("cli", redo=False) is not None
+
+
+@pytest.fixture
+def half(play: Play) -> Play:
+    """Both files were rejected, then an undo came to one of them only."""
+    play.decide("reject", Selection(paths=(F, G)), reason="no")
+    play.fails[G] = "Permission denied"
+    answer = play.undo()
+    assert [one["path"] for one in answer["done"]] == ["f"]
+    return play
+
+
+def test_what_an_undo_could_not_do_stays_in_effect(half: Play) -> None:
+    """It is listed as rejected, and undone when that has become possible."""
+    (made,) = half.ledger.turns.in_effect()
+    assert [item.path for item in made.items] == [G]
+    assert [one["path"] for one in rejected_texts(half.ledger, half.contents.__getitem__)] == ["g"]
+    half.fails.clear()
+    answer = half.undo()
+    assert ([one["path"] for one in answer["done"]], answer["refused"]) == (["g"], [])
+    assert half.ledger.turns.in_effect() == []
+
+
+def test_what_was_half_undone_is_redone_in_any_order(half: Play) -> None:
+    """Both halves are one decision again."""
+    half.fails.clear()
+    disk = dict(half.disk)
+    half.undo()
+    assert [one["path"] for one in half.undo(redo=True)["done"]] == ["f", "g"]
+    assert half.disk == {**disk, F: File(data=BASE), G: File(data=BASE)}
+    assert [item.path for item in half.ledger.turns.in_effect()[0].items] == [F, G]
+    assert image(half.reload()) == image(half.ledger)
+
+
+def test_only_what_was_undone_is_taken_back_from_the_agent(half: Play) -> None:
+    """The other file is still rejected, and its agent is to hear so."""
+    notes = half.ledger.feedback.waiting
+    assert [(note.kind, note.path) for note in notes] == [("rejected", G)]
+
+
+def test_a_decision_that_cannot_be_undone_does_not_keep_older_ones(play: Play) -> None:
+    """The next undo goes on with the one before, and comes back to it."""
+    first = play.decide("reject", Selection(paths=(G,)))["decision"]
+    second = play.decide("reject", Selection(paths=(F,)))["decision"]
+    play.fails[F] = "Permission denied"
+    assert (play.undo()["decision"], play.disk[G]) == (None, File(data=BASE))
+    assert image(play.reload()) == image(play.ledger)
+    assert play.undo()["decision"] == first
+    play.fails.clear()
+    assert play.undo()["decision"] == second
+    assert (play.disk[F], play.disk[G]) == (File(data=AGENTS), File(data=AGENTS))
 
 
 # --- restore -------------------------------------------------------------------------------------

@@ -258,6 +258,28 @@ def test_only_one_half_can_be_written() -> None:
     check(play.ledger.paths[b"b"])
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_was_moved_is_never_at_neither_path(turned: bool) -> None:
+    """It goes when it is at the other path, and stays where that cannot be written."""
+    play = _play(a=TEXT)
+    moved = _with(7, b"seven\n")
+    play.run("claude", "A", {b"a": ABSENT, b"b": moved})
+    fails, there = (b"b", b"a") if turned else (b"a", b"b")
+    if turned:
+        play.decide("reject", EVERYTHING)
+    disk = dict(play.disk)
+    play.fails[fails] = "No space left on device"
+    answer = play.undo() if turned else play.decide("reject", EVERYTHING)
+    assert (play.disk, answer["written"]) == (disk, [])
+    reasons = {one["path"]: one["reason"] for one in answer["refused"]}
+    assert reasons[fails.decode()] == "No space left on device"
+    assert f"{fails.decode()} could not be written" in reasons[there.decode()]
+    play.fails.clear()
+    play.undo() if turned else play.decide("reject", EVERYTHING)
+    assert play.disk == ({b"b": moved} if turned else {b"a": TEXT})
+    assert image(play.reload()) == image(play.ledger)
+
+
 def test_a_restart_forgets_no_pair() -> None:
     """P11."""
     play = _play(a=TEXT)
