@@ -74,5 +74,5 @@ def _written(
         return set(named) or {
             path for call in ledger.sessions.open_calls() for path in call.opened.targets
         }
-    made = ledger.undo_target(client, redo=method == "redo")
-    return set() if made is None else {item.path for item in made.items}
+    turnable = ledger.turns.target(client, redo=method == "redo")
+    return set() if turnable is None else {item.path for item in turnable.made.items}
