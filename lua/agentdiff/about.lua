@@ -105,7 +105,7 @@ function M.explain()
   })
 end
 
---- Says which lines of which file a range of the current buffer is; nil where it is none.
+--- Says which lines of which file on disk a range of the current buffer is; nil where it is none.
 ---@param first integer 1-based
 ---@param last integer inclusive
 ---@return table? payload
@@ -113,7 +113,8 @@ local function lines_of(first, last)
   local buf = api.nvim_get_current_buf()
   local review, workspace = require('agentdiff.review').get(buf)
   if not review then
-    return { path = api.nvim_buf_get_name(buf), params = { lines = { first, last } } }
+    local from, to = require('agentdiff.linemap').of(buf).to_disk(first, last)
+    return from and { path = api.nvim_buf_get_name(buf), params = { lines = { from, to } } }
   end
   local geometry = require('agentdiff.view')
   local from, to = geometry.lnum(review.view, first - 1), geometry.lnum(review.view, last - 1)

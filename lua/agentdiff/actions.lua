@@ -93,8 +93,11 @@ local function aim_at_file(intent, payload)
       return 'no hunk here'
     end
   elseif intent.scope == 'lines' then
-    local map = require('agentdiff.linemap').of(buf)
-    payload.first, payload.last = map.to_disk(intent.first), map.to_disk(intent.last)
+    local range = require('agentdiff.linemap').of(buf).to_disk
+    payload.first, payload.last = range(intent.first, intent.last)
+    if not payload.first then
+      return 'no hunk here'
+    end
   end
 end
 
@@ -234,7 +237,8 @@ local function selection()
     return nil
   end
   local first, last = vim.fn.line('v'), vim.fn.line('.')
-  api.nvim_feedkeys(vim.keycode('<Esc>'), 'nx', false)
+  -- Not |nvim_feedkeys()|: with `x` it runs what was typed ahead first, still in Visual mode.
+  vim.cmd.normal({ vim.keycode('<Esc>'), bang = true })
   return math.min(first, last), math.max(first, last)
 end
 

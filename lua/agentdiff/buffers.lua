@@ -174,7 +174,8 @@ end
 --- window that gets focus).
 local function file_changed(args)
   if not vim.b[args.buf].agentdiff_workspace then
-    return
+    vim.v.fcs_choice = 'ask'
+    return true -- `:noautocmd` let nobody know that the buffer was unloaded
   end
   vim.v.fcs_choice = ''
   if vim.v.fcs_reason == 'conflict' then
@@ -183,6 +184,21 @@ local function file_changed(args)
     end)
   elseif vim.v.fcs_reason == 'changed' or vim.v.fcs_reason == 'time' then
     vim.v.fcs_choice = require('agentdiff.reload').choice(args.buf)
+  end
+end
+
+--- Nothing is asked any more for a buffer, or Neovim asks again. A handler that is there for every
+--- file would silence Neovim (|W12|, |E211|) whatever it chooses, and mask those of others.
+---@param buf integer
+---@param on boolean
+local function answer(buf, on)
+  api.nvim_clear_autocmds({ group = group, event = 'FileChangedShell', buffer = buf })
+  if on then
+    api.nvim_create_autocmd('FileChangedShell', {
+      group = group,
+      buffer = buf,
+      callback = file_changed,
+    })
   end
 end
 
@@ -222,6 +238,7 @@ end
 function M.watching(name, workspace)
   for _, buf in ipairs(M.named(name)) do
     vim.b[buf].agentdiff_workspace = workspace
+    answer(buf, true)
     require('agentdiff.keys').map_file(buf)
     if not vim.bo[buf].modified then
       require('agentdiff.merge').agreed(buf)
@@ -257,6 +274,7 @@ local function install()
     require('agentdiff.reload').synced(args.buf)
     if vim.b[args.buf].agentdiff_workspace then
       require('agentdiff.merge').agreed(args.buf)
+      answer(args.buf, true)
     end
     watch(args.buf)
   end)
@@ -265,6 +283,7 @@ local function install()
   end)
   on('BufUnload', function(args)
     begun[args.buf] = nil
+    answer(args.buf, false)
     require('agentdiff.reload').forget(args.buf)
     require('agentdiff.merge').forget(args.buf)
     require('agentdiff.inline').forget(args.buf)
@@ -292,7 +311,6 @@ local function install()
   on('CmdwinLeave', function()
     soon(catch_up)
   end)
-  on('FileChangedShell', file_changed)
   on('FileChangedShellPost', reloaded)
   on('BufWinEnter', function(args)
     require('agentdiff.cursor').show_top(args.buf)

@@ -90,7 +90,8 @@ end
 function M.notice(message, level)
   -- Whoever has replaced it has room of another kind. Neovim's own is part of the program: 0.12
   -- does not say from which file.
-  local source = debug.getinfo(vim.notify, 'S').source
+  local notify = vim.notify --[[@as any]] -- a plugin's may be a table that can be called
+  local source = type(notify) == 'function' and debug.getinfo(notify, 'S').source or ''
   if source:find('^@vim/') or source:find('^=?%?$') then
     local room = vim.v.echospace - #'agentdiff: '
     if vim.api.nvim_strwidth(message) > room then

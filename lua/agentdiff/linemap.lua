@@ -6,7 +6,7 @@ local api = vim.api
 
 ---@class agentdiff.LineMap
 ---@field to_buffer fun(line: integer): integer 1-based; cheap when asked in ascending order
----@field to_disk fun(line: integer): integer
+---@field to_disk fun(first: integer, last: integer): integer?, integer? nil: no line is on disk
 
 ---@param line integer
 ---@return integer
@@ -14,12 +14,10 @@ local function same(line)
   return line
 end
 
---- Maps in one direction through blocks `{from, count, to, count}`, as `vim.diff` gives them.
+--- Maps through blocks `{disk, count, buffer, count}`, as `vim.diff` gives them.
 ---@param blocks integer[][]
----@param from integer index of the side that is asked about
----@param to integer index of the other side
 ---@return fun(line: integer): integer
-local function mapper(blocks, from, to)
+local function to_buffer(blocks)
   local next_block, shift, asked = 1, 0, 0
   return function(line)
     if line < asked then
@@ -27,8 +25,7 @@ local function mapper(blocks, from, to)
     end
     asked = line
     while next_block <= #blocks do
-      local block = blocks[next_block]
-      local o, oc, n, nc = block[from], block[from + 1], block[to], block[to + 1]
+      local o, oc, n, nc = unpack(blocks[next_block])
       local first = oc > 0 and o or o + 1
       if line < first then
         break
@@ -40,6 +37,31 @@ local function mapper(blocks, from, to)
     end
     return line + shift
   end
+end
+
+--- Returns the line of the disk that a line of the buffer is, or else those around it.
+---@param blocks integer[][]
+---@param line integer
+---@return integer above at or above the line
+---@return integer below at or below it
+local function on_disk(blocks, line)
+  local shift = 0
+  for _, block in ipairs(blocks) do
+    local o, oc, n, nc = unpack(block)
+    local first = nc > 0 and n or n + 1
+    if line < first then
+      break
+    elseif line < first + nc then
+      -- Of lines that were put in the place of others the first ones stand for them.
+      local at = oc > 0 and o or o + 1
+      if line - first < oc then
+        return at + line - first, at + line - first
+      end
+      return at + oc - 1, at + oc
+    end
+    shift = shift + oc - nc
+  end
+  return line + shift, line + shift
 end
 
 ---@param buf integer
@@ -71,11 +93,25 @@ end
 function M.of(buf)
   local disk = vim.bo[buf].modified and disk_text(buf)
   if not disk then
-    return { to_buffer = same, to_disk = same }
+    return {
+      to_buffer = same,
+      to_disk = function(first, last)
+        return first, last
+      end,
+    }
   end
   local lines = api.nvim_buf_get_lines(buf, 0, -1, false)
   local blocks = require('agentdiff.lines').blocks(disk, lines, { algorithm = 'histogram' })
-  return { to_buffer = mapper(blocks, 1, 3), to_disk = mapper(blocks, 3, 1) }
+  return {
+    to_buffer = to_buffer(blocks),
+    to_disk = function(first, last)
+      local _, from = on_disk(blocks, first)
+      local to = on_disk(blocks, last)
+      if from <= to then
+        return from, to
+      end
+    end,
+  }
 end
 
 return M

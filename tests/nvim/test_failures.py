@@ -45,7 +45,7 @@ def test_places_stay_inside_the_text(many: Editor) -> None:
     last = many.lua(
         """
         local function same(line) return line end
-        require('agentdiff.linemap').of = function() return { to_buffer = same, to_disk = same } end
+        require('agentdiff.linemap').of = function() return { to_buffer = same } end
         vim.api.nvim_buf_set_lines(0, 10, -1, false, {})
         require('agentdiff.inline').redraw(vim.fn.bufnr())
         return require('agentdiff.inline').positions(vim.fn.bufnr())[300]

@@ -31,7 +31,7 @@ def path(tmp_path: Path, editor: Editor) -> Path:
     editor.lua(
         """
         require('agentdiff.buffers').enable()
-        vim.b.agentdiff_workspace = '/somewhere'
+        require('agentdiff.buffers').watching(vim.api.nvim_buf_get_name(0), '/somewhere')
         vim.o.autoread = false
         """
     )
@@ -193,8 +193,7 @@ def test_a_reload_reads_what_an_edit_would(
         editor.lua(
             """
             require('agentdiff.buffers').enable()
-            require('agentdiff.reload').synced(vim.api.nvim_get_current_buf())
-            vim.b.agentdiff_workspace = '/somewhere'
+            require('agentdiff.buffers').watching(vim.api.nvim_buf_get_name(0), '/somewhere')
             """
         )
         path.write_bytes(after)

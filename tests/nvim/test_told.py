@@ -74,6 +74,13 @@ def test_the_end_of_the_daemon_is_told(home: Path, reviewer: Editor) -> None:
     ]
 
 
+def test_a_notice_is_given_to_whatever_notifies(editor: Editor) -> None:
+    """Also to a table that can be called, as nvim-notify is."""
+    editor.lua("vim.notify = setmetatable({}, { __call = function(_, m) vim.g.said = m end })")
+    editor.lua("require('agentdiff').notice(('long '):rep(60), vim.log.levels.WARN)")
+    assert editor.lua("return vim.g.said") == "agentdiff: " + "long " * 60
+
+
 def test_the_end_of_the_host_is_told(reviewer: Editor) -> None:
     """It comes back with the next thing to do."""
     reviewer.lua(SEEN)
