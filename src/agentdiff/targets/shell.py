@@ -47,9 +47,6 @@ MAX_NESTED: Final = 6
 MAX_WORDS: Final = 1024
 
 _FOLDERS: Final = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/opt/homebrew/bin/")
-_DECISIVE: Final = frozenset({"PATH", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS"})
-_DECISIVE_FAMILIES: Final = ("GIT_", "LD_", "DYLD_")
-_HARMLESS: Final = frozenset({"GIT_PAGER", "GIT_EDITOR", "GIT_TERMINAL_PROMPT", "LD_BIND_NOW"})
 _SHELLS: Final = frozenset({"sh", "bash", "zsh", "dash", "ksh"})
 _BEYOND_POSIX: Final = ("((", "[[", "$'", '$"', "<<<", "&>", ">&", "|&", "<(", ">(", "=(")
 _PROCESSES: Final = frozenset({"<()", ">()"})
@@ -233,8 +230,7 @@ class _Walk:
 
     def _setting(self, name: str) -> None:
         name = name.partition("=")[0].removesuffix("+")
-        decisive = name in _DECISIVE or name.startswith(_DECISIVE_FAMILIES)
-        if decisive and name not in _HARMLESS:
+        if shell_readers.is_decisive(name):
             self._unknown(f"sets {name}, which decides what programs do")
 
     def _cd(self, args: Sequence[Arg], cwds: Cwds) -> Cwds:

@@ -11,6 +11,7 @@ from typing import Final
 
 from agentdiff.targets.shell_effects import Arg, Call, Options, places, read_options
 from agentdiff.targets.shell_files import named_by_diff
+from agentdiff.targets.shell_readers import means
 
 # fmt: off
 _READERS: Final = frozenset({
@@ -33,9 +34,21 @@ _WITH_WORDS: Final[dict[str, frozenset[str]]] = {
 }
 """Commands that leave the work tree alone when this word follows."""
 
-_SAFE_SETTINGS: Final = ("color.", "user.", "advice.", "core.quotepath=", "core.pager=cat")
+_SAFE_SETTINGS: Final = ("color.", "user.", "advice.", "core.quotepath")
 # fmt: on
-_RUNS_OR_WRITES: Final = ("--output", "--open-files-in-pager", "--ext-diff", "--edit", "--textconv")
+_RUNS_OR_WRITES: Final = (
+    "--output",
+    "--open-files-in-pager",
+    "--ext-diff",
+    "--edit",
+    "--textconv",
+    "--filters",
+    "--upload-pack",
+    "--exec",
+)
+_EDITS: Final = {"add": "e", "config": "e", "tag": "asue"}
+"""Letters with which a command runs an editor."""
+_MESSAGES: Final = ("-m", "-F", "--message", "--file")
 
 
 def look(call: Call) -> None:
@@ -49,7 +62,9 @@ def look(call: Call) -> None:
         if text == "-C" and value is not None:
             cwds = None if cwds is None and value[:1] != "/" else frozenset(places(value, cwds))
             at += 2
-        elif text == "-c" and (value or "").startswith(_SAFE_SETTINGS):
+        elif text == "-c" and (
+            value == "core.pager=cat" or (value or "").startswith(_SAFE_SETTINGS)
+        ):
             at += 2
         elif text in ("--no-pager", "-P", "--no-optional-locks", "--literal-pathspecs"):
             at += 1
@@ -73,11 +88,15 @@ def look(call: Call) -> None:
 
 def _command(name: str, call: Call) -> None:
     words = _WITH_WORDS.get(name)
-    if name in _READERS:
+    if name == "config":
+        _config(call)
+    elif name in _READERS:
         _reader(call)
     elif words is not None:
         if not call.args or call.args[0].text not in words:
             call.unknown(f"{call.name} changes what git decides")
+        else:
+            _reader(call)
     elif name in _COMMANDS:
         _COMMANDS[name](call)
     elif name in ("commit", "push", "merge", "am", "rebase"):
@@ -87,14 +106,34 @@ def _command(name: str, call: Call) -> None:
 
 
 def _reader(call: Call) -> None:
+    name = call.name.removeprefix("git ")
+    told = any((arg.text or "").startswith(_MESSAGES) for arg in call.args)
+    editing = "" if name == "tag" and told else _EDITS.get(name, "")
+    if name == "notes" and call.args and not told and call.args[0].text not in ("list", "show"):
+        call.unknown(f"{call.name} may run an editor")
     for arg in call.args:
-        text = arg.text
+        text = arg.text or ""
         if text == "--":
             return
-        if text is None and arg.may_be_option:
+        if arg.text is None and arg.may_be_option:
             call.unknown(f"{call.name} has an argument that may be an option")
-        elif (text or "").startswith(_RUNS_OR_WRITES) or (text or "")[:2] == "-O":
+        elif text.startswith("--"):
+            # git takes a part of an option that is not another one as a whole.
+            if text != "--text" and means(text, _RUNS_OR_WRITES):
+                call.unknown(f"{call.name} has an option that writes or runs something")
+        elif text[:2] == "-O" or (text[:1] == "-" and set(text[1:]) & set(editing)):
             call.unknown(f"{call.name} has an option that writes or runs something")
+
+
+def _config(call: Call) -> None:
+    """A setting may name a program, which the next command of git runs."""
+    _reader(call)
+    scopes = ("--global", "--local", "--system", "--worktree")
+    args = [arg for arg in call.args if arg.text not in scopes]
+    first = (args[0].text or "") if args else ""
+    reads = first in ("-l", "--list", "list", "get") or first.startswith("--get")
+    if not reads and len(args) > 1 and not first.startswith(_SAFE_SETTINGS):
+        call.unknown(f"{call.name} changes what git decides")
 
 
 def _has(call: Call, *options: str) -> bool:
@@ -145,7 +184,9 @@ def _reset(call: Call) -> None:
 
 
 def _clean(call: Call) -> None:
-    if not _has(call, "-n", "--dry-run", "-nd", "-dn", "-ndx", "-nx"):
+    known = Options(flags="dfnqxX", takes="e", long_flags=frozenset({"dry-run", "force", "quiet"}))
+    given = read_options(call.args, known)
+    if given is None or not given.has("n", "dry-run"):
         call.unknown(f"{call.name} removes what git decides")
 
 
@@ -172,15 +213,17 @@ def _mv(call: Call) -> None:
 
 
 def _apply(call: Call) -> None:
-    if _has(call, "--stat", "--numstat", "--summary", "--check", "--cached"):
-        return
+    looks = frozenset({"stat", "numstat", "summary", "check", "cached"})
     known = Options(
         flags="Rvq3",
         takes="p",
-        long_flags=frozenset({"index", "reverse", "verbose", "3way", "recount", "unidiff-zero"}),
+        long_flags=looks
+        | {"index", "reverse", "verbose", "quiet", "3way", "recount", "unidiff-zero"},
         long_takes=frozenset({"whitespace"}),
     )
     given = read_options(call.args, known)
+    if given is not None and given.has(*looks):
+        return  # `--apply`, which is not known here, would apply all the same
     strip = given.value("p") if given is not None else None
     names = named_by_diff(call, 1 if strip is None else strip)
     if given is None or names is None or any(arg.text != "-" for arg in given.operands):
