@@ -8,6 +8,7 @@ its way (measured 0.31 ms against 0.51 ms).  Hop 1.
 
 from __future__ import annotations
 
+import errno
 import logging
 import select
 import socket
@@ -241,9 +242,14 @@ class HookServer:
         listener.setblocking(False)
 
     def start(self) -> None:
-        """Begins to answer.  Connections made since `listener` was bound have waited for this."""
+        """Begins to answer.  Connections made since `listener` was bound have waited for this.
+
+        Raises:
+            OSError: there is no thread left.
+        """
         with self._lock:
-            self._spawn()
+            if not self._spawn():
+                raise OSError(errno.EAGAIN, "no thread left for hooks")
 
     def close(self, timeout_s: float) -> bool:
         """Stops accepting and waits for hooks in progress; returns whether all of them finished."""
@@ -262,12 +268,23 @@ class HookServer:
         with self._lock:
             return len(self._threads) - self._idle
 
-    def _spawn(self) -> None:
-        """Starts one idle thread; the caller holds the lock."""
+    def _spawn(self) -> bool:
+        """Starts one idle thread; the caller holds the lock.
+
+        Returns:
+            False when there is none left (a limit of the system); whoever serves then goes on alone.
+        """
         thread = threading.Thread(target=self._work, name="agentdiff-hook", daemon=True)
         self._threads.add(thread)
         self._idle += 1
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._threads.discard(thread)
+            self._idle -= 1
+            self._logger.error("hook thread not started", extra={"reason": str(error)})
+            return False
+        return True
 
     def _work(self) -> None:
         """Accepts and serves until the server closes, or more threads than needed are idle."""
@@ -292,8 +309,8 @@ class HookServer:
             with self._changed:
                 self._idle -= idle
                 self._threads.discard(threading.current_thread())
-                if not self._threads and not self._closing:
-                    self._spawn()
+                while not (self._threads or self._closing or self._spawn()):
+                    self._changed.wait(_ACCEPT_AGAIN_S)
                 self._changed.notify_all()
 
     def _accept(self) -> socket.socket | None:
