@@ -4,24 +4,7 @@ local M = {}
 
 local api = vim.api
 
----@class agentdiff.Comparison
----@field buf integer of the base
----@field hunks string? JSON of the hunks that the base was last asked for at; nil: ask again
----@field asking boolean? an answer is on its way
----@field again boolean? and the base may have changed since it was asked for
-
 local shown = {} ---@type table<integer, agentdiff.Comparison> by the file's buffer
--- In this order: folds of the method `diff` become manual ones when the method changes.
-local DIFF_OPTIONS = {
-  'diff',
-  'scrollbind',
-  'cursorbind',
-  'wrap',
-  'foldmethod',
-  'foldcolumn',
-  'foldenable',
-  'foldlevel',
-}
 
 ---@param path string
 ---@return table? base the answer of `baseline.show`
@@ -59,29 +42,6 @@ local function to_lines(base, buf)
   return lines
 end
 
----@param win integer
-local function options_of(win)
-  local saved = {}
-  for _, name in ipairs(DIFF_OPTIONS) do
-    saved[name] = vim.wo[win][name]
-  end
-  return saved
-end
-
----@param win integer
----@param saved table<string, any>
-local function restore(win, saved)
-  for _, name in ipairs(DIFF_OPTIONS) do
-    vim.wo[win][name] = saved[name]
-  end
-  if saved.foldmethod == 'manual' then
-    api.nvim_win_call(win, function()
-      vim.cmd('silent! normal! zE')
-    end)
-    vim.wo[win].foldenable = saved.foldenable
-  end
-end
-
 ---@return boolean
 local function tab_is_diffed()
   for _, win in ipairs(api.nvim_tabpage_list_wins(0)) do
@@ -106,44 +66,6 @@ local function make_buffer(file_buf, path, lines)
   return buf
 end
 
---- Gives a file's window back what the vimdiff changed.
----@param win integer
----@param file_buf integer
----@param saved table<string, any>
----@param view table of |winsaveview()|
-local function give_back(win, file_buf, saved, view)
-  require('agentdiff.inline').hide(file_buf, false)
-  if not api.nvim_win_is_valid(win) then
-    return
-  end
-  restore(win, saved)
-  if api.nvim_win_get_buf(win) == file_buf then
-    local line = api.nvim_win_get_cursor(win)[1]
-    api.nvim_win_call(win, function()
-      vim.fn.winrestview({ topline = math.max(1, view.topline + line - view.lnum) })
-    end)
-  end
-end
-
---- Closes one window of the comparison when the other is closed.
----@param win integer
----@param callback fun()
-local function on_close(win, callback)
-  api.nvim_create_autocmd('WinClosed', {
-    pattern = tostring(win),
-    once = true,
-    nested = true,
-    callback = callback,
-  })
-end
-
----@param buf integer of a base
-local function close_base(buf)
-  for _, win in ipairs(vim.fn.win_findbuf(buf)) do
-    pcall(api.nvim_win_close, win, true)
-  end
-end
-
 --- Shows a base at the left of its file. There may be no room, or a handler of the user's may fail:
 --- that is said, and nothing is left behind.
 ---@param file_win integer
@@ -164,8 +86,7 @@ local function open_beside(file_win, buf)
   if api.nvim_buf_is_valid(buf) then
     api.nvim_buf_delete(buf, { force = true })
   end
-  local why = tostring(problem):match('E%d+:[^\n]*') or tostring(problem)
-  require('agentdiff').notify('baseline: ' .. why, vim.log.levels.WARN)
+  require('agentdiff.comparison').warn(problem)
 end
 
 --- Puts a newer base into its buffer: cursors stay on their lines, and the comparison is made anew.
@@ -242,14 +163,26 @@ api.nvim_create_autocmd('User', {
   end,
 })
 
+---@param file_buf integer
+---@return boolean closed whether there was one
+local function close_known(file_buf)
+  local open, comparison = shown[file_buf], require('agentdiff.comparison')
+  if open and #vim.fn.win_findbuf(open.buf) == 0 then
+    comparison.finish(open) -- `:noautocmd` let nobody know of its end
+  elseif open then
+    comparison.close(open)
+    return true
+  end
+  return false
+end
+
 --- Opens the base of the current file at its left, or closes it. Closing it restores the file's
 --- window.
 ---@return boolean ok
 local function show_here()
   local file_buf = api.nvim_get_current_buf()
   local path = api.nvim_buf_get_name(file_buf)
-  if shown[file_buf] and #vim.fn.win_findbuf(shown[file_buf].buf) > 0 then
-    close_base(shown[file_buf].buf)
+  if close_known(file_buf) then
     return true
   end
   if path == '' or vim.bo[file_buf].buftype ~= '' then
@@ -264,26 +197,33 @@ local function show_here()
     vim.cmd('tab split')
   end
   local file_win = api.nvim_get_current_win()
-  local saved = options_of(file_win)
+  local comparison = require('agentdiff.comparison')
+  local saved = comparison.options_of(file_win)
   local view = vim.fn.winsaveview()
   local buf = make_buffer(file_buf, base.path, to_lines(base, file_buf))
   local win = open_beside(file_win, buf)
   if not win then
     return false
   end
-  shown[file_buf] = { buf = buf }
+  local open = {
+    buf = buf,
+    file_buf = file_buf,
+    file_win = file_win,
+    saved = saved,
+    view = view,
+    forget = function()
+      shown[file_buf] = nil
+    end,
+  }
+  shown[file_buf] = open
   require('agentdiff.inline').hide(file_buf, true)
   vim.cmd.diffthis()
   api.nvim_set_current_win(file_win)
   vim.cmd.diffthis()
-  vim.keymap.set('n', 'q', '<Cmd>close<CR>', { buffer = buf, desc = 'agentdiff: close' })
-  on_close(win, function()
-    shown[file_buf] = nil
-    give_back(file_win, file_buf, saved, view)
-  end)
-  on_close(file_win, function()
-    close_base(buf)
-  end)
+  vim.keymap.set('n', 'q', function()
+    comparison.close(open)
+  end, { buffer = buf, desc = 'agentdiff: close' })
+  comparison.watch(open, win)
   return true
 end
 
@@ -319,11 +259,9 @@ local function show_beside_review()
     end
     return win ~= nil
   end
-  on_close(vim.fn.win_findbuf(shown[file_buf].buf)[1], function()
-    vim.schedule(function()
-      close_tab(tab, file_buf)
-    end)
-  end)
+  shown[file_buf].after = function()
+    close_tab(tab, file_buf)
+  end
   return true
 end
 
