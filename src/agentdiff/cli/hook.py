@@ -25,7 +25,10 @@ START_WITHIN_S = 5.0
 
 
 def main(argv: Sequence[str]) -> int:
-    """Takes the payload from standard input; returns 0, or 2 when the agent's name is missing.
+    """Takes the payload from standard input; returns 0, whatever happens.
+
+    That goes for a command without the agent's name, too: it may be a hook's, and some agents take
+    anything but 0 before a tool runs for a refusal.
 
     Args:
         argv: ``AGENT [--socket PATH] [--state DIR]``.
@@ -33,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     agent, socket_path, state = _arguments(argv)
     if not agent:
         sys.stderr.write("agentdiff hook: usage: agentdiff hook AGENT (payload on stdin)\n")
-        return 2
+        return 0
     payload = _read_all(0)
     try:
         locations = Locations.from_env(os.environ)
@@ -113,9 +116,9 @@ def _deliver(
 def _ask(path: Path, message: bytes, deadline: float) -> dict[str, object] | None:
     """Hands one hook to the daemon; None when there is none to give an answer."""
     line = bytearray()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(max(0.001, deadline - time.monotonic()))
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(max(0.001, deadline - time.monotonic()))
             connection.connect(os.fsencode(path))
             if not sockets.is_owner(connection):
                 return None  # what an agent says is not for another user who was there first
@@ -126,10 +129,10 @@ def _ask(path: Path, message: bytes, deadline: float) -> dict[str, object] | Non
                 if not chunk:
                     return None
                 line += chunk
-        except TimeoutError:
-            return {}  # it was taken, and takes too long: the agent shall not wait for more
-        except OSError:
-            return None
+    except TimeoutError:
+        return {}  # it was taken, and takes too long: the agent shall not wait for more
+    except OSError:
+        return None
     try:
         return wire.decode(bytes(line[:-1]))
     except wire.WireError:

@@ -17,9 +17,11 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define GIVE_UP_AFTER_S 12
+#define FALL_BACK_WITHIN_S 14 /* longer than the Python client takes; agents wait for 15 s */
 
 static const char *python = @PYTHON@;
 static const char *agent = "", *socket_path = @SOCKET@, *state = @STATE@;
@@ -152,7 +154,9 @@ static void print_text(struct buffer *answer) {
   write_all(1, answer->data, (size_t)(to - answer->data));
 }
 
-/* Lets the Python client start a daemon, or keep the payload for later. */
+/* Lets the Python client start a daemon, or keep the payload for later; returns when it has ended.
+ *
+ * It is a child, so that whatever becomes of it (a Python that was replaced and has no agentdiff) is not our exit code. */
 static void fall_back(const struct buffer *payload) {
   /* -E and -P: neither the agent's PYTHONPATH nor the current folder may provide modules. */
   const char *command[] = {python, "-E", "-P", "-m", "agentdiff", "hook", agent, "--socket", socket_path, "--state",
@@ -163,16 +167,18 @@ static void fall_back(const struct buffer *payload) {
   child = fork();
   if (child < 0) return;
   if (child == 0) {
-    close(ends[0]);
-    write_all(ends[1], payload->data, payload->used);
+    close(ends[1]);
+    if (dup2(ends[0], 0) < 0) _exit(0);
+    if (ends[0] != 0) close(ends[0]);
+    signal(SIGPIPE, SIG_DFL);
+    execv(python, (char *const *)command);
     _exit(0);
   }
-  close(ends[1]);
-  if (dup2(ends[0], 0) < 0) return;
+  alarm(FALL_BACK_WITHIN_S);
   close(ends[0]);
-  signal(SIGPIPE, SIG_DFL);
-  alarm(0);
-  execv(python, (char *const *)command);
+  write_all(ends[1], payload->data, payload->used);
+  close(ends[1]);
+  while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
 }
 
 int main(int argc, char **argv) {

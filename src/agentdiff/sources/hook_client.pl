@@ -81,7 +81,9 @@ sub ask {
     return $line;
 }
 
-# Lets the Python client start a daemon, or keep the payload for later.
+# Lets the Python client start a daemon, or keep the payload for later; exits when it has ended.
+#
+# It is a child, so that whatever becomes of it (a Python that was replaced and has no agentdiff) is not our exit code.
 sub fall_back {
     pipe(my $from, my $to) or exit 0;
     binmode $from;
@@ -89,17 +91,19 @@ sub fall_back {
     my $child = fork;
     exit 0 unless defined $child;
     if (!$child) {
-        close $from;
-        send_all($to, $payload);
+        close $to;
+        open STDIN, '<&', $from or exit 0;
+        # -E and -P: neither the agent's PYTHONPATH nor the current folder may provide modules.
+        my @command = ($python, '-E', '-P', '-m', 'agentdiff', 'hook', $agent);
+        $SIG{PIPE} = 'DEFAULT';
+        { exec {$python} @command, '--socket', $socket, '--state', $state }
         exit 0;
     }
+    alarm 14;    # longer than the Python client takes; agents wait for 15 s
+    close $from;
+    send_all($to, $payload);
     close $to;
-    open STDIN, '<&', $from or exit 0;
-    # -E and -P: neither the agent's PYTHONPATH nor the current folder may provide modules.
-    my @command = ($python, '-E', '-P', '-m', 'agentdiff', 'hook', $agent);
-    $SIG{PIPE} = 'DEFAULT';
-    alarm 0;
-    { exec {$python} @command, '--socket', $socket, '--state', $state }
+    waitpid $child, 0;
     exit 0;
 }
 

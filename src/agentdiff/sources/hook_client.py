@@ -16,6 +16,8 @@ import sys
 
 PYTHON = "@PYTHON@"
 GIVE_UP_AFTER_S = 12
+FALL_BACK_WITHIN_S = 14
+"""Longer than the Python client takes; agents wait for 15 s."""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
@@ -104,18 +106,26 @@ def printed(answer: str) -> str:
 
 
 def fall_back(agent: str, socket: str, state: str, payload: bytes) -> None:
-    """Lets the whole of agentdiff start a daemon, or keep the payload for later."""
+    """Lets the whole of agentdiff start a daemon, or keep the payload for later, to its end.
+
+    It is a child, so that whatever becomes of it (a Python that was replaced and has no agentdiff)
+    is not our exit code.
+    """
     read_end, write_end = posix.pipe()
-    if not posix.fork():
-        posix.close(read_end)
+    child = posix.fork()
+    if not child:
+        posix.dup2(read_end, 0)
+        where = ["--socket", socket, "--state", state]
+        # Neither the agent's PYTHONPATH nor the current folder may provide modules.
+        posix.execv(PYTHON, [PYTHON, "-E", "-P", "-m", "agentdiff", "hook", agent, *where])
+    _signal.alarm(FALL_BACK_WITHIN_S)
+    posix.close(read_end)
+    try:  # noqa: SIM105 - importing contextlib takes time
         write_all(write_end, payload)
-        leave()
-    _signal.alarm(0)
-    posix.dup2(read_end, 0)
+    except OSError:
+        pass  # it has ended already: nobody reads (Python ignores SIGPIPE)
     posix.close(write_end)
-    where = ["--socket", socket, "--state", state]
-    # Neither the agent's PYTHONPATH nor the current folder may provide modules.
-    posix.execv(PYTHON, [PYTHON, "-E", "-P", "-m", "agentdiff", "hook", agent, *where])
+    posix.waitpid(child, 0)
 
 
 def main() -> None:

@@ -272,7 +272,7 @@ class HookServer:
         """Starts one idle thread; the caller holds the lock.
 
         Returns:
-            False when there is none left (a limit of the system); whoever serves then goes on alone.
+            False when there is none left (a limit of the system): whoever serves goes on alone.
         """
         thread = threading.Thread(target=self._work, name="agentdiff-hook", daemon=True)
         self._threads.add(thread)

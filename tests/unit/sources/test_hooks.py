@@ -218,6 +218,14 @@ def test_client_without_daemon_runs_the_fallback(locations: Locations, hook_clie
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+def test_client_exits_0_however_the_fallback_ends(locations: Locations, hook_client: Path) -> None:
+    """A Python without agentdiff fails, and reads nothing; what it prints is for the agent."""
+    fallback = hook_client.parent / "fallback"
+    fallback.write_text("#!/bin/sh\nexec 0<&-\necho told\nexit 1\n")
+    done = fixtures.run_hook(hook_client, b"{}" * 500_000, "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"told\n", b"")
+
+
 def test_client_falls_back_when_the_daemon_dies(locations: Locations, hook_client: Path) -> None:
     """A connection that ends without an answer is no daemon."""
     thread = _one_answer(locations, b"")
@@ -250,11 +258,12 @@ def test_python_client_talks_to_the_daemon(daemon: Locations) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, GREETING, b"")
 
 
-def test_python_client_needs_the_agents_name() -> None:
-    """Without a name it is a mistake on a command line, and says so."""
-    command = [sys.executable, "-m", "agentdiff", "hook"]
+@pytest.mark.parametrize("words", [(), ("",)])
+def test_python_client_needs_the_agents_name(words: tuple[str, ...]) -> None:
+    """Without a name it says so; the agent whose hook that may be goes on all the same."""
+    command = [sys.executable, "-m", "agentdiff", "hook", *words]
     done = subprocess.run(command, input=b"", capture_output=True, check=False, timeout=60)
-    assert (done.returncode, done.stdout) == (2, b"")
+    assert (done.returncode, done.stdout) == (0, b"")
     assert b"usage: agentdiff hook AGENT" in done.stderr
 
 
