@@ -5,6 +5,8 @@ local M = {}
 local api = vim.api
 local window ---@type integer?
 local shown ---@type string? name of the buffer to be positioned
+local own = '' -- the user's winbar of what the window shows
+local BAR = '%#AgentDiffOwner# following agents %*'
 
 --- Whether a window follows.
 ---@return boolean
@@ -12,12 +14,56 @@ function M.active()
   return window ~= nil and api.nvim_win_is_valid(window)
 end
 
+---@param win integer
+---@return string
+local function local_bar(win)
+  return api.nvim_get_option_value('winbar', { scope = 'local', win = win })
+end
+
 --- Names the window. Its options are those of the buffer it shows: for another one, again.
 local function label()
+  local bar = local_bar(window)
+  if bar ~= BAR then
+    own = bar
+  end
   -- A window of one row has no room for it.
   if api.nvim_win_get_height(window) > 2 or vim.wo[window].winbar ~= '' then
-    vim.wo[window][0].winbar = '%#AgentDiffOwner# following agents %*'
+    vim.wo[window][0].winbar = BAR
   end
+end
+
+--- Takes the name away from what a window shows. Neovim would give it to the next window that shows
+--- that buffer, and to every one that does at the same time.
+---@param win integer
+local function unlabel(win)
+  if local_bar(win) == BAR then
+    local same = M.active() and api.nvim_win_get_buf(window) == api.nvim_win_get_buf(win)
+    vim.wo[win][0].winbar = same and own or ''
+  end
+end
+
+local function watch_windows()
+  local group = api.nvim_create_augroup('agentdiff.follow', {})
+  api.nvim_create_autocmd({ 'BufWinEnter', 'BufEnter', 'WinEnter' }, {
+    group = group,
+    callback = function()
+      local win = api.nvim_get_current_win()
+      if win == window then
+        label()
+      else
+        unlabel(win)
+      end
+    end,
+  })
+  api.nvim_create_autocmd('WinClosed', {
+    group = group,
+    pattern = tostring(window),
+    callback = function()
+      if M.active() then
+        unlabel(window)
+      end
+    end,
+  })
 end
 
 ---@return boolean
@@ -38,8 +84,9 @@ local function open()
     return false
   end
   window = opened
-  vim.wo[window].winfixbuf = false
+  vim.wo[window][0].winfixbuf = false
   label()
+  watch_windows()
   return true
 end
 
@@ -54,10 +101,28 @@ function M.toggle(on)
     require('agentdiff.buffers').enable()
     return open()
   elseif not on and M.active() then
+    unlabel(window)
+    -- The last window stays, as any other.
     pcall(api.nvim_win_close, window, false)
     window = nil
   end
   return on
+end
+
+--- Lets a buffer that the user begins to edit have a swap file.
+---@param buf integer
+local function protect(buf)
+  local flags = vim.o.shortmess
+  -- No page about another swap file in the middle of typing: one line.
+  vim.o.shortmess = flags .. 'A'
+  vim.bo[buf].swapfile = vim.go.swapfile
+  vim.o.shortmess = flags
+  local name = vim.fn.swapname(buf)
+  if name ~= '' and not vim.endswith(name, '.swp') then
+    local file = vim.fn.fnamemodify(api.nvim_buf_get_name(buf), ':t')
+    local text = '%s has another swap file: it is edited elsewhere, or was (see |swap-file|)'
+    require('agentdiff').notice(text:format(file), vim.log.levels.WARN)
+  end
 end
 
 ---@param path string
@@ -76,6 +141,16 @@ local function load(path)
       return nil
     end
     vim.bo[buf].buflisted = true
+    api.nvim_create_autocmd('BufModifiedSet', {
+      buffer = buf,
+      callback = function()
+        local edited = vim.bo[buf].modified
+        if edited then
+          protect(buf)
+        end
+        return edited
+      end,
+    })
   end
   return buf
 end
@@ -96,6 +171,7 @@ function M.wrote(workspace, paths)
   end
   shown = buf and api.nvim_buf_get_name(buf)
   if other then
+    unlabel(window)
     api.nvim_win_set_buf(window, buf)
     label()
   end

@@ -90,6 +90,45 @@ def test_following_waits_for_the_command_line_window(
     assert (editor.lua("return vim.g.fine"), editor.lua(FOLLOWED, followed)) == (True, "b.txt")
 
 
+BARS = """
+return vim.tbl_map(function(win)
+  return vim.wo[win].winbar ~= ''
+end, vim.api.nvim_list_wins())
+"""
+
+
+@pytest.mark.usefixtures("followed")
+def test_the_bar_of_the_follow_window_stays_there(editor: Editor, tmp_path: Path) -> None:
+    """Neovim gives the options of a window to the next one that shows its buffer."""
+    editor.command("edit b.txt")
+    beside = editor.lua(BARS)
+    wrote(editor, tmp_path, "c.txt")
+    another = editor.lua(BARS)
+    editor.command("edit c.txt | AgentDiff follow off | new c.txt | new b.txt")
+    off = editor.lua(BARS)
+    editor.command("only | AgentDiff follow on")
+    wrote(editor, tmp_path, "c.txt")
+    editor.command("wincmd w | quit | edit c.txt")
+    closed = editor.lua(BARS)
+    editor.command("AgentDiff follow on | only! | AgentDiff follow on")
+    wrote(editor, tmp_path, "b.txt")
+    editor.command("quit | AgentDiff follow off")
+    shown = (beside, another, off, closed, editor.lua(BARS))
+    assert shown == ([False, True], [False, True], [False] * 3, [False], [False])
+
+
+def test_a_followed_file_that_is_edited_gets_its_swap_file(editor: Editor, tmp_path: Path) -> None:
+    """Without one it is opened only as long as nobody types into it."""
+    (tmp_path / "c.txt").write_text("one\n")
+    editor.command("set swapfile | AgentDiff follow on")
+    wrote(editor, tmp_path, "c.txt")
+    editor.command("buffer c.txt")
+    before = editor.lua("return vim.bo.swapfile")
+    editor.nvim.input("ox<Esc>")
+    editor.wait("vim.bo.swapfile")
+    assert before is False
+
+
 FLOAT = "call nvim_open_win(0, 1, #{relative: 'editor', row: 1, col: 1, width: 9, height: 3})"
 
 
