@@ -5,20 +5,33 @@ if vim.g.loaded_agentdiff then
 end
 vim.g.loaded_agentdiff = true
 
-for _, name in ipairs({ 'AgentDiff', 'AgentBaseline' }) do
-  vim.api.nvim_create_user_command(name, function(args)
-    require('agentdiff.command').run(name, args)
-  end, {
+---@param name 'AgentDiff'|'AgentBaseline'
+---@param run string|fun(args: table)
+---@param bar boolean
+---@param desc string
+local function create(name, run, bar, desc)
+  vim.api.nvim_create_user_command(name, run, {
     nargs = '*',
     bang = true,
-    bar = true,
+    bar = bar,
     range = true,
     complete = function(lead, line)
       return require('agentdiff.command').complete(name, lead, line)
     end,
-    desc = name == 'AgentDiff' and 'Review what agents changed' or 'Compare with the baseline',
+    desc = desc,
   })
 end
+
+-- What stands behind a bar is |:execute|d, so that it fails as if it had been typed.
+create(
+  'AgentDiff',
+  "execute v:lua.require'agentdiff.bar'.run(<q-args>, <bang>0, <range>, <line1>, <line2>)",
+  false,
+  'Review what agents changed'
+)
+create('AgentBaseline', function(args)
+  require('agentdiff.command').run('AgentBaseline', args)
+end, true, 'Compare with the baseline')
 
 local actions = {
   ['accept-hunk'] = 'Accept the hunk under the cursor, or the selected lines',
