@@ -5,6 +5,7 @@ Owns stopping a daemon for certain, also one of another version.  Its life is `a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -17,7 +18,7 @@ from agentdiff.cli import output
 from agentdiff.cli.context import DONE, NOTHING, REFUSED, UNAVAILABLE, Context
 from agentdiff.daemon import lifecycle
 from agentdiff.daemon.launch import DaemonUnavailable
-from agentdiff.wire import VersionMismatch
+from agentdiff.wire import VersionMismatch, WireError
 
 STOPS_WITHIN_S = 20.0
 _POLL_S = 0.02
@@ -60,10 +61,11 @@ def stop_and_wait(context: Context) -> int | None:
     try:
         with context.daemon(start=False) as client:
             client.call("daemon.stop")
-    except (DaemonUnavailable, VersionMismatch):
+    except (DaemonUnavailable, VersionMismatch, WireError):
         # It starts, leaves, hangs, or speaks another protocol.  The lock proves that this pid is
         # the daemon, and the signal asks for the same clean end.
-        os.kill(holder.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it has just left
+            os.kill(holder.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOPS_WITHIN_S
     while lifecycle.holder(context.locations.lock_file) == holder:
         if time.monotonic() > deadline:

@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "install": ("manage:install", "connect an agent: write its hook configuration"),
     "uninstall": ("manage:uninstall", "take that configuration back"),
     "doctor": ("manage:doctor", "check the installation and say what to do"),
-    "purge": ("manage:purge", "forget the review of this workspace, or everything"),
+    "purge": ("purge:purge", "forget the review of this workspace, or everything"),
     "daemon": ("daemon:daemon", "start, stop and look at the background process"),
     "hook": ("hook:main", "hook entry point (payload on standard input)"),
 }

@@ -1,17 +1,14 @@
-"""``install uninstall doctor purge``: what is around a review.
+"""``install uninstall doctor``: what is around a review.
 
-Owns the wording and the confirmation of a purge.  Configuration edits are `agentdiff.install`'s.
+Owns the wording.  Configuration edits are `agentdiff.install`'s.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import sys
-from pathlib import Path
 from typing import Any
 
-from agentdiff.cli import daemon, output
+from agentdiff.cli import output
 from agentdiff.cli.context import (
     DONE,
     NOTHING,
@@ -187,52 +184,3 @@ def _print_check(check: dict[str, Any]) -> None:
     )
     if check["remedy"]:
         output.say(f"    {output.escaped(check['remedy'])}")
-
-
-def purge(context: Context) -> int:
-    """``agentdiff purge``: forgets the review of a workspace, or all; never touches the tree."""
-    folders, lost = _purge_all(context) if context.args.all else _purge_one(context)
-    if not folders:
-        output.say("nothing to remove")
-        return NOTHING
-    for folder in folders:
-        output.say(f"removes {output.escaped(str(folder))}")
-    if lost and not context.args.yes and not _confirmed(lost):
-        output.complain(f"{lost}: nothing was removed; --yes removes it")
-        return REFUSED
-    daemon.stop_and_wait(context)
-    for folder in folders:
-        shutil.rmtree(folder)
-    return DONE
-
-
-def _purge_one(context: Context) -> tuple[list[Path], str]:
-    """Returns the state folder of the workspace of the current folder, and what would be lost."""
-    from agentdiff.workspace.roots import find_root
-
-    with context.daemon() as client:
-        answer = client.call("status", **context.place())
-        known = client.call("daemon.status")["workspaces"]
-    root = find_root(context.cwd, [os.fsencode(item["root"]) for item in known])
-    folder = context.locations.workspace_folder(root)
-    files = int(answer["totals"]["files"])
-    lost = f"{output.counted(files, 'file')} pending" if files else ""
-    return ([folder] if folder.is_dir() else []), lost
-
-
-def _purge_all(context: Context) -> tuple[list[Path], str]:
-    """Returns the whole state folder, and what would be lost.
-
-    What pends is known of open workspaces only, so every known workspace counts.
-    """
-    locations = context.locations
-    known = list(locations.workspaces.iterdir()) if locations.workspaces.is_dir() else []
-    lost = f"{output.counted(len(known), 'workspace')} with all reviews" if known else ""
-    return ([locations.state] if locations.state.is_dir() else []), lost
-
-
-def _confirmed(lost: str) -> bool:
-    """Asks on the terminal; False without one."""
-    if not sys.stdin.isatty() or not sys.stdout.isatty():
-        return False
-    return input(f"{lost}: forget? [y/N] ").strip().lower() in ("y", "yes")
