@@ -6,7 +6,7 @@ local M = {}
 local api = vim.api
 local ns = api.nvim_create_namespace('agentdiff.conflict')
 local MAX_BYTES = 8 * 1024 * 1024
-local FIRST = '<<<<<<< your unsaved text'
+local FIRST, LAST = '<<<<<<< your unsaved text', '>>>>>>> on disk'
 
 ---@class agentdiff.MergeState
 ---@field base string? what buffer and disk last agreed on
@@ -60,29 +60,79 @@ function M.is_behind(buf)
   return state[buf] ~= nil and state[buf].behind == true
 end
 
+---@class agentdiff.Conflict
+---@field id integer of its extmark
+---@field first integer 0-based row
+---@field last integer exclusive
+---@field coloured boolean
+---@field open boolean whether a marker is left
+
+---@param buf integer
+---@return agentdiff.Conflict[]
+local function known_conflicts(buf)
+  return vim.tbl_map(function(found)
+    local first, last = found[2], found[4].end_row or found[2]
+    local lines = api.nvim_buf_get_lines(buf, first, last + 1, false)
+    return {
+      id = found[1],
+      first = first,
+      last = last,
+      coloured = found[4].hl_group ~= nil,
+      open = vim.tbl_contains(lines, FIRST) or vim.tbl_contains(lines, LAST),
+    }
+  end, api.nvim_buf_get_extmarks(buf, ns, 0, -1, { details = true }))
+end
+
 --- Returns how many conflicts of a merge the user has not resolved yet.
 ---@param buf integer
 ---@return integer
 function M.conflicts(buf)
-  local left = 0
-  for _, found in ipairs(api.nvim_buf_get_extmarks(buf, ns, 0, -1, { details = true })) do
-    local lines = api.nvim_buf_get_lines(buf, found[2], (found[4].end_row or found[2]) + 1, false)
-    left = left + (vim.tbl_contains(lines, FIRST) and 1 or 0)
-  end
-  return left
+  return #vim.tbl_filter(function(conflict)
+    return conflict.open
+  end, known_conflicts(buf))
+end
+
+---@param buf integer
+---@param id integer? of the extmark that there is
+---@param first integer 0-based row
+---@param last integer exclusive
+---@param coloured boolean
+local function mark(buf, id, first, last, coloured)
+  api.nvim_buf_set_extmark(buf, ns, first, 0, {
+    id = id,
+    end_row = last,
+    hl_group = coloured and 'AgentDiffConflict' or nil,
+    hl_eol = coloured,
+    strict = false,
+  })
+end
+
+--- Has the colour of a conflict go when it is resolved. Its extmark stays: |undo| may bring the
+--- markers back.
+---@param buf integer
+local function follow_resolving(buf)
+  api.nvim_create_autocmd({ 'TextChanged', 'InsertLeave' }, {
+    group = api.nvim_create_augroup('agentdiff.conflict.' .. buf, {}),
+    buffer = buf,
+    callback = function()
+      local known = known_conflicts(buf)
+      for _, conflict in ipairs(known) do
+        if conflict.open ~= conflict.coloured then
+          mark(buf, conflict.id, conflict.first, conflict.last, conflict.open)
+        end
+      end
+      return #known == 0 -- the text was read anew
+    end,
+  })
 end
 
 ---@param buf integer
 ---@param places integer[][]
 local function show_conflicts(buf, places)
   for _, place in ipairs(places) do
-    api.nvim_buf_set_extmark(buf, ns, place[1], 0, {
-      end_row = place[2],
-      hl_group = 'AgentDiffConflict',
-      hl_eol = true,
-      strict = false,
-    })
+    mark(buf, nil, place[1], place[2], true)
   end
+  follow_resolving(buf)
   local count = #places == 1 and '1 conflict' or #places .. ' conflicts'
   tell(buf, count .. ' with the disk: both sides kept, choose')
   require('agentdiff.status').fire('AgentDiffConflict', {

@@ -173,3 +173,24 @@ def test_a_file_that_cannot_be_merged_is_not_overwritten(
     refused = reviewer.lua("return { pcall(vim.cmd.write) }")
     assert (refused[0], reviewer.lines()[0]) == (False, "mine")
     assert (workspace / "a.txt").read_bytes().count(b"\r\n") == 20
+
+
+COLOURED = """
+local ns = vim.api.nvim_create_namespace('agentdiff.conflict')
+local marks = vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, { details = true })
+return #marks > 0 and marks[1][4].hl_group ~= nil
+"""
+
+
+def test_a_resolved_conflict_has_no_colour(reviewer: Editor, agent: Agent) -> None:
+    """It goes with the last marker, and comes back when that is undone, as does the guard."""
+    change(reviewer, 10, "mine")
+    agent.edit("a.txt", "line 10\n", "agents\n")
+    reviewer.wait("vim.fn.search('^>>>>>>> on disk', 'nw') > 0")
+    seen = [reviewer.lua(COLOURED)]
+    for command in ("g/^<<<<<<</d", "g/^=======\\|^>>>>>>>/d", "undo"):
+        reviewer.command(command)
+        reviewer.lua("vim.api.nvim_exec_autocmds('TextChanged', {})")
+        seen.append(reviewer.lua(COLOURED))
+    refused = reviewer.lua("return not pcall(vim.cmd.write)")
+    assert (seen, refused) == ([True, True, False, True], True)
