@@ -22,6 +22,8 @@ from agentdiff.locations import Locations
 ANSWER_WITHIN_S = 12.0
 """For everything together: agents are told to wait 15 s for a hook."""
 START_WITHIN_S = 5.0
+PAUSED_WITHIN_S = 1.0
+"""The same where somebody waits for many answers in turn, and the last one did not come."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,20 +55,24 @@ def main(argv: Sequence[str]) -> int:
 
 
 def hand_on(
-    locations: Locations, agent: str, payload: bytes, within: str = ""
+    locations: Locations, agent: str, payload: bytes, within: str = "", *, paused: bool = False
 ) -> dict[str, object] | None:
     """Delivers one hook, starting a daemon if need be; else spools it and returns None.
+
+    Empty is the answer of a daemon that takes too long: it has the hook, and may yet read it.
 
     Args:
         locations: of the daemon.
         agent: the name of the adapter that reads the payload.
         payload: what the agent sent.
         within: session of the `agentdiff run` that the agent runs in, else empty.
+        paused: a daemon could not be started, or did not answer, a moment ago: none is started, and
+            one that is there has less time.
     """
     received_ns = time.time_ns()
-    answer = _deliver(locations, agent, payload, within)
+    answer = _deliver(locations, agent, payload, within, paused=paused)
     if answer is None:
-        _spool(locations, agent, payload, received_ns)
+        _spool(locations, agent, payload, received_ns, within)
     return answer
 
 
@@ -95,27 +101,28 @@ def _arguments(argv: Sequence[str]) -> tuple[str, str, str]:
 
 
 def _deliver(
-    locations: Locations, agent: str, payload: bytes, within: str
+    locations: Locations, agent: str, payload: bytes, within: str, *, paused: bool
 ) -> dict[str, object] | None:
     """Returns the daemon's answer, starting one if need be; None when nobody took the hook."""
-    deadline = time.monotonic() + ANSWER_WITHIN_S
+    deadline = time.monotonic() + (PAUSED_WITHIN_S if paused else ANSWER_WITHIN_S)
     header = {"agent": agent, "len": len(payload), "within": within}
     message = wire.encode({"proto": 1, "min_proto": 1, **header}) + payload
     answer = _ask(locations.hook_socket, message, deadline)
-    if answer is not None:
+    left_s = deadline - time.monotonic()
+    if answer is not None or paused or left_s <= 0:
         return answer
     from agentdiff.daemon import launch
 
     try:
-        found = launch.ensure_running(locations, START_WITHIN_S)
+        found = launch.ensure_running(locations, min(START_WITHIN_S, left_s))
     except OSError:
         return None  # `agentdiff doctor` and the log say why; an agent's output is not the place
     return _ask(found.hook_socket, message, deadline)
 
 
 def _ask(path: Path, message: bytes, deadline: float) -> dict[str, object] | None:
-    """Hands one hook to the daemon; None when there is none to give an answer."""
-    line = bytearray()
+    """Hands one hook to the daemon; None when there is none to take it, or not all of it."""
+    line, sent = bytearray(), False
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(max(0.001, deadline - time.monotonic()))
@@ -123,6 +130,7 @@ def _ask(path: Path, message: bytes, deadline: float) -> dict[str, object] | Non
             if not sockets.is_owner(connection):
                 return None  # what an agent says is not for another user who was there first
             connection.sendall(message)
+            sent = True
             while not line.endswith(b"\n"):
                 connection.settimeout(max(0.001, deadline - time.monotonic()))
                 chunk = connection.recv(65536)
@@ -130,7 +138,8 @@ def _ask(path: Path, message: bytes, deadline: float) -> dict[str, object] | Non
                     return None
                 line += chunk
     except TimeoutError:
-        return {}  # it was taken, and takes too long: the agent shall not wait for more
+        # What was sent is taken, and takes too long: the agent shall not wait for more.
+        return {} if sent else None
     except OSError:
         return None
     try:
@@ -139,7 +148,7 @@ def _ask(path: Path, message: bytes, deadline: float) -> dict[str, object] | Non
         return {}
 
 
-def _spool(locations: Locations, agent: str, payload: bytes, received_ns: int) -> None:
+def _spool(locations: Locations, agent: str, payload: bytes, received_ns: int, within: str) -> None:
     """Keeps the hook, and what the files that its tool will touch hold now."""
     from agentdiff.agents import registry
     from agentdiff.core.events import ToolStarted
@@ -159,11 +168,10 @@ def _spool(locations: Locations, agent: str, payload: bytes, received_ns: int) -
         for path in (target.path, target.move_to)
         if path is not None
     ]
-    images = (spool.read_preimage(path) for path in dict.fromkeys(named))
+    found = (spool.read_preimage(path) for path in dict.fromkeys(named))
+    images = [image for image in found if image]
     try:
-        spool.write(
-            locations.spool, agent, payload, received_ns, [image for image in images if image]
-        )
+        spool.write(locations.spool, agent, payload, received_ns, images, within)
     except OSError:
         return  # a full disk, a foreign folder: the agent goes on, the watcher still sees the write
 

@@ -220,20 +220,26 @@ def _careful(argv: Sequence[str]) -> Sequence[str]:
 def deliverer(
     locations: Locations, within: str, complain: Callable[[str], None] = output.complain
 ) -> Callable[[str, bytes], object]:
-    """Returns the way to the daemon; it complains once when there is none."""
+    """Returns the way to the daemon; it complains once when there is none, or one that hangs.
+
+    After that nobody waits for the next one to start, or to answer, for `PAUSE_S`.  What it does
+    not take is spooled all the same.
+    """
     complained: list[bool] = []
     again_at = 0.0
 
     def deliver(agent: str, payload: bytes) -> object:
         nonlocal again_at
-        if time.monotonic() < again_at:
-            return None  # trying to start a daemon takes time, and an agent waits
-        answer = hook.hand_on(locations, agent, payload, within)
-        if answer is None:
+        paused = time.monotonic() < again_at  # an agent waits, for each command that it runs
+        answer = hook.hand_on(locations, agent, payload, within, paused=paused)
+        if answer:
+            again_at = 0.0
+        elif not paused:
             again_at = time.monotonic() + PAUSE_S
             if not complained:
                 complained.append(True)
-                complain("no daemon: changes are not followed (agentdiff doctor says why)")
+                what = "no daemon" if answer is None else "the daemon does not answer"
+                complain(f"{what}: changes are not followed (agentdiff doctor says why)")
         return answer
 
     return deliver

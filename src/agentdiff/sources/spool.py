@@ -18,7 +18,7 @@ import sqlite3
 import stat
 import threading
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 
 from agentdiff import wire
@@ -36,8 +36,10 @@ MAX_PREIMAGE_BYTES = 16 * 1024 * 1024
 _TAKES_AT_MOST_NS = 15_000_000_000
 # Time, process, and how often it was tried.
 _NAME = re.compile(r"(\d+)(-\d+)(?:\.(\d+))?\.hook")
+# The commands of a traced run are kept by one process, on as many threads.
+_writing = threading.Lock()
 
-Replay = Callable[[str, bytes, int, tuple[PreImage, ...]], HookAnswer]
+Replay = Callable[[str, bytes, int, tuple[PreImage, ...], str | None], HookAnswer]
 OnBad = Callable[[str, str, int], None]
 
 
@@ -64,22 +66,24 @@ def read_preimage(path: bytes) -> PreImage | None:
 
 
 def write(
-    folder: Path, agent: str, payload: bytes, received_ns: int, preimages: Iterable[PreImage]
+    folder: Path,
+    agent: str,
+    payload: bytes,
+    received_ns: int,
+    preimages: Iterable[PreImage],
+    within: str = "",
 ) -> Path | None:
-    """Keeps one hook; returns its file, None when the spool is full.
+    """Keeps one hook; returns its file, None when the spool is full.  Any thread.
 
     Raises:
         OSError: it cannot be written.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    there = os.listdir(folder)
-    if len(there) >= MAX_FILES:
-        return None
     header = {
         "proto": wire.PROTO,
         "min_proto": wire.MIN_PROTO,
         "agent": agent,
         "len": len(payload),
+        "within": within,
         "received_ns": received_ns,
         "preimages": [
             {
@@ -90,28 +94,49 @@ def write(
             for image in preimages
         ],
     }
-    # The name sorts by time (19 digits until the year 2286), also when the clock was set back.
-    newest_ns = max((int(name[1]) for one in there if (name := _NAME.fullmatch(one))), default=0)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _writing:
+        there = set(os.listdir(folder))
+        if len(there) >= MAX_FILES:
+            return None
+        final = folder / _free_name(there, received_ns)
+        _write_whole(final, wire.encode(header), payload)
+    return final
+
+
+def _free_name(there: Set[str], received_ns: int) -> str:
+    """Returns a name that sorts by time (19 digits until the year 2286), among others.
+
+    Also when the clock was set back, and when two threads of a process are equally early.
+    """
+    found = (_NAME.fullmatch(name) for name in there)
+    newest_ns = max((int(match[1]) for match in found if match), default=0)
     at_ns = newest_ns + 1 if newest_ns - received_ns > _TAKES_AT_MOST_NS else received_ns
-    final = folder / f"{at_ns:019d}-{os.getpid()}{SUFFIX}"
+    while (name := f"{at_ns:019d}-{os.getpid()}{SUFFIX}") in there:
+        at_ns += 1
+    return name
+
+
+def _write_whole(final: Path, *parts: bytes) -> None:
+    """Makes a file that appears under its name when it is whole."""
     partial = final.with_suffix(".partial")
     fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with open(fd, "wb") as file:
-            file.write(wire.encode(header))
-            file.write(payload)
+            file.writelines(parts)
             file.flush()
             os.fsync(fd)
-        os.rename(partial, final)  # it appears whole
+        os.rename(partial, final)
     except OSError:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
-    return final
 
 
-def parse(data: bytes) -> tuple[str, bytes, int, tuple[PreImage, ...]]:
-    """Returns agent, payload, ``received_ns`` and pre-images of a spool file.
+def parse(data: bytes) -> tuple[str, bytes, int, tuple[PreImage, ...], str | None]:
+    """Returns agent, payload, ``received_ns``, pre-images and enclosing run of a spool file.
+
+    The last one is None for none, and of files that an older version wrote.
 
     Raises:
         MalformedPayload: the file is not what `write` writes.
@@ -133,7 +158,9 @@ def parse(data: bytes) -> tuple[str, bytes, int, tuple[PreImage, ...]]:
     images = header.get("preimages")
     if not isinstance(images, list):
         raise MalformedPayload("not a list", field="preimages")
-    return agent, payload, received_ns, tuple(map(_preimage, images))
+    within = header.get("within")
+    run = within if isinstance(within, str) and within else None
+    return agent, payload, received_ns, tuple(map(_preimage, images)), run
 
 
 def _preimage(value: object) -> PreImage:
@@ -158,7 +185,7 @@ class Spool:
 
     Args:
         folder: may be missing.
-        replay: takes agent, payload, ``received_ns`` and pre-images; blocks.
+        replay: takes what `parse` returns; blocks.
         digested: waits until what was handed on is in the log; returns whether it is.
         on_replayed: called before each hook is handed on.
         on_bad: told agent, reason and ``received_ns`` of each file that made no sense.
@@ -184,6 +211,8 @@ class Spool:
         self._lock = threading.Lock()
         # What this daemon had its turn with, and is there all the same.
         self._kept: set[str] = set()
+        # What it could not read so far, and said so.
+        self._unread: set[str] = set()
 
     def waiting(self) -> list[str]:
         """Returns the names of the kept hooks, oldest first."""
@@ -224,9 +253,12 @@ class Spool:
             Where it is now, None when it was not taken.
         """
         path = self._folder / name
+        data = self._read(path)
+        if data is None:
+            return None
         try:
-            agent, payload, received_ns, images = parse(path.read_bytes())
-        except (MalformedPayload, OSError) as error:
+            agent, payload, received_ns, images, within = parse(data)
+        except MalformedPayload as error:
             self._aside(path)
             self._report(path, "?", str(error), 0)
             return None
@@ -237,7 +269,7 @@ class Spool:
             return None
         self._on_replayed()
         try:
-            self._replay(agent, payload, received_ns, images)
+            self._replay(agent, payload, received_ns, images, within)
         except MalformedPayload as error:
             self._aside(held)
             self._report(path, agent, str(error), received_ns)
@@ -251,6 +283,18 @@ class Spool:
             return None
         self._logger.info("hook replayed", extra={"agent": agent, "file": name})
         return held
+
+    def _read(self, path: Path) -> bytes | None:
+        """Returns what a file holds; None when it cannot be read now, and its turn comes again."""
+        try:
+            return path.read_bytes()
+        except OSError as error:  # out of descriptors, for one: that says nothing about the hook
+            if path.name not in self._unread:
+                self._unread.add(path.name)
+                self._logger.error(
+                    "spooled hook not read", extra={"file": path.name, "reason": str(error)}
+                )
+            return None
 
     def _count(self, path: Path) -> Path | None:
         """Counts a try in a file's name; returns where it is now, None when it had its tries."""

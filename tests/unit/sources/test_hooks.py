@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -298,7 +299,7 @@ def test_without_any_daemon_the_hook_is_spooled(locations: Locations, tmp_path: 
     done = _python_hook(locations, _edit_of(named))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     [kept] = locations.spool.iterdir()
-    agent, payload, _, images = spool.parse(kept.read_bytes())
+    agent, payload, _, images, _ = spool.parse(kept.read_bytes())
     assert (agent, payload) == ("claude", _edit_of(named))
     assert images == (PreImage(path=os.fsencode(named), data=b"before\xff\r\n", mode=0o640),)
 
@@ -403,6 +404,50 @@ def test_a_spooled_hook_whose_workspace_cannot_be_used_waits(tmp_path: Path) -> 
     daemon.drain()
     daemon.drain()
     assert (len(tries), len(daemon.waiting())) == (1, 1)
+
+
+def test_a_spooled_hook_that_cannot_be_read_waits_for_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No descriptor left, for one: that says nothing about the hook, and is said once."""
+    spool.write(tmp_path, "claude", b"kept", 5, [])
+    told: list[bytes] = []
+    daemon = _spool(tmp_path, lambda *given: told.append(given[1]) or TAKEN)
+    with monkeypatch.context() as without:
+
+        def refuse(path: Path) -> bytes:
+            raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+        without.setattr(Path, "read_bytes", refuse)
+        daemon.drain()
+        daemon.drain()
+    assert (told, len(daemon.waiting())) == ([], 1)
+    daemon.drain()
+    assert (told, daemon.waiting(), daemon.set_aside()) == ([b"kept"], [], 0)
+
+
+@pytest.mark.parametrize(("kept", "told"), [("run-1", "run-1"), ("", None), (None, None)])
+def test_a_spooled_hook_names_the_run_around_it(
+    tmp_path: Path, kept: str | None, told: str | None
+) -> None:
+    """A file of an older version does not."""
+    path = spool.write(tmp_path, "claude", b"{}", 5, [], kept or "")
+    assert path is not None
+    if kept is None:
+        line, _, payload = path.read_bytes().partition(b"\n")
+        header = json.loads(line)
+        del header["within"]
+        path.write_bytes(json.dumps(header).encode() + b"\n" + payload)
+    given: list[tuple[object, ...]] = []
+    _spool(tmp_path, lambda *hook: given.append(hook) or TAKEN).drain()
+    assert given == [("claude", b"{}", 5, (), told)]
+
+
+def test_two_hooks_of_one_moment_are_both_kept(tmp_path: Path) -> None:
+    """As of two threads of one program, on a coarse clock."""
+    kept = [spool.write(tmp_path, "run", payload, 5, []) for payload in (b"1", b"2")]
+    assert [path.read_bytes()[-1:] for path in sorted(tmp_path.iterdir())] == [b"1", b"2"]
+    assert len(set(kept)) == 2
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "folder", "nul"])
