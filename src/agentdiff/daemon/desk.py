@@ -42,7 +42,7 @@ from agentdiff.core.events import (
 )
 from agentdiff.core.ledger import Ledger
 from agentdiff.core.records import DecisionIntended, DecisionItem
-from agentdiff.daemon import gitnews
+from agentdiff.daemon import gitnews, rescue
 from agentdiff.daemon.audience import Audience
 from agentdiff.daemon.keeping import Keeping
 from agentdiff.daemon.ports import PreImage
@@ -236,6 +236,8 @@ class Desk:
                 "decision was interrupted",
                 extra={"decision": intended.decision, "recovered": len(found)},
             )
+            paths = [item.path for item in intended.items]
+            rescue.clear_up(self.recall, self._logger, self.held, paths, self._max_bytes)
             commands += self.ledger.executor.recover(intended, found)
         return commands
 
@@ -371,7 +373,7 @@ class Desk:
                 return EntryWritten(path=path, received_ns=now, weak=outcome.weak)
             case Changed():
                 if outcome.displaced is not None:
-                    self._rescue(path, outcome.displaced)
+                    rescue.keep(self.recall, self._logger, path, outcome.displaced)
                 return EntryWritten(path=path, received_ns=now, found=outcome.found)
             case Failed():
                 return EntryWritten(path=path, received_ns=now, failed=outcome.reason)
@@ -382,14 +384,6 @@ class Desk:
         if made:
             self._made |= made
             self.store.note_made(made)
-
-    def _rescue(self, path: bytes, entry: Entry) -> None:
-        """Keeps a content that is nowhere on disk any more: three writers met on one name."""
-        self.recall.keep(entry)
-        self._logger.error(
-            "content displaced by a concurrent write is kept in the store",
-            extra={"path": repr(path), "oid": entry.ref().oid},
-        )
 
     # --- telling editors -------------------------------------------------------------------------
 

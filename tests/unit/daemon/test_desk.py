@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import pytest
 from agentdiff.core.commands import Append, WriteEntry
 from agentdiff.core.entries import ABSENT, ABSENT_REF, Directory, File, Link, Other
 from agentdiff.core.events import DecisionRequested, Selection
+from agentdiff.daemon import rescue
 from agentdiff.daemon.desk import Desk
 from agentdiff.daemon.ports import PreImage
 from tests.unit.daemon.bench import Bench
@@ -203,6 +208,65 @@ def test_a_crash_within_a_reject_is_cleared_up(bench: Bench, written: bool) -> N
     assert bench.tree() == {"f": BASE if written else NEW}
     bench.call("undo")
     assert bench.tree() == {"f": NEW}
+
+
+# A write that a crash ends when the names are exchanged; somebody else writes just before.
+_KILLED = """
+import os, signal, sys
+from agentdiff.core.entries import File
+from agentdiff.workspace import exchange, files
+root, mode, before, race, after = sys.argv[1].encode(), int(sys.argv[2]), *sys.argv[3:]
+swap = exchange.exchange
+def killed(fd, temp, name):
+    if race:
+        with open(os.path.join(root, name), "wb") as file:
+            file.write(race.encode())
+    swap(fd, temp, name)
+    os.kill(os.getpid(), signal.SIGKILL)
+exchange.exchange = killed
+files.write_entry(
+    files.Root(root),
+    b"f",
+    expect=File(data=before.encode(), mode=mode),
+    write=File(data=after.encode(), mode=mode),
+)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged in one step")
+@pytest.mark.parametrize("race", [b"", b"somebody else's\n"], ids=["alone", "with another"])
+def test_a_crash_within_a_write_leaves_nothing_behind(bench: Bench, race: bytes) -> None:
+    """The temporary name goes, and what only it held is in the store."""
+    bench.write("f", NEW)
+    desk = desk_of(bench)
+    request = DecisionRequested(
+        op="reject", selection=Selection(everything=True), client="cli", received_ns=1
+    )
+    desk.perform(c for c in desk.ledger.handle(request) if isinstance(c, Append))
+    bench.engine.close()
+    mode = (bench.root / "f").stat().st_mode & 0o7777
+    words = [str(bench.root), str(mode), NEW.decode(), race.decode(), BASE.decode()]
+    killed = subprocess.run([sys.executable, "-c", _KILLED, *words], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert sorted(bench.tree().values()) == sorted([BASE, race or NEW])
+    bench.start()
+    assert list(bench.status()) == []
+    assert bench.tree() == {"f": BASE}
+    kept = File(data=race or NEW, mode=mode)
+    assert desk_of(bench).recall.load(kept.ref()) == kept
+
+
+def test_what_a_crash_left_and_nobody_can_keep_stays(bench: Bench) -> None:
+    """A folder that is not empty, and a file that is longer than what is kept."""
+    desk = desk_of(bench)
+    (bench.root / ".agentdiff-1.tmp").mkdir()
+    (bench.root / ".agentdiff-1.tmp" / "precious").write_bytes(b"1\n")
+    (bench.root / ".agentdiff-2.tmp").write_bytes(b"12345")
+    (bench.root / ".agentdiff-3.tmp").symlink_to("elsewhere")
+    rescue.clear_up(desk.recall, logging.getLogger(), desk.held, [b"f", b"gone/g"], 4)
+    left = {path.name for path in bench.root.iterdir()}
+    assert left == {"f", ".agentdiff-1.tmp", ".agentdiff-2.tmp"}
+    assert desk.recall.load(Link(target=b"elsewhere").ref()) == Link(target=b"elsewhere")
 
 
 # --- contents ------------------------------------------------------------------------------------
