@@ -17,7 +17,23 @@ local function drawn(buf)
   return inline.shown(buf) and inline.view(buf).status ~= 'deleted' and inline.view(buf).hunks or {}
 end
 
---- Makes virtual lines above line 1 visible in windows that show the top.
+--- Whether so many virtual lines above line 1 of the current window leave its cursor in sight, and
+--- as far from its edge as 'scrolloff' says.
+---@param fill integer
+---@param line integer of the cursor
+---@return boolean
+local function leaves_room(fill, line)
+  local below = math.min(vim.o.scrolloff, api.nvim_buf_line_count(0) - line)
+  local height = api.nvim_win_get_height(0)
+  if line + fill + below > height then
+    return false -- without looking at lines that are nowhere near
+  end
+  local above = { start_row = 0, start_vcol = 0, end_row = line - 1 }
+  return api.nvim_win_text_height(0, above).all + fill + below <= height
+end
+
+--- Makes virtual lines above line 1 visible in windows that show the top, unless the cursor would
+--- leave the screen because of them.
 ---@param buf integer
 function M.show_top(buf)
   local hunk = drawn(buf)[1]
@@ -29,7 +45,8 @@ function M.show_top(buf)
     api.nvim_win_call(win, function()
       local view = vim.fn.winsaveview()
       local fill = math.min(#hunk.deleted, vim.fn.winheight(0) - 1)
-      if view.topline == 1 and view.topfill < fill then
+      local shown = view.topline > 1 or view.topfill >= fill
+      if not shown and (view.lnum == 1 or leaves_room(fill, view.lnum)) then
         vim.fn.winrestview({ topline = 1, topfill = fill })
       end
     end)

@@ -9,6 +9,7 @@ local M = {}
 
 local api = vim.api
 local TRIES = 3
+local ns = api.nvim_create_namespace('agentdiff.reload')
 -- What the disk was when the buffer last agreed with it.
 local stamps = {} ---@type table<integer, agentdiff.Stamp>
 
@@ -221,6 +222,30 @@ local function merge(buf, lines, ended)
   end)
 end
 
+--- Keeps the start of a Visual selection on its text, as the cursor is: Neovim 0.10 leaves it at
+--- its line number.
+---@param buf integer
+---@param change fun()
+local function keep_selection(buf, change)
+  local selects = api.nvim_get_mode().mode:match('^[vV\22]') and api.nvim_get_current_buf() == buf
+  if not selects then
+    return change()
+  end
+  local row = vim.fn.line('v') - 1
+  local mark = api.nvim_buf_set_extmark(buf, ns, row, 0, {})
+  change()
+  local moved = api.nvim_buf_get_extmark_by_id(buf, ns, mark, {})[1]
+  api.nvim_buf_del_extmark(buf, ns, mark)
+  local line = math.min(moved + 1, api.nvim_buf_line_count(buf))
+  if vim.fn.line('v') ~= line then
+    local view, column = vim.fn.winsaveview(), vim.fn.col('v') - 1
+    vim.cmd('normal! o')
+    api.nvim_win_set_cursor(0, { line, column })
+    vim.cmd('normal! o')
+    vim.fn.winrestview(view)
+  end
+end
+
 --- Brings the text of an unmodified buffer up to date, and what Neovim knows of the file.
 ---@param buf integer
 ---@param bytes string
@@ -232,7 +257,9 @@ local function show(buf, bytes, stamp)
   local allowed = vim.fn.getcmdwintype() == ''
   local lines, ended = require('agentdiff.bytes').to_lines(buf, bytes)
   if lines then
-    merge(buf, lines, ended == true)
+    keep_selection(buf, function()
+      merge(buf, lines, ended == true)
+    end)
     if allowed then
       renew(buf, stamp)
     end
