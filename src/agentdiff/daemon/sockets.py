@@ -105,6 +105,22 @@ def peer_uid(connection: Connected) -> int:
     return uid
 
 
+def peer_pid(connection: Connected) -> int:
+    """Returns the process on the other side, by its number among ours; 0 when that is not known.
+
+    So it is for one in a pid namespace that cannot be seen from here, and outside of Linux.
+    """
+    if sys.platform != "linux":
+        return 0
+    try:
+        size = struct.calcsize("3i")
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    except OSError:
+        return 0
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid
+
+
 def is_owner(connection: Connected) -> bool:
     """Returns whether the peer is this user (or root, who could read everything anyway)."""
     try:

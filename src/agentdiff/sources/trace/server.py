@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
 
+from agentdiff.daemon import sockets
 from agentdiff.sources.descriptors import readable
 from agentdiff.sources.run.session import Session, command_line, outcome
 from agentdiff.sources.trace.classify import can_write
@@ -60,6 +61,7 @@ class Request:
     Attributes:
         real: the program that will run; empty when there is none.
         cwd: absolute.
+        pid: its own word; in a pid namespace it is another than ours.
         tty: whether standard input is a terminal.
         to_file: whether standard output is a regular file.
         parent: id of the traced command around it, empty for none.
@@ -78,8 +80,13 @@ class Request:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def parse(data: bytes, fallback_cwd: str) -> Request:
+def parse(data: bytes, fallback_cwd: str, sender: int = 0) -> Request:
     """Returns the request of a launcher.
+
+    Args:
+        data: what it sent.
+        fallback_cwd: where it is when that cannot be found out.
+        sender: its pid as the kernel has it, 0 when that is not known.
 
     Raises:
         ValueError: it is not one.
@@ -91,7 +98,7 @@ def parse(data: bytes, fallback_cwd: str) -> Request:
     return Request(
         tool=tool,
         real=real,
-        cwd=_cwd(cwd, int(pid)) or fallback_cwd,
+        cwd=_cwd(cwd, sender) or fallback_cwd,
         pid=int(pid),
         ppid=int(ppid),
         tty=tty == "1",
@@ -104,9 +111,20 @@ def parse(data: bytes, fallback_cwd: str) -> Request:
 
 def _cwd(claimed: str, pid: int) -> str:
     """Returns where a process is; its own word (PWD) counts where the system does not say."""
-    with contextlib.suppress(OSError):
-        return os.readlink(f"/proc/{pid}/cwd")
+    if pid:
+        with contextlib.suppress(OSError):
+            place = os.readlink(f"/proc/{pid}/cwd")
+            if os.path.isdir(place):  # not one that was removed, or is in another mount namespace
+                return place
     return claimed if claimed.startswith("/") and os.path.isdir(claimed) else ""
+
+
+def _user() -> str:
+    """Returns the user's name; the number where it has none, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        return str(os.getuid())
 
 
 class TraceServer:
@@ -139,7 +157,7 @@ class TraceServer:
         self._numbers = itertools.count(1)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._constant = {
-            "user": getpass.getuser(),
+            "user": _user(),
             "host": socket.gethostname(),
             "platform": f"{platform.system().lower()}-{platform.machine()}",
             "session_id": session.id,
@@ -199,7 +217,8 @@ class TraceServer:
             size = int(stream.readline(16))
             if not 0 < size <= MAX_REQUEST_BYTES:
                 return
-            request = parse(stream.read(size), self._session.cwd)
+            sender = sockets.peer_pid(connection)
+            request = parse(stream.read(size), self._session.cwd, sender)
             _Command(self, connection, stream, request).run()
 
     def number(self) -> int:
@@ -274,11 +293,24 @@ class _Command:
         writes = bool(request.real) and can_write(
             request.tool, request.arguments, to_file=request.to_file
         )
-        if writes:
-            self._tell("command_started")
-        self._send(f"go {self._id} {'wait' if writes else 'run'}")
-        status, errors = self._end()
-        self._ended = time.time()
+        status = errors = None
+        try:
+            if writes:
+                self._tell("command_started")
+            self._send(f"go {self._id} {'wait' if writes else 'run'}")
+            status, errors = self._end()
+        finally:  # also of a launcher that was killed while it waited for its baseline
+            self._ended = time.time()
+            self._finish(status, errors, writes=writes)
+
+    def _finish(self, status: int | None, errors: int | None, *, writes: bool) -> None:
+        """Tells the end, and writes it down.
+
+        Args:
+            status: wait status, None when it is not known.
+            errors: bytes on standard error, None when that is not known.
+            writes: whether its start was told.
+        """
         try:
             if writes:  # first: the launcher waits for it, and nobody for the log
                 how = "unknown" if status is None else outcome(status)
@@ -286,6 +318,7 @@ class _Command:
                 with contextlib.suppress(OSError):
                     self._send("ok")
         finally:
+            policy = self._server.policy
             code = None if status is None else os.waitstatus_to_exitcode(status)
             code = code if code is None or code >= 0 else 128 - code  # as a shell has it in $?
             self._write("run", code, {"stderr_bytes": errors} if policy.stderr_bytes else {})
