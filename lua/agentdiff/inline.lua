@@ -7,8 +7,10 @@ local M = {}
 
 local api = vim.api
 local marks = require('agentdiff.marks')
+local sight = require('agentdiff.sight')
 local ns = api.nvim_create_namespace('agentdiff.inline')
 local FEW = 200 -- so many hunks are drawn whether they are in sight or not
+local AT_ONCE = 500 -- of those in sight: a closed fold may hide any number
 
 ---@class agentdiff.Place
 ---@field hunk agentdiff.InlineHunk
@@ -26,6 +28,8 @@ local FEW = 200 -- so many hunks are drawn whether they are in sight or not
 ---@field placed integer how many hunks have an extmark; `marks` has holes, so `#` tells nothing
 ---@field drawn boolean? the drawing was not broken off by an error
 ---@field hidden boolean? nothing is drawn while a vimdiff shows the same
+---@field diffed boolean? a window with 'diff' shows the buffer: virtual lines would shift it
+---@field revealing boolean? what came into sight is about to be drawn
 ---@field owners boolean? owners stand at the end of the hunks' first lines
 
 local state = {} ---@type table<integer, agentdiff.InlineState>
@@ -42,22 +46,6 @@ local function is_enabled()
     enabled = options().enabled
   end
   return enabled
-end
-
---- Returns the index of the first hunk that ends at `row` or below, as it was drawn.
----@param known agentdiff.InlineState
----@param row integer 0-based
-local function first_from(known, row)
-  local low, high = 1, #known.last + 1
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if known.last[middle] < row then
-      low = middle + 1
-    else
-      high = middle
-    end
-  end
-  return low
 end
 
 ---@param buf integer
@@ -89,10 +77,12 @@ local function mark_options(known)
     owner = opts.owner
   end
   local note = require('agentdiff.coverage').note(known.view.coverage)
-  return vim.tbl_extend('force', opts, { owner = owner, note = note })
+  local deleted = opts.deleted and not known.diffed
+  return vim.tbl_extend('force', opts, { owner = owner, note = note, deleted = deleted })
 end
 
---- Draws what a window shows, and a window's height around it, as far as it is not drawn yet.
+--- Draws what a window shows, and a window's height around it, as far as it is not drawn yet; the
+--- next drawing goes on where there is too much.
 ---@param win integer
 function M.reveal(win)
   local buf = api.nvim_win_get_buf(win)
@@ -100,14 +90,9 @@ function M.reveal(win)
   if not known or known.placed == #known.first then
     return
   end
-  local height, opts = api.nvim_win_get_height(win), mark_options(known)
-  local top = vim.fn.getwininfo(win)[1].topline - 1
-  for index = first_from(known, top - height), #known.first do
-    if known.first[index] > top + 2 * height then
-      break
-    elseif not known.marks[index] then
-      place(buf, known, index, 0, opts)
-    end
+  local opts, top, bottom = mark_options(known), sight.around(win)
+  for _, index in ipairs(sight.bare(known, top, bottom, AT_ONCE)) do
+    place(buf, known, index, 0, opts)
   end
 end
 
@@ -164,6 +149,7 @@ function draw(buf)
   local known = state[buf]
   api.nvim_buf_clear_namespace(buf, ns, 0, -1)
   known.marks, known.hunk_of, known.words, known.placed, known.drawn = {}, {}, {}, 0, false
+  known.diffed = sight.is_diffed(buf)
   locate(buf, known)
   if #known.first <= FEW then
     local opts = mark_options(known)
@@ -353,46 +339,49 @@ function M.shown(buf)
   return state[buf] ~= nil and not state[buf].hidden and is_enabled()
 end
 
---- Returns the changed words of a hunk's lines, compared once per state of the text.
----@param buf integer
+--- Draws soon what came into sight without scrolling: a fold was opened.
+---@param win integer
 ---@param known agentdiff.InlineState
----@param index integer
----@return agentdiff.Place
----@return table<integer, agentdiff.Span[]>
-local function words_of(buf, known, index)
-  local there = place_of(buf, known, index)
-  if not known.words[index] then
-    local lines = api.nvim_buf_get_lines(buf, there.first - 1, there.last, false)
-    known.words[index] = select(2, marks.words(there.hunk.deleted, lines))
+---@param top integer 0-based row
+---@param bottom integer inclusive
+local function reveal_soon(win, known, top, bottom)
+  local all = known.revealing or known.placed == #known.first
+  if all or #sight.bare(known, top, bottom, 1) == 0 then
+    return
   end
-  return there, known.words[index]
+  known.revealing = true
+  vim.schedule(function()
+    if api.nvim_win_is_valid(win) then
+      M.reveal(win)
+    end
+    known.revealing = nil -- not after an error: each drawing would repeat it
+  end)
 end
 
-local function on_win(_, _, buf, top, bottom)
+local function on_win(_, win, buf, top, bottom)
   local known = state[buf]
-  if not known or known.hidden or not is_enabled() or not options().words then
+  if not known then
     return false
   end
-  local tick = api.nvim_buf_get_changedtick(buf)
-  if known.tick ~= tick then
-    known.words, known.tick = {}, tick
-  end
-  local range = { { top, 0 }, { bottom, -1 }, { overlap = true } }
-  for _, found in ipairs(api.nvim_buf_get_extmarks(buf, ns, unpack(range))) do
-    local index = known.hunk_of[found[1]]
-    local hunk = index and known.view.hunks[index]
-    if hunk and hunk.added > 0 and hunk.removed > 0 then
-      local there, words = words_of(buf, known, index)
-      for row = math.max(top, there.first - 1), math.min(bottom, there.last - 1) do
-        if words[row - there.first + 2] then
-          marks.emphasize(buf, ns, row, words[row - there.first + 2], options().priority)
-        end
-      end
-    end
+  reveal_soon(win, known, top, bottom)
+  local opts = options()
+  if not known.hidden and is_enabled() and opts.words then
+    local rows = { top = top, bottom = bottom }
+    require('agentdiff.emphasis').draw(buf, ns, known, rows, function(index)
+      return place_of(buf, known, index)
+    end, opts.priority)
   end
   return false
 end
 
 api.nvim_set_decoration_provider(ns, { on_win = on_win })
+
+sight.on_diffs(function()
+  for buf, known in pairs(state) do
+    if api.nvim_buf_is_loaded(buf) and known.diffed ~= sight.is_diffed(buf) then
+      draw(buf)
+    end
+  end
+end)
 
 return M
