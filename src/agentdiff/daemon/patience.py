@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agentdiff.core.codec import path_fields
-from agentdiff.core.decisions import concerned
+from agentdiff.core.decisions import below, concerned
 from agentdiff.core.ledger import Ledger
 from agentdiff.daemon.ports import ClientPort, RequestError
 from agentdiff.sources import editor
@@ -48,7 +48,7 @@ def edits_under_way(
 ) -> list[dict[str, Any]]:
     """Returns the open calls that announced a path which a request may write; worker thread."""
     try:
-        paths = _written(ledger, method, params, client, root)
+        may_write = _written(ledger, method, params, client, root)
     except RequestError:
         return []  # the request itself will say so
     return [
@@ -56,23 +56,23 @@ def edits_under_way(
         for call in ledger.sessions.open_calls()
         if call.opened.scope == "paths"
         for path in call.opened.targets
-        if path in paths
+        if may_write(path)
     ]
 
 
 def _written(
     ledger: Ledger, method: str, params: Mapping[str, object], client: str, root: bytes
-) -> set[bytes]:
+) -> Callable[[bytes], bool]:
+    """Returns what tells whether a request may write a path."""
     if method == "decide":
         event = editor.decision(params, client, 0, root=root)
         paths = concerned(ledger.paths, event.selection) if event.op == "reject" else set()
         # A rename that is rejected writes where it came from, too.
-        origins = (ledger.paths[path].origin for path in paths & ledger.renamed)
-        return paths | {origin for origin in origins if origin is not None}
+        origins = {ledger.paths[path].origin for path in paths & ledger.renamed}
+        return lambda path: path in paths or path in origins
     if method == "baseline.restore":
-        named = editor.paths(params, root)
-        return set(named) or {
-            path for call in ledger.sessions.open_calls() for path in call.opened.targets
-        }
+        named = editor.paths(params, root)  # none: everything
+        return lambda path: not named or below(path, named)
     turnable = ledger.turns.target(client, redo=method == "redo")
-    return set() if turnable is None else {item.path for item in turnable.made.items}
+    items = set() if turnable is None else {item.path for item in turnable.made.items}
+    return items.__contains__

@@ -6,16 +6,20 @@ Hop 5; the engine's worker thread, `load` also while a workspace opens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from agentdiff.core.codec import decode_state
 from agentdiff.core.decisions import below
 from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other, Ref
 from agentdiff.core.events import LoadedItem, Step
+from agentdiff.core.proofs import CLAIM_NS
 from agentdiff.core.records import DecisionItem, DecisionMade, DecisionTurned, PathChanged
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.store import Store
+
+# How long after it saw something the core may still correct whose it was, and more.
+_CORRECTED_NS = 2 * CLAIM_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +101,53 @@ class Recall:
         """
         wanted = tuple(paths)
         found: dict[bytes, Ref] = {}
+        first: dict[bytes, PathChanged] = {}
         for record in self.store.changes_since(seq):
             pairs: list[tuple[bytes, Ref]] = []
             if isinstance(record, PathChanged):
                 pairs = [(record.path, record.before)]
+                if record.path not in found:
+                    first[record.path] = record
             elif isinstance(record, DecisionMade | DecisionTurned):
                 pairs = [(item.path, item.cur_before) for item in record.items]
             for path, ref in pairs:
                 if not wanted or below(path, wanted):
                     found.setdefault(path, ref)
-        return found
+        asked = {path: record for path, record in first.items() if path in found}
+        return {**found, **self._corrected(seq, asked)}
+
+    def _corrected(self, seq: int, first: Mapping[bytes, PathChanged]) -> dict[bytes, Ref]:
+        """Returns what paths were at a record whose first change after it changed nothing.
+
+        A late proof of the user's writes one record for what several had told, with other authors
+        (`agentdiff.core.observer`): its `before` is older than they are.  That the last of them
+        ends where it ends does not say so alone, for what nobody reviews is not in the log.
+
+        Args:
+            seq: that record.
+            first: by path, the first change after it.
+        """
+        if not first:
+            return {}
+        since_ns = min(record.at_ns for record in first.values()) - _CORRECTED_NS
+        told: dict[bytes, list[PathChanged]] = {}
+        for record in self.store.changes_until(seq, since_ns):
+            if isinstance(record, PathChanged):
+                told.setdefault(record.path, []).append(record)
+            elif isinstance(record, DecisionMade | DecisionTurned):
+                for item in record.items:
+                    told.pop(item.path, None)
+        out: dict[bytes, Ref] = {}
+        for path, again in first.items():
+            at = again.after
+            for record in reversed(told.get(path, [])):
+                if record.after != at:
+                    break
+                at = record.before
+                if at == again.before:
+                    out[path] = again.after
+                    break
+        return out
 
 
 def _concerns(record: DecisionMade | DecisionTurned, path: bytes) -> bool:

@@ -169,6 +169,22 @@ class Store:
         for (body,) in rows:
             yield decode_record(orjson.loads(body))
 
+    def changes_until(self, seq: int, since_ns: int) -> Iterator[Record]:
+        """Yields what changed paths up to a record, oldest first, from a time on.
+
+        Raises:
+            sqlite3.OperationalError: as `changes_since`.
+        """
+        if self.problem is not None:
+            raise sqlite3.OperationalError(self.problem)
+        rows = self._db.execute(
+            "SELECT body FROM log WHERE seq <= ? AND at_ns >= ? AND kind IN "
+            "('PathChanged', 'DecisionMade', 'DecisionTurned') ORDER BY seq",
+            (seq, since_ns),
+        )
+        for (body,) in rows:
+            yield decode_record(orjson.loads(body))
+
     def oids(self) -> Iterator[str]:
         """Yields what may be the id of a content in a record, the newest record first.
 

@@ -37,6 +37,7 @@ def _input(bench: Bench) -> dict[str, Any]:
         ("decide", {"op": "reject", "selection": {"all": True, "external": True}}),
         ("decide", {"op": "reject", "selection": {"paths": ["f"]}}),
         ("baseline.restore", {"paths": ["f"]}),
+        ("baseline.restore", {"paths": ["."]}),
     ],
 )
 def test_it_waits_for_the_edit(bench: Bench, method: str, params: dict[str, Any]) -> None:
@@ -50,6 +51,17 @@ def test_it_waits_for_the_edit(bench: Bench, method: str, params: dict[str, Any]
         assert not answer.result(WAIT_S)["refused"]
     assert (bench.root / "f").read_bytes() == BASE
     assert "f" not in bench.status()
+
+
+def test_a_folder_waits_for_the_edits_in_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``baseline restore FOLDER`` may write whatever is below, and nothing else."""
+    monkeypatch.setattr(patience, "WAIT_S", 0.05)
+    (bench.root / "sub").mkdir()
+    tool_input = {"file_path": str(bench.root / "sub" / "g"), "content": "1\n"}
+    bench.hook("PreToolUse", "Write", tool_input, call="toolu_3")
+    bench.call("baseline.restore", paths=["sub"])
+    [(method, params)] = bench.cli.told
+    assert (method, [one["path"] for one in params["for"]]) == ("waiting", ["sub/g"])
 
 
 def test_it_does_not_wait_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -125,6 +127,42 @@ def test_a_restore_to_a_turn_keeps_what_came_before_it(bench: Bench) -> None:
     bench.write("a", b"3\n", call="toolu_2", turn="prompt-2")
     bench.call("baseline.restore", paths=["a"], turn="2")
     assert (bench.root / "a").read_bytes() == b"2\nby hand\n"
+
+
+def test_a_restore_to_a_turn_keeps_what_was_proved_later(bench: Bench) -> None:
+    """A save that was somebody's when the turn began, and turned out to be the user's after it."""
+    (bench.root / "a").write_bytes(b"1\n")
+    bench.prompt()
+    bench.status()
+    since_us = time.time_ns() // 1000
+    (bench.root / "a").write_bytes(b"1\nby hand\n")
+    assert list(pending(bench)) == ["a"]
+    bench.hook("UserPromptSubmit", turn="prompt-2", prompt="more")
+    proof = {"data_b64": base64.b64encode(b"1\nby hand\n").decode(), "since_us": since_us}
+    params = {"cwd": str(bench.root), "path": "a", "written": True, **proof}
+    bench.engine.notify("claim", params, Client())
+    assert pending(bench) == {}
+    bench.write("a", b"3\n", call="toolu_2", turn="prompt-2")
+    bench.call("baseline.restore", paths=["a"], turn="2")
+    assert (bench.root / "a").read_bytes() == b"1\nby hand\n"
+
+
+def test_a_restore_to_a_turn_keeps_what_nobody_reviewed(bench: Bench) -> None:
+    """The log says nothing of it: what it says of an earlier time is not what was there."""
+    (bench.root / "a").write_bytes(b"1\n")
+    bench.prompt()
+    bench.status()
+    bench.write("a", b"2\n")
+    bench.decide("accept")
+    bench.hook("SessionEnd", reason="exit")
+    bench.engine.close()
+    (bench.root / "a").write_bytes(b"1\n")
+    bench.start()
+    bench.prompt("prompt-2", session="session-2")
+    bench.status()
+    bench.write("a", b"2\n", call="toolu_2", turn="prompt-2", session="session-2")
+    bench.call("baseline.restore", paths=["a"], turn="prompt-2")
+    assert (bench.root / "a").read_bytes() == b"1\n"
 
 
 def test_a_turn_is_named_by_its_number_too(bench: Bench) -> None:
