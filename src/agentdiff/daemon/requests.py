@@ -272,6 +272,8 @@ def baseline_list(request: Request) -> None:
 def baseline_show(request: Request) -> None:
     """Answers ``baseline.show``."""
     path = editor.path_of(request.params, request.desk.root)
+    if path == b".":
+        raise RequestError("usage", "path: it is the workspace itself; name a file in it")
     entry = request.desk.base_of(path)
     ref = entry.ref()
     request.answer(

@@ -181,6 +181,12 @@ def test_baseline_show_is_exact(pending: Shell) -> None:
     assert pending.out == BEFORE
 
 
+def test_baseline_show_of_the_workspace_is_a_usage_error(pending: Shell) -> None:
+    """It is no file, whatever it is called."""
+    assert pending.run("baseline", "show", ".") == 2
+    assert "it is the workspace itself; name a file in it" in pending.err
+
+
 def test_baseline_list_names_turns_and_files(pending: Shell) -> None:
     """The restore points, and what differs from the baseline."""
     assert pending.run("baseline", "list") == 0
