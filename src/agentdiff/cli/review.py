@@ -20,6 +20,7 @@ _WEAK = (
     "not replaced in one step (a hard link, a program that has it open, or the file system); "
     "look whether something else was written there at that moment"
 )
+_OTHERS = "what was decided in an editor is undone there"
 _PAST = {"accept": "accepted", "reject": "rejected", "undo": "undone", "redo": "redone"}
 
 
@@ -187,15 +188,15 @@ def _pick(text: str) -> dict[str, int]:
 
 def undo(context: Context) -> int:
     """``agentdiff undo``."""
-    return _report(context, context.call("undo"))
+    return _report(context, context.call("undo"), nothing="nothing to undo; " + _OTHERS)
 
 
 def redo(context: Context) -> int:
     """``agentdiff redo``."""
-    return _report(context, context.call("redo"))
+    return _report(context, context.call("redo"), nothing="nothing to redo; " + _OTHERS)
 
 
-def _report(context: Context, answer: dict[str, Any]) -> int:
+def _report(context: Context, answer: dict[str, Any], *, nothing: str = "nothing to do") -> int:
     """Prints a *decision result* and returns the exit code."""
     done, refused = answer.get("done", []), answer.get("refused", [])
     moved_on, written = answer.get("moved_on", []), answer.get("written", [])
@@ -208,7 +209,7 @@ def _report(context: Context, answer: dict[str, Any]) -> int:
         what = f"{output.counted(hunks, 'hunk')} in {files}" if hunks else files
         output.say(f"{verb}: {what}")
     elif not refused and not moved_on:
-        output.say("nothing to do")
+        output.say(nothing)
     for item in refused:
         hunk = f" (hunk {item['hunk']})" if item.get("hunk") is not None else ""
         reason = output.escaped(str(item["reason"]))

@@ -163,6 +163,8 @@ def test_undo_and_redo(pending: Shell) -> None:
     assert pending.run("redo") == 0
     assert pending.json("status", "--json")["totals"]["files"] == 0
     assert pending.run("redo") == 1
+    said = "nothing to redo; what was decided in an editor is undone there\n"
+    assert pending.out.decode() == said
 
 
 def test_log_lists_the_call(pending: Shell) -> None:
