@@ -261,8 +261,8 @@ class Play:
 
     def undo(self, *, redo: bool = False, client: str = "cli") -> dict[str, Any]:
         """Undoes (or redoes) and returns the answer."""
-        turnable = self.ledger.turns.target(client, redo=redo)
-        items = () if turnable is None else turnable.made.items
+        step = self.ledger.turns.target(client, redo=redo)
+        items = () if step is None else step.made.items
         loaded = tuple(
             LoadedItem(
                 path=item.path,
@@ -270,7 +270,7 @@ class Play:
                 after=decode_state(item.after, self.contents.__getitem__),
                 cur_before=self.contents[item.cur_before],
                 cur_after=self.contents[item.cur_after],
-                since=self._since(item.path, turnable.since[item.path]) if turnable else (),
+                since=self._since(item.path, step.since) if step else (),
             )
             for item in items
         )
@@ -279,7 +279,7 @@ class Play:
                 client=client,
                 received_ns=self.tick(),
                 redo=redo,
-                decision=None if turnable is None else turnable.made.decision,
+                decision=None if step is None else step.made.decision,
                 items=loaded,
             )
         )

@@ -165,7 +165,7 @@ class Ledger:
                 self._count_items(record.items, record.at_ns)
             case DecisionTurned():
                 self.unfinished.pop(record.decision, None)
-                self.turns.turned(record, self.decisions[record.decision], self.seq)
+                self.turns.turned(record, self.decisions[record.decision].client, self.seq)
                 self._count_items(record.items, record.at_ns)
             case _:
                 pass

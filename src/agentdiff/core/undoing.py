@@ -3,97 +3,78 @@
 Owns the two stacks of every client, and what of a decision is in effect.  Must not plan or write.
 Hop 4: folded from records by `agentdiff.core.ledger`.
 
-Theory.  A decision that was turned on some of its paths only is in both stacks: what was done in
-one, what was refused in the other.  What is refused goes under everything else of its stack, or
-nobody could undo an older decision; it comes again when those are done.
+Theory.  A step is what one undo or redo turns: a decision, or what was left of it when an earlier
+step turned it on some of its paths only.  What is refused goes under everything else of its stack,
+or nobody could undo an older decision; it comes again when those are done.  A redo turns exactly
+what one undo has turned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
-from agentdiff.core.records import DecisionItem, DecisionMade, DecisionTurned
+from agentdiff.core.records import DecisionMade, DecisionTurned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turnable:
-    """What of a decision one undo, or one redo, would turn.
+class UndoStep:
+    """What one undo, or one redo, would turn.
 
     Attributes:
-        made: the decision with these items only.
-        since: path → number of the record that last did this to it.
+        made: the decision, with the items of this step only.
+        since: number of the record that did this last.
     """
 
     made: DecisionMade
-    since: Mapping[bytes, int]
-
-    def without(self, paths: frozenset[bytes]) -> Turnable | None:
-        """Returns what is left of it, None for nothing."""
-        items = tuple(item for item in self.made.items if item.path not in paths)
-        return replace(self, made=replace(self.made, items=items)) if items else None
-
-    def joined(self, items: tuple[DecisionItem, ...], seq: int) -> Turnable:
-        """Returns it with items that the record `seq` added."""
-        since = {**self.since, **{item.path: seq for item in items}}
-        return Turnable(made=replace(self.made, items=self.made.items + items), since=since)
-
-
-_Stack: TypeAlias = dict[int, Turnable]
-"""By decision, the one that is turned next at the end."""
+    since: int
 
 
 class Turns:
     """The decisions of one workspace that can be turned; changed only by `made` and `turned`."""
 
     def __init__(self) -> None:
-        self._done: dict[str, _Stack] = {}
-        self._undone: dict[str, _Stack] = {}
+        # By client; what is turned next is at the end.
+        self._done: dict[str, list[UndoStep]] = {}
+        self._undone: dict[str, list[UndoStep]] = {}
 
     def made(self, record: DecisionMade, seq: int) -> None:
         """Folds a decision; one of which nothing was done (a crash came first) is none."""
         if record.items:
-            nothing = Turnable(made=replace(record, items=()), since={})
-            stack = self._done.setdefault(record.client, {})
-            stack[record.decision] = nothing.joined(record.items, seq)
+            self._done.setdefault(record.client, []).append(UndoStep(made=record, since=seq))
             self._undone.pop(record.client, None)
 
-    def turned(self, record: DecisionTurned, made: DecisionMade, seq: int) -> None:
-        """Folds an undo or a redo of the decision `made`."""
-        source = self._done.setdefault(made.client, {})
-        target = self._undone.setdefault(made.client, {})
+    def turned(self, record: DecisionTurned, client: str, seq: int) -> None:
+        """Folds an undo or a redo of a decision of that client."""
+        source = self._done.setdefault(client, [])
+        target = self._undone.setdefault(client, [])
         # What it did to paths that had moved on is what can be turned again.
         items = tuple(item.swapped() for item in record.items) if record.undone else record.items
         if not record.undone:
             source, target = target, source
+        at = max(n for n, step in enumerate(source) if step.made.decision == record.decision)
+        step, paths = source.pop(at), {item.path for item in items}
+        left = tuple(item for item in step.made.items if item.path not in paths)
         if items:
-            nothing = Turnable(made=replace(made, items=()), since={})
-            target[made.decision] = target.pop(made.decision, nothing).joined(items, seq)
-        turnable = source.get(made.decision)
-        rest = turnable and turnable.without(frozenset(item.path for item in items))
-        if rest is None:
-            source.pop(made.decision, None)
-        elif not record.refused:
-            source[made.decision] = rest  # in its place: an interruption is no refusal
-        else:
-            others = {number: one for number, one in source.items() if number != made.decision}
-            source.clear()
-            source.update({made.decision: rest, **others})
+            target.append(UndoStep(made=replace(step.made, items=items), since=seq))
+        if left:
+            # An interruption is no refusal: that stays in its place.
+            source.insert(
+                0 if record.refused else at, replace(step, made=replace(step.made, items=left))
+            )
 
-    def target(self, client: str, *, redo: bool) -> Turnable | None:
+    def target(self, client: str, *, redo: bool) -> UndoStep | None:
         """Returns what a client's undo (or redo) would turn, None for nothing."""
-        stack = self.left(client, redo=redo)
-        return stack[-1] if stack else None
+        steps = self.left(client, redo=redo)
+        return steps[-1] if steps else None
 
-    def left(self, client: str, *, redo: bool) -> list[Turnable]:
+    def left(self, client: str, *, redo: bool) -> list[UndoStep]:
         """Returns all that a client can undo (or redo); the last comes first."""
-        return list((self._undone if redo else self._done).get(client, {}).values())
+        return list((self._undone if redo else self._done).get(client, ()))
 
     def in_effect(self) -> list[DecisionMade]:
-        """Returns the decisions that are not undone, with what is in effect of each, newest first.
+        """Returns what is not undone, newest decision first, one with several steps several times.
 
         Newest is the one that was made last, whatever was undone and redone since.
         """
-        standing = [one.made for stack in self._done.values() for one in stack.values()]
+        standing = [step.made for steps in self._done.values() for step in steps]
         return sorted(standing, key=lambda made: made.decision, reverse=True)

@@ -73,6 +73,6 @@ def _written(
     if method == "baseline.restore":
         named = editor.paths(params, root)  # none: everything
         return lambda path: not named or below(path, named)
-    turnable = ledger.turns.target(client, redo=method == "redo")
-    items = set() if turnable is None else {item.path for item in turnable.made.items}
+    step = ledger.turns.target(client, redo=method == "redo")
+    items = set() if step is None else {item.path for item in step.made.items}
     return items.__contains__

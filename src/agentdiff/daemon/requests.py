@@ -225,18 +225,17 @@ def redo(request: Request) -> None:
 def _turn(request: Request, *, redo: bool) -> None:
     client = request.client.kind
     ledger = request.desk.ledger
-    turnable = ledger.turns.target(client, redo=redo)
+    step = ledger.turns.target(client, redo=redo)
     items: tuple[LoadedItem, ...] = ()
-    if turnable is not None:
-        since, recall = turnable.since, request.desk.recall
-        items = tuple(recall.item(item, since[item.path]) for item in turnable.made.items)
+    if step is not None:
+        items = tuple(request.desk.recall.item(item, step.since) for item in step.made.items)
     request.desk.handle(
         UndoRequested(
             client=client,
             received_ns=time.time_ns(),
             request=request.later(),
             redo=redo,
-            decision=None if turnable is None else turnable.made.decision,
+            decision=None if step is None else step.made.decision,
             items=items,
         )
     )
