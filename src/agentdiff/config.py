@@ -20,6 +20,9 @@ External: TypeAlias = Literal["external", "user", "agent"]
 TraceAction: TypeAlias = Literal["deny", "dry-run"]
 
 OTLP_BASE_PORT = 41318
+# RFC 9110: a token; and text of ISO 8859-1 without control characters.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t -~\xa0-\xff]*")
 
 
 def default_otlp_port() -> int:
@@ -159,10 +162,11 @@ def _address(value: object) -> str:
 
 
 def _headers(value: object) -> Mapping[str, str]:
-    if not isinstance(value, dict) or not all(
-        isinstance(text, str) and "\n" not in text and "\r" not in text for text in value.values()
-    ):
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise TypeError("expected a table of strings")
+    for name, text in value.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
+            raise TypeError(f"{name!r} is no header that HTTP can carry, by its name or its value")
     return value
 
 
@@ -282,5 +286,6 @@ def _checked(
         try:
             usable[key] = check(value)
         except TypeError as error:
-            problems.append(f"{source}: {table}.{key}: {error}, got {value!r}; its default is used")
+            got = list(value) if isinstance(value, dict) else value  # a header may hold a secret
+            problems.append(f"{source}: {table}.{key}: {error}, got {got!r}; its default is used")
     return usable

@@ -55,6 +55,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ("[otlp]\nforward = 'collector'", "otlp.forward: expected an address"),
         ("[otlp]\nforward = 'http://h:x'", "otlp.forward: expected an address"),
         ("[otlp]\nforward_headers = {a = 1}", "otlp.forward_headers: expected a table of strings"),
+        ("[otlp]\nforward_headers = {'a b' = 'x'}", "'a b' is no header that HTTP can carry"),
+        ('[otlp]\nmetrics_headers = {a = "x\\ny"}', "'a' is no header that HTTP can carry"),
+        ("[otlp]\nforward_headers = {a = '→'}", "'a' is no header that HTTP can carry"),
         ("[otlp]\nenabled = 1", "otlp.enabled: expected true or false"),
         ("[daemon]\nidle_minutes = -1", "daemon.idle_minutes: expected a number of minutes"),
         ("[daemon]\nidle_minutes = nan", "daemon.idle_minutes: expected a number of minutes"),
@@ -70,6 +73,12 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, problem: str) -
     found = _load(tmp_path, text)
     assert [problem in said for said in found.problems] == [True]
     assert config.Config(problems=found.problems) == found
+
+
+def test_the_value_of_a_header_is_not_shown(tmp_path: Path) -> None:
+    """It may be a password, and problems are logged."""
+    found = _load(tmp_path, '[otlp]\nforward_headers = {Authorization = "Bearer hunter2\\n"}')
+    assert ["hunter2" in said for said in found.problems] == [False]
 
 
 def test_one_wrong_key_does_not_cost_the_others(tmp_path: Path) -> None:

@@ -130,12 +130,17 @@ _TARGETS: Final[Mapping[str, Callable[[Fields, bytes | None], Target]]] = {
 
 
 def _tool_succeeded(hook: Fields, base: _Base) -> ToolFinished:
-    """2.1.197/post_tool_use.Bash.background; the response of an MCP tool may be text or a list."""
-    answer = hook.value.get("tool_response")
-    response = Fields(answer, "tool_response") if isinstance(answer, dict) else Fields()
+    """2.1.197/post_tool_use.Bash.background: what is read of a response is Bash's alone.
+
+    That of an MCP tool may be text or a list, and in an object the same names mean what they like.
+    """
+    call, answer = _call(hook, base), hook.value.get("tool_response")
+    response = Fields()
+    if call.tool == "Bash" and isinstance(answer, dict):
+        response = Fields(answer, "tool_response")
     return ToolFinished(
         **base,
-        **_call(hook, base)._asdict(),
+        **call._asdict(),
         outcome="interrupted" if response.optional_bool("interrupted") else "ok",
         background_task=response.optional_str("backgroundTaskId") or None,
         edits=_edits(response, base["cwd"]),

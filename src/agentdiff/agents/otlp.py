@@ -25,6 +25,8 @@ PROTOBUF: Final = "application/x-protobuf"
 MAX_DEPTH: Final = 16
 NEVER_READ: Final = frozenset({"env", "environment"})
 """Attributes that hold secrets: no adapter ever sees them."""
+_MAX_DIGITS: Final = 20
+"""Of 64 bits; Python refuses some thousands of them."""
 _NAME: Final = "event.name"
 _TELLING: Final = "claude_code."
 """How a body begins that is the event's full name, so that its attributes need not be looked at."""
@@ -178,16 +180,21 @@ def _json_value(value: object, depth: int) -> object:
         if key in value:
             return value[key]
     if "intValue" in value:
-        number = value["intValue"]
-        if isinstance(number, str) and not number.lstrip("-").isdecimal():
-            raise MalformedPayload("is not a number", field="intValue")
-        return int(number) if isinstance(number, str | int) else None
+        return _integer(value["intValue"])
     if "arrayValue" in value:
         return [_json_value(one, depth + 1) for one in _values(value["arrayValue"])]
     if "kvlistValue" in value:
         pairs = [one for one in _values(value["kvlistValue"]) if isinstance(one, dict)]
         return {str(one.get("key")): _json_value(one.get("value"), depth + 1) for one in pairs}
     return None
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, str):
+        digits = value.removeprefix("-")
+        if not digits.isdecimal() or len(digits) > _MAX_DIGITS:
+            raise MalformedPayload("is not a number", field="intValue")
+    return int(value) if isinstance(value, str | int) else None
 
 
 def _values(value: object) -> list[Any]:

@@ -72,6 +72,9 @@ class Forwarder:
         while (item := self._next()) is not None:
             try:
                 self._send(*item)
+            except http.client.InvalidURL as error:
+                self._drop(error)
+                continue
             except (OSError, http.client.HTTPException) as error:
                 if not away:
                     self._logger.warning("collector away", extra={"reason": str(error)})
@@ -79,9 +82,17 @@ class Forwarder:
                 if not self._keep(item):
                     return
                 continue
+            except ValueError as error:
+                self._drop(error)
+                continue
             if away:
                 self._logger.info("collector is back")
             away = False
+
+    def _drop(self, error: Exception) -> None:
+        """Gives up a body that no HTTP can carry: a header or an address is to blame."""
+        self._counters["forward_dropped"] += 1
+        self._logger.warning("telemetry not forwarded", extra={"reason": str(error)})
 
     def _next(self) -> tuple[str, bytes, str] | None:
         with self._changed:

@@ -100,6 +100,16 @@ def test_outcome_of_a_call(event: str, given: dict[str, object], outcome: str) -
     assert finished.outcome == outcome
 
 
+@pytest.mark.parametrize("foreign", ["no boolean", True])
+def test_the_answer_of_another_tool_than_bash_says_nothing_of_the_call(foreign: object) -> None:
+    """An MCP tool may use the same names for what it likes; the call has ended all the same."""
+    answer = {"interrupted": foreign, "backgroundTaskId": 7, "bashEditDiff": [foreign]}
+    call = {"tool_name": "mcp__timer__state", "tool_use_id": "t", "tool_input": {}}
+    finished = _parse("PostToolUse", **call, tool_response=answer)
+    assert isinstance(finished, ToolFinished)
+    assert (finished.outcome, finished.background_task, finished.edits) == ("ok", None, ())
+
+
 def test_a_turn_ends_with_its_background_jobs() -> None:
     """The ids of what still runs are kept, entries without one are not."""
     tasks = [{"id": "b1", "status": "running"}, {"status": "running"}]

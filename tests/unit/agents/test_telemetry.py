@@ -222,6 +222,15 @@ def test_what_is_no_request_is_refused(body: bytes, content_type: str) -> None:
         telemetry.parse(body, content_type, 7)
 
 
+@pytest.mark.parametrize("text", ["--5", "-", "", "1" * 5000, "1_0", "0x1"])
+def test_a_number_that_is_none_is_refused(text: str) -> None:
+    """As text, which is how numbers of 64 bits are written."""
+    listed = [*attributes(ENRICHED), {"key": "duration_ms", "value": {"intValue": text}}]
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"attributes": listed}]}]}]}
+    with pytest.raises(MalformedPayload, match="intValue"):
+        telemetry.parse(json.dumps(body).encode(), JSON, 7)
+
+
 def test_one_bad_record_spares_the_others() -> None:
     """The sender would drop the whole batch."""
     good = json.loads(request(ENRICHED))

@@ -243,6 +243,23 @@ def test_a_collector_gets_everything_again_until_it_takes_it() -> None:
     assert counters == {"forwarded": 1, "forward_refused": 1}
 
 
+def test_a_body_that_http_cannot_carry_is_dropped_alone() -> None:
+    """It is counted, and the next one goes on."""
+    collector, counters = Collector(), Counter[str]()
+    collector.statuses = [200]
+    url = f"http://{HOST}:{collector.server.server_port}"
+    forwarder = Forwarder(url, {}, counters, LOGGER)
+    forwarder.put("/v1/logs", b"one", "bad\nheader")
+    forwarder.put("/v1/logs", b"two", "→")
+    forwarder.put("/v1/lo gs", b"three", "application/json")
+    forwarder.put("/v1/logs", b"four", "application/json")
+    collector.arrived.acquire(timeout=WAIT_S)
+    forwarder.close()
+    collector.close()
+    assert [body for _, body, _ in collector.got] == [b"four"]
+    assert counters == {"forward_dropped": 3, "forwarded": 1}
+
+
 def test_a_collector_that_is_away_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not fit is dropped, oldest first, and counted; closing does not wait for it."""
     monkeypatch.setattr("agentdiff.sources.forward.MAX_WAITING_BYTES", 100)
