@@ -105,7 +105,11 @@ end
 ---@param workspace string?
 ---@param intent {first: integer, last: integer}
 ---@param payload table
+---@return string? problem
 local function aim_at_review(review, workspace, intent, payload)
+  if not review.drawn then
+    return 'nothing is shown that this could be about; :AgentDiff shows it'
+  end
   payload.view = 'review'
   payload.workspace = workspace
   payload.token = review.view.token
@@ -120,21 +124,21 @@ function M.decide(intent)
   intent.first = intent.first or cursor
   intent.last = intent.last or intent.first
   local payload = vim.tbl_extend('force', {}, intent) --[[@as table]]
+  local problem ---@type string?
   local review, workspace = require('agentdiff.review').get(api.nvim_get_current_buf())
   if review then
     if require('agentdiff.edit').refuse(review.buf) then
       return false
     end
-    aim_at_review(review, workspace, intent, payload)
+    problem = aim_at_review(review, workspace, intent, payload)
   elseif intent.scope == 'group' then
-    notify('groups are headings of the review buffer', vim.log.levels.WARN)
-    return false
+    problem = 'groups are headings of the review buffer'
   elseif intent.scope ~= 'all' then
-    local problem = aim_at_file(intent, payload)
-    if problem then
-      notify(problem, vim.log.levels.WARN)
-      return false
-    end
+    problem = aim_at_file(intent, payload)
+  end
+  if problem then
+    notify(problem, vim.log.levels.WARN)
+    return false
   end
   return M.report(intent.op, require('agentdiff.rpc').wait('decide', payload))
 end
@@ -362,11 +366,12 @@ function M.place(first, last)
   local intent = { first = first or cursor, last = last or first or cursor, scope = 'hunk' }
   local payload = vim.tbl_extend('force', {}, intent)
   local review, workspace = require('agentdiff.review').get(api.nvim_get_current_buf())
+  local problem
   if review then
-    aim_at_review(review, workspace, intent, payload)
-    return payload
+    problem = aim_at_review(review, workspace, intent, payload)
+  else
+    problem = aim_at_file(intent, payload)
   end
-  local problem = aim_at_file(intent, payload)
   if problem then
     notify(problem, vim.log.levels.WARN)
     return nil

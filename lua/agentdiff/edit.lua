@@ -27,11 +27,17 @@ function M.refuse(buf)
   return true
 end
 
+--- Called for |:write|: applies the edit, unless the text is to go to a file, as any buffer's can.
 ---@param buf integer
-local function write(buf)
+---@param path string what is written
+---@return string command for |:execute|, which fails as Neovim does
+function M.write(buf, path)
   local review, workspace = require('agentdiff.review').get(buf)
-  if not review or not vim.bo[buf].modified then
-    return
+  if path ~= api.nvim_buf_get_name(buf) then
+    -- That nothing is overwritten unasked has been seen to.
+    return ('noautocmd write! %s %s'):format(vim.v.cmdarg, vim.fn.fnameescape(path))
+  elseif not review or not vim.bo[buf].modified then
+    return ''
   end
   review.writing = true
   local result, err = require('agentdiff.rpc').wait('review.apply', {
@@ -43,6 +49,7 @@ local function write(buf)
   review.writing = nil
   -- On success the new view came before the answer; else the text stays as the user left it.
   require('agentdiff.actions').report('write', result, err)
+  return ''
 end
 
 ---@param buf integer
@@ -50,6 +57,8 @@ local function drop(buf)
   local review = require('agentdiff.review').get(buf)
   vim.bo[buf].modified = false
   if review then
+    -- |:edit| has emptied the buffer. If nobody answers, no part of a later view fits.
+    review.drawn = false
     require('agentdiff.review').open(review.view.filters)
   end
 end
@@ -59,9 +68,8 @@ end
 function M.attach(buf)
   api.nvim_create_autocmd('BufWriteCmd', {
     buffer = buf,
-    callback = function()
-      write(buf)
-    end,
+    command = [[execute v:lua.require'agentdiff.edit'.write(]]
+      .. [[str2nr(expand('<abuf>')), expand('<amatch>'))]],
   })
   api.nvim_create_autocmd('BufReadCmd', {
     buffer = buf,

@@ -32,11 +32,14 @@ function M.show(buf)
   elseif how ~= 'current' then
     vim.cmd(how)
   end
-  local split = how ~= 'current' or vim.wo.winfixbuf
-  if how ~= 'current' then
+  local split = how ~= 'current'
+  if not split and not require('agentdiff.windows').can_change(0) then
+    vim.cmd.split() -- 'winfixbuf', or 'nohidden' and unsaved changes
+    split = true
+  end
+  if split then
     vim.wo[0][0].winfixbuf = false -- that of the window that was split
   end
-  require('agentdiff.windows').free()
   api.nvim_win_set_buf(0, buf)
   vim.w.agentdiff_review = { opened = split, previous = previous }
 end
@@ -82,6 +85,23 @@ local function winbar(review)
   return '%<' .. text .. '%=g? help'
 end
 
+--- Whether the folds of a window are those of the rows that it shows. They are not when the rows
+--- changed while it showed something else: Neovim brings manual folds back at their line numbers.
+---@param win integer
+---@param review agentdiff.Review
+---@return boolean
+local function is_folded(win, review)
+  local folded = vim.w[win].agentdiff_folded
+  return folded ~= nil and folded[1] == review.buf and folded[2] == review.shape
+end
+
+---@param win integer
+---@param review agentdiff.Review
+local function fold(win, review)
+  vim.w[win].agentdiff_folded = { review.buf, review.shape }
+  require('agentdiff.folds').apply(win, review.view)
+end
+
 --- Sets options, winbar and folds of the windows that show a review.
 ---@param review agentdiff.Review
 function M.dress(review)
@@ -90,9 +110,9 @@ function M.dress(review)
     if not vim.w[win].agentdiff_dressed or vim.w[win].agentdiff_dressed ~= review.buf then
       vim.w[win].agentdiff_dressed = review.buf
       set_window_options(win)
-      if not require('agentdiff.render').partial(review.buf) then
-        folds.apply(win, review.view)
-      end
+    end
+    if not is_folded(win, review) and not require('agentdiff.render').partial(review.buf) then
+      fold(win, review)
     end
     -- A window of one row has no room for it.
     local room = vim.wo[win].winbar ~= '' or api.nvim_win_get_height(win) > 2
@@ -101,6 +121,15 @@ function M.dress(review)
     end
   end
   folds.tidy()
+end
+
+--- Remembers which folds of a window are closed, before it shows something else.
+---@param win integer
+---@param review agentdiff.Review
+function M.leave(win, review)
+  if is_folded(win, review) and not vim.bo[review.buf].modified then
+    require('agentdiff.folds').remember(win, review.view)
+  end
 end
 
 --- Remembers what the cursors are on.
@@ -114,7 +143,7 @@ function M.remember(review)
       at = require('agentdiff.view').anchor(review.view, row),
       view = api.nvim_win_call(win, vim.fn.winsaveview),
     }
-    require('agentdiff.folds').remember(win, review.view)
+    M.leave(win, review)
   end
   return places
 end
@@ -146,7 +175,7 @@ end
 function M.refold(review, places)
   for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
     local saved = api.nvim_win_call(win, vim.fn.winsaveview)
-    require('agentdiff.folds').apply(win, review.view)
+    fold(win, review)
     api.nvim_win_call(win, function()
       vim.fn.winrestview(saved)
     end)

@@ -11,6 +11,7 @@ local panes = require('agentdiff.panes')
 ---@field held boolean? an update waits for the end of an edit
 ---@field writing boolean? the whole view that comes next shows what was written
 ---@field open boolean? a window shows it, and `AgentDiffReviewOpen` has said so
+---@field shape integer raised whenever rows changed
 ---@field drawn boolean whether the text is that of `view`; a drawing may have been broken off
 
 local GROUPINGS = { 'turn', 'session', 'agent', 'file' }
@@ -127,6 +128,14 @@ local function set_up(workspace, buf)
       end
     end,
   })
+  api.nvim_create_autocmd('BufLeave', {
+    buffer = buf,
+    callback = function()
+      if reviews[workspace] then
+        panes.leave(api.nvim_get_current_win(), reviews[workspace])
+      end
+    end,
+  })
   api.nvim_create_autocmd('BufWinLeave', {
     buffer = buf,
     callback = function()
@@ -233,7 +242,8 @@ function M.draw(workspace, view, summary)
     if view.splices then
       return M.ask_again()
     end
-    review = { buf = make_buffer(workspace), view = view, summary = summary, drawn = false }
+    local buf = make_buffer(workspace)
+    review = { buf = buf, view = view, summary = summary, shape = 0, drawn = false }
     reviews[workspace] = review
   elseif require('agentdiff.edit').active(review.buf) and not (review.writing and view.lines) then
     review.held = true
@@ -248,6 +258,7 @@ function M.draw(workspace, view, summary)
   local places = panes.remember(review)
   review.drawn = false
   local changed = render.draw(review.buf, view)
+  review.shape = review.shape + (changed and 1 or 0)
   review.view, review.summary, review.held, review.drawn = view, summary, nil, true
   vim.b[review.buf].agentdiff_status = vim.g.agentdiff_status
   panes.put_back(review, places)
@@ -289,10 +300,15 @@ function M.close()
   local grounded = vim.tbl_filter(function(win)
     return api.nvim_win_get_config(win).relative == ''
   end, api.nvim_list_wins())
+  local before = from.previous or -1
+  if not api.nvim_buf_is_valid(before) or before == review.buf then
+    from.opened = true -- the user's own window, perhaps a split of ours
+    before = vim.fn.bufnr('#')
+  end
   if from.opened and #grounded > 1 then
     api.nvim_win_close(0, false)
-  elseif from.previous and api.nvim_buf_is_valid(from.previous) and from.previous ~= review.buf then
-    api.nvim_win_set_buf(0, from.previous)
+  elseif before > 0 and before ~= review.buf then
+    api.nvim_win_set_buf(0, before)
   else
     api.nvim_win_set_buf(0, api.nvim_create_buf(true, false))
   end

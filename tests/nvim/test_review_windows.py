@@ -1,0 +1,125 @@
+"""The review and the windows around it: coming back, closing, writing it elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nvim_driver import Editor
+from scripted_agent import Agent
+from test_review import on_line, open_review, pending
+
+NAMES = """
+return vim.tbl_map(function(win)
+  return vim.fs.basename(vim.api.nvim_buf_get_name(vim.api.nvim_win_get_buf(win)))
+end, vim.api.nvim_list_wins())
+"""
+SHUT = """
+return vim.tbl_filter(function(line) return vim.fn.foldclosed(vim.fn.search('^' .. line)) > 0 end, {
+  'modified a.txt', 'modified b.txt', 'created c.txt'
+})
+"""
+
+
+@pytest.fixture
+def review(reviewer: Editor, agent: Agent) -> Editor:
+    """A review by file: three lines of ``a.txt``, one of ``b.txt``, a file that is new."""
+    agent.edit("a.txt", "line 10\n", "ten\n10\n1010\n")
+    agent.edit("b.txt", "two\n", "zwei\n")
+    agent.write("c.txt", "new\n")
+    reviewer.command("AgentDiff review group=file")
+    return reviewer
+
+
+def test_folds_come_back_to_their_files(review: Editor, agent: Agent) -> None:
+    """Also when rows went while the window showed a file."""
+    review.command("/^modified b.txt")
+    review.keys("zc")
+    on_line(review, "+ten")
+    review.keys("<CR>")
+    buffer = review.lua("return vim.fn.bufnr('agentdiff://*')")
+    agent.edit("a.txt", "ten\n10\n1010\n", "ten\n")
+    review.wait(f"not vim.list_contains(vim.api.nvim_buf_get_lines({buffer}, 0, -1, true), '+10')")
+    there = review.lua("return vim.fn.expand('%:t')")
+    review.keys("<C-o>")
+    assert (there, review.lua(SHUT)) == ("a.txt", ["modified b.txt"])
+
+
+def test_it_is_copied_into_a_file(review: Editor, workspace: Path) -> None:
+    """``:w {file}`` writes what stands there, asks before it overwrites, and applies nothing."""
+    copy = workspace.parent / "copy.diff"
+    before = (workspace / "a.txt").read_text()
+    review.command(f"silent write {copy}")
+    assert copy.read_text().splitlines() == review.lines()
+    row = review.lines().index("+ten")
+    review.nvim.api.buf_set_lines(0, row, row + 1, False, ["+edited"])
+    refused = review.lua("return select(2, pcall(vim.cmd, ...))", f"write {copy}")
+    missing = review.lua("return select(2, pcall(vim.cmd, ...))", f"write {copy}/none")
+    assert ("E13:" in refused, "E212:" in missing, "traceback" in missing) == (True, True, False)
+    review.command(f"silent write! {copy}")
+    assert copy.read_text().splitlines() == review.lines()
+    review.command(f"silent write >> {copy}")
+    review.command(f"silent 1,2write! {copy}2")
+    assert copy.read_text().splitlines() == review.lines() * 2
+    assert Path(f"{copy}2").read_text().splitlines() == review.lines()[:2]
+    assert (review.lua("return vim.bo.modified"), (workspace / "a.txt").read_text()) == (
+        True,
+        before,
+    )
+    review.command("silent write")
+    assert (workspace / "a.txt").read_text() == before.replace("ten", "edited")
+
+
+def test_a_review_that_was_emptied_is_sent_as_a_whole(
+    review: Editor, agent: Agent, workspace: Path
+) -> None:
+    """``:edit`` that gets no answer empties it: nothing is decided in it, nothing spliced in."""
+    before = (workspace / "a.txt").read_text()
+    review.lua(
+        """
+        local rpc = require('agentdiff.rpc')
+        local wait = rpc.wait
+        rpc.wait = function() return nil, { code = 'unavailable', message = 'no answer' } end
+        pcall(vim.cmd.edit)
+        rpc.wait = wait
+        """
+    )
+    emptied = review.lines()
+    told = review.told("normal X")
+    assert (emptied, told) == (
+        [""],
+        "agentdiff: nothing is shown that this could be about; :AgentDiff shows it",
+    )
+    agent.edit("b.txt", "three\n", "drei\n")
+    review.wait("vim.fn.search('+drei', 'nw') > 0")
+    assert {"+ten", "+zwei", "+new"} <= set(review.lines())
+    assert (workspace / "a.txt").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("before", "left"),
+    [
+        ("split", ["work"]),
+        ("split | wincmd w", ["work", "a.txt"]),
+        ("new | only | buffer agentdiff", [""]),
+        ("new b.txt | only | buffer agentdiff", ["b.txt"]),
+        ("new | buffer agentdiff | wincmd p | edit b.txt | wincmd p", ["b.txt"]),
+    ],
+)
+def test_closing_leaves_no_empty_buffer(review: Editor, before: str, left: list[str]) -> None:
+    """``q`` in the user's own window closes it while there is another one."""
+    review.command(before)
+    listed = review.lua("return #vim.fn.getbufinfo({ buflisted = 1 })")
+    review.keys("q")
+    assert review.lua(NAMES) == left
+    assert review.lua("return #vim.fn.getbufinfo({ buflisted = 1 })") == listed
+
+
+def test_unsaved_changes_stay_in_their_window(reviewer: Editor, agent: Agent) -> None:
+    """With 'nohidden' the review opens beside them, and ``q`` closes it again."""
+    agent.edit("b.txt", "two\n", "zwei\n")
+    reviewer.command("set nohidden | call setline(1, 'mine')")
+    open_review(reviewer)
+    names = reviewer.lua(NAMES)
+    reviewer.keys("q")
+    assert (names, reviewer.lua(NAMES), pending(reviewer)) == (["work", "a.txt"], ["a.txt"], 1)
