@@ -11,6 +11,7 @@ import contextlib
 import gzip
 import http.client
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -18,11 +19,12 @@ import socket
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -341,39 +343,47 @@ def _beside_hooks(rounds: int) -> Pair:
 
 @contextlib.contextmanager
 def _busy(bench: Bench) -> Iterator[None]:
-    """Lets a session's command rewrite a long file all the time, and telemetry pour in."""
-    request = bench.request(_body(10))
-    end = threading.Event()
+    """Lets a session's command rewrite a long file all the time, and telemetry pour in.
+
+    Both from processes of their own: threads would hold the interpreter while a hook is timed.
+    """
+    fork = multiprocessing.get_context("fork")
+    end, sent = fork.Event(), fork.Value("q", 0)
     before = bench.merged()
-    sent = 0  # requests
-
-    def pour() -> None:
-        nonlocal sent
-        started = time.monotonic()
-        while not end.is_set():
-            bench.send(request, 50)
-            sent += 50
-            ahead = sent * 10 / BUSY_RECORDS_PER_S - (time.monotonic() - started)
-            end.wait(max(ahead, 0))
-
-    def rewrite() -> None:
-        call = {"tool_name": "Bash", "tool_use_id": f"rewrite-{time.monotonic_ns()}"}
-        bench.hook("PreToolUse", tool_input={"command": "make"}, **call)
-        turn = 0
-        while not end.wait(0.05):
-            turn += 1
-            lines = (f"line {n} {turn if n % 50 == 0 else ''}\n" for n in range(BUSY_LINES))
-            (bench.workspace / "long.txt").write_text("".join(lines))
-        bench.hook("PostToolUse", tool_input={"command": "make"}, tool_response={}, **call)
-
-    threads = [threading.Thread(target=one) for one in (pour, rewrite)]
-    for thread in threads:
-        thread.start()
+    work = [
+        fork.Process(target=_pour, args=(bench, end, sent)),
+        fork.Process(target=_rewrite, args=(bench, end)),
+    ]
+    for process in work:
+        process.start()
     try:
         time.sleep(0.2)
         yield
     finally:
         end.set()
-        for thread in threads:
-            thread.join()
-    bench.wait_merged(before + sent * _reports(10))
+        for process in work:
+            process.join()
+    assert [process.exitcode for process in work] == [0, 0]
+    bench.wait_merged(before + sent.value * _reports(10))
+
+
+def _pour(bench: Bench, end: Event, sent: Synchronized[int]) -> None:
+    """Sends requests of ten records at the rate of `BUSY_RECORDS_PER_S`; counts them in `sent`."""
+    request, started = bench.request(_body(10)), time.monotonic()
+    while not end.is_set():
+        bench.send(request, 50)
+        sent.value += 50
+        ahead = sent.value * 10 / BUSY_RECORDS_PER_S - (time.monotonic() - started)
+        end.wait(max(ahead, 0))
+
+
+def _rewrite(bench: Bench, end: Event) -> None:
+    """Runs one long command that writes `long.txt` twenty times a second."""
+    call = {"tool_name": "Bash", "tool_use_id": f"rewrite-{time.monotonic_ns()}"}
+    bench.hook("PreToolUse", tool_input={"command": "make"}, **call)
+    turn = 0
+    while not end.wait(0.05):
+        turn += 1
+        lines = (f"line {n} {turn if n % 50 == 0 else ''}\n" for n in range(BUSY_LINES))
+        (bench.workspace / "long.txt").write_text("".join(lines))
+    bench.hook("PostToolUse", tool_input={"command": "make"}, tool_response={}, **call)
