@@ -171,6 +171,11 @@ class Desk:
         """Whether an agent's session is live here; any thread."""
         return bool(self.ledger.sessions.live(time.time_ns()))
 
+    @property
+    def git_problem(self) -> str | None:
+        """What git could not do for this workspace, a sentence; any thread."""
+        return "; ".join(filter(None, (self.tracker.git_problem, self.head.problem))) or None
+
     def fall_silent(self) -> None:
         """Stops watching and reading: nothing is emitted after that."""
         self.watcher.stop()

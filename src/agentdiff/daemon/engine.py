@@ -369,7 +369,7 @@ class Engine:
                 "watch_problem": desk.watcher.problem,
                 "warm": desk.tracker.is_warm,
                 "skipped": len(desk.tracker.coverage()),
-                "git_problem": desk.tracker.git_problem,
+                "git_problem": desk.git_problem,
                 "store_problem": desk.upkeep.problem,
                 "storage_problem": desk.keeping.problem,
                 "blobs": desk.blobs.count,

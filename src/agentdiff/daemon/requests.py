@@ -106,7 +106,7 @@ def status(request: Request) -> None:
         for skipped in desk.tracker.coverage()
         if os.path.join(desk.root, skipped.path) not in inside
     ]
-    problems = (desk.watcher.problem, desk.upkeep.problem, desk.tracker.git_problem)
+    problems = (desk.watcher.problem, desk.upkeep.problem, desk.git_problem)
     coverage += [{"path": "", "reason": problem} for problem in problems if problem is not None]
     ignored = desk.tracker.ignored()
     coverage += [{**path_fields(one.path), "reason": one.reason} for one in ignored.first]

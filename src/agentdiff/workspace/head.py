@@ -16,10 +16,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from agentdiff.core.entries import ABSENT, Entry, File, Link
-from agentdiff.workspace.git import run_git
+from agentdiff.workspace.git import read_config, run_git
 from agentdiff.workspace.plain import open_plain, read_plain
 
-_NOTHING = b"0" * 40
 # Whoever can write to the tree can write to the reflogs: what is no id might be an option to git.
 _ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # Some hundred paths fit on a command line; for more the whole tree is listed.
@@ -106,6 +105,9 @@ class _Log:
 class Head:
     """The moves of one work tree's HEAD and of its repository's stash, from now on.
 
+    Attributes:
+        problem: why what git wrote cannot be recognised, a sentence; None where it can.
+
     Args:
         root: the work tree; one that is not git's never moves.
     """
@@ -114,6 +116,7 @@ class Head:
         self._root = root
         folder = _git_dir(root) or os.path.join(root, b".git")
         self._folder, self._common = folder, _common_dir(folder)
+        self.problem = _problem(root, os.path.join(self._common, b"config"))
         self._log = _Log(os.path.join(folder, b"logs", b"HEAD"))
         self._stash = _Log(os.path.join(self._common, b"logs", b"refs", b"stash"))
         self._stashed = self._stashes()
@@ -222,7 +225,7 @@ class Head:
         out: dict[bytes, str | None] = {}
         for meta, path in zip(fields[::2], fields[1::2], strict=False):
             _, _, _, oid, _ = meta.split(b" ")
-            out[path] = None if oid == _NOTHING else oid.decode()
+            out[path] = oid.decode() if oid.strip(b"0") else None
         return out
 
     def _tree(self, commit: bytes, paths: Collection[bytes] | None) -> dict[bytes, str | None]:
@@ -282,8 +285,22 @@ def _common_dir(folder: bytes) -> bytes:
     return os.path.join(folder, said) if said and b"\0" not in said else folder
 
 
-def _read(path: bytes) -> bytes:
+def _problem(root: bytes, config: bytes) -> str | None:
+    """Returns what keeps blob ids of git's from being compared with ours, which are SHA-1."""
+    if b"objectformat" not in _read(config, _MAX_LOG_BYTES).lower():
+        return None  # git need not be asked
+    name = b"extensions.objectformat"
+    said = read_config(root, rb"^extensions\.objectformat$").get(name, b"sha1")
+    if said.lower() == b"sha1":
+        return None
+    return (
+        f"the repository names its objects by {said.decode(errors='replace')}, not by sha1: "
+        "files that a checkout, reset, merge or stash writes are shown as external changes"
+    )
+
+
+def _read(path: bytes, max_bytes: int = 4096) -> bytes:
     try:
-        return read_plain(path, 4096).strip()
+        return read_plain(path, max_bytes).strip()
     except OSError:
         return b""

@@ -217,3 +217,17 @@ def test_git_mv_is_a_rename(bench: Bench) -> None:
     bench.decide("reject", paths=["moved"])
     assert (bench.root / "a").read_text() == TEXT
     assert not (bench.root / "moved").exists()
+
+
+def test_a_repository_whose_contents_cannot_be_recognised_says_so(tmp_path: Path) -> None:
+    """The status names it beside the gaps, and the daemon's status of the workspace too."""
+    bench = Bench(tmp_path)
+    try:
+        git(bench, "init", "-q", "--object-format=sha256")
+        coverage = bench.call("status")["coverage"]
+        [workspace] = bench.engine.describe()["workspaces"]  # type: ignore[misc]
+    finally:
+        bench.engine.close()
+    wanted = "the repository names its objects by sha256"
+    assert [one["path"] for one in coverage if wanted in one["reason"]] == [""]
+    assert wanted in workspace["git_problem"]

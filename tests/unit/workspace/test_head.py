@@ -89,6 +89,32 @@ def test_a_checkout_and_back(repo: Path) -> None:
     assert heard(head) == {b"a": oid("other\n"), b"c": oid("c\n")}
 
 
+def test_objects_that_are_named_by_sha256(tmp_path: Path) -> None:
+    """A deletion is one all the same; that no content can be recognised is said."""
+    root = tmp_path / "repo"
+    root.mkdir()
+    git(root)("init", "-q", "-b", "main", "--object-format=sha256")
+    (root / "a").write_text("a\n")
+    git(root)("add", ".")
+    git(root)("commit", "-qm", "one")
+    git(root)("checkout", "-q", "-b", "other")
+    (root / "c").write_text("c\n")
+    git(root)("add", "-A")
+    git(root)("commit", "-qm", "other")
+    head = Head(os.fsencode(root))
+    git(root)("checkout", "-q", "main")
+    assert heard(head) == {b"c": None}
+    assert str(head.problem).startswith("the repository names its objects by sha256, not by sha1")
+
+
+def test_a_usual_repository_is_no_problem(repo: Path) -> None:
+    """Also where the format is said."""
+    assert Head(os.fsencode(repo)).problem is None
+    git(repo)("config", "core.repositoryformatversion", "1")
+    git(repo)("config", "extensions.objectFormat", "sha1")
+    assert Head(os.fsencode(repo)).problem is None
+
+
 def test_reset_hard_tells_of_the_paths_that_are_asked_for(repo: Path) -> None:
     """HEAD stays where it is: only the work tree knew of the changes."""
     head = Head(os.fsencode(repo))
