@@ -23,6 +23,9 @@ function command() {
   }
 }
 
+// As long as other agents wait for a hook; the client itself gives up earlier.
+const WAIT_MS = 15000
+
 // Hands a payload to the hook client; resolves, always, with what it wants the agent to read.
 function send(payload) {
   return new Promise((resolve) => {
@@ -30,8 +33,19 @@ function send(payload) {
       const [program, ...words] = command()
       const child = spawn(program, words, { stdio: ["pipe", "pipe", "ignore"] })
       let answer = ""
-      child.on("error", () => resolve(""))
-      child.on("close", () => resolve(answer))
+      const end = (text) => {
+        clearTimeout(limit)
+        resolve(text)
+      }
+      // Nothing that it started keeps the agent waiting either: its standard output may be open still.
+      const limit = setTimeout(() => {
+        child.kill()
+        child.stdout.destroy()
+        end("")
+      }, WAIT_MS)
+      child.on("error", () => end(""))
+      child.on("close", () => end(answer))
+      child.stdout.setEncoding("utf8") // a character may come in two pieces
       child.stdout.on("data", (chunk) => (answer += chunk))
       child.stdin.on("error", () => {})
       child.stdin.end(JSON.stringify(payload))
