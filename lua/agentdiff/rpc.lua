@@ -17,11 +17,18 @@ local pending = {} ---@type table<integer, fun(result: any, err: {code: string, 
 local told = {} ---@type table<string, boolean>
 local stderr = {} ---@type string[]
 
+--- Says once what nobody asked for.
+---@param message string
 local function tell_once(message)
   if not told[message] then
     told[message] = true
-    require('agentdiff').notify(message, vim.log.levels.ERROR)
+    require('agentdiff').notice(message, vim.log.levels.ERROR)
   end
+end
+
+---@return boolean
+local function is_exiting()
+  return vim.v.exiting ~= vim.NIL
 end
 
 --- Returns the interpreter: the plugin's own virtual environment, else what the user named.
@@ -60,7 +67,7 @@ local function on_exit(job, code)
   end
   channel = nil
   died = true
-  if vim.v.exiting ~= vim.NIL then
+  if is_exiting() then
     return
   end
   local last = stderr[#stderr] or ('exit code ' .. code)
@@ -75,6 +82,8 @@ end
 function M.start()
   if channel then
     return true
+  elseif is_exiting() then
+    return false, 'Neovim is exiting' -- a host would outlive it, or not even have begun
   end
   local python, err = M.interpreter()
   if not python then
@@ -143,8 +152,8 @@ end
 ---@return boolean ok
 function M.send(kind, payload)
   local ok, err = post(kind, payload)
-  if not ok then
-    tell_once(err)
+  if not ok and not is_exiting() then
+    tell_once(err --[[@as string]])
   end
   return ok
 end
@@ -260,7 +269,7 @@ local handlers = {
     require('agentdiff.status').turn_ended(message)
   end,
   problem = function(message)
-    require('agentdiff').notify(message.message, vim.log.levels.ERROR)
+    require('agentdiff').notice(message.message, vim.log.levels.ERROR)
   end,
   broken = function(message)
     tell_once(message.message)

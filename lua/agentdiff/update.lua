@@ -63,7 +63,7 @@ local function tell_of_rename(buf, known, view)
   if view.moved_to ~= '' and view.moved_to ~= (known and known.moved_to or '') then
     local name = vim.fn.fnamemodify(vim.api.nvim_buf_get_name(buf), ':t')
     local owner = view.hunks[1] and view.hunks[1].owner or ''
-    require('agentdiff').notify(
+    require('agentdiff').notice(
       ('%s was renamed to %s (%s)'):format(name, view.moved_to, owner),
       vim.log.levels.WARN
     )

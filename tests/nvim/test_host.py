@@ -233,3 +233,25 @@ def test_names_that_are_not_utf8_work(
     editor.keys("2G<Plug>(agentdiff-reject-hunk)")
     with open(odd, "rb") as file:
         assert file.read() == b"mine\ntwo\n"
+
+
+def test_no_host_is_started_at_the_end(reviewer: Editor, tmp_path: Path) -> None:
+    """One that died is not needed any more to forget the buffers that go."""
+    kill_host(reviewer)
+    count = tmp_path / "started"
+    reviewer.lua(
+        """
+        local path, started, start = ..., 0, vim.fn.jobstart
+        vim.fn.jobstart = function(...)
+          started = started + 1
+          return start(...)
+        end
+        vim.api.nvim_create_autocmd('VimLeave', { callback = function()
+          vim.fn.writefile({ tostring(started) }, path)
+        end })
+        """,
+        str(count),
+    )
+    reviewer.nvim.command("qall!", async_=True)
+    wait_for(lambda: count.exists() and count.read_text(), "Neovim's end")
+    assert count.read_text() == "0\n"

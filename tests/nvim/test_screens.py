@@ -245,3 +245,26 @@ def test_a_lost_host_does_not_stop_a_narrow_screen(reviewer: Editor) -> None:
         assert not ui.is_asking(), str(ui)
         ui.type("ggccalive<Esc>")
         ui.wait_text("alive")
+
+
+def test_a_rename_does_not_stop_a_narrow_screen(reviewer: Editor, agent: Agent) -> None:
+    """Its notice stands in one line, however long the name is."""
+    with AttachedUI(reviewer, 40, 24) as ui:
+        agent.shell("mv a.txt a-name-that-is-longer-than-the-screen.txt")
+        ui.wait_text("agentdiff: a.txt was")
+        assert not ui.is_asking(), str(ui)
+        ui.type("ggccalive<Esc>")
+        ui.wait_text("alive")
+
+
+@pytest.mark.parametrize("kind", ["problem", "broken"])
+def test_a_problem_does_not_stop_a_narrow_screen(editor: Editor, kind: str) -> None:
+    """What Python says unasked is cut to the line, too."""
+    with AttachedUI(editor, 40, 24) as ui:
+        message = "what is shown may be out of date: " + "no reason " * 10
+        editor.lua(
+            "local m = ...; vim.schedule(function() require('agentdiff.rpc').deliver(m) end)",
+            [(kind, {"message": message})],
+        )
+        ui.wait_text("agentdiff: what is")
+        assert not ui.is_asking(), str(ui)
