@@ -27,12 +27,7 @@ from agentdiff.core.commands import (
     Report,
     WriteEntry,
 )
-from agentdiff.core.entries import (
-    ABSENT,
-    Absent,
-    Entry,
-    File,
-)
+from agentdiff.core.entries import ABSENT, Absent, Entry, File
 from agentdiff.core.events import (
     EditorClaimed,
     EntryWritten,
@@ -367,7 +362,10 @@ class Desk:
             )
         if (refusal := self.keeping.refusal) is not None:
             return EntryWritten(path=path, received_ns=time.time_ns(), failed=refusal)
-        outcome = write_entry(self.held, path, expect=command.expect, write=command.write)
+        modes = self.tracker.table.folders.get
+        outcome = write_entry(
+            self.held, path, expect=command.expect, write=command.write, folder_mode=modes
+        )
         now = time.time_ns()
         match outcome:
             case Written():

@@ -15,17 +15,16 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from agentdiff.core.entries import ABSENT, Absent, Directory, Entry, File, Other
 from agentdiff.workspace import exchange
+from agentdiff.workspace.folders import FolderMode, open_parent, remove_empty_parents, unknown
 from agentdiff.workspace.temp import discard, is_own_temp, make_temp, temp_name, write_all
 from agentdiff.workspace.tree import (
     Root,
     Signature,
-    open_step,
     read_all,
     read_at,
     read_entry,
@@ -93,17 +92,26 @@ class Failed:
 Outcome: TypeAlias = Written | Changed | Failed
 
 
-def write_entry(root: Root, path: bytes, *, expect: Entry, write: Entry) -> Outcome:
+def write_entry(
+    root: Root,
+    path: bytes,
+    *,
+    expect: Entry,
+    write: Entry,
+    folder_mode: FolderMode = unknown,
+) -> Outcome:
     """Replaces `expect` by `write` at `path`, unless the path holds anything else.
 
-    Missing parent directories are made.  Permission bits are set exactly; owner, group and extended
-    attributes of a replaced file are kept as far as the system lets us.  Callable from any thread.
+    Missing parent directories are made, with the bits that they had, else as closed as what is
+    written.  Permission bits are set exactly; owner, group and extended attributes of a replaced
+    file are kept as far as the system lets us.  Callable from any thread.
 
     Args:
         root: where `path` starts.
         path: relative to the root.
         expect: what the path must hold (bytes, mode and type).
         write: what it shall hold.
+        folder_mode: what the directories above it had.
 
     Raises:
         ValueError: `path` is not a clean relative path.
@@ -119,7 +127,8 @@ def write_entry(root: Root, path: bytes, *, expect: Entry, write: Entry) -> Outc
         if not root.refresh():
             return Changed(found=ABSENT) if expect != ABSENT else Failed(reason=_GONE)
         with contextlib.ExitStack() as stack:
-            fd = _open_parent(root, parent, created if expect == ABSENT != write else None)
+            missing = created if expect == ABSENT != write else None
+            fd = open_parent(root, parent, missing, folder_mode, write)
             stack.callback(os.close, fd)
             outcome = _write_at(fd, name, expect, write)
     except OSError as error:
@@ -128,50 +137,6 @@ def write_entry(root: Root, path: bytes, *, expect: Entry, write: Entry) -> Outc
         return Written(weak=outcome.weak, created=tuple(created))
     remove_empty_parents(root, path, created)
     return outcome
-
-
-def remove_empty_parents(root: Root, path: bytes, created: Collection[bytes]) -> tuple[bytes, ...]:
-    """Removes the parents of `path` that are empty and in `created`, innermost first.
-
-    Returns:
-        The directories that were removed.
-    """
-    removed = []
-    directory = path.rpartition(b"/")[0]
-    while directory and directory in created:
-        parent, _, name = directory.rpartition(b"/")
-        try:
-            with root.open_directory(parent) as fd:
-                os.rmdir(name, dir_fd=fd)
-        except OSError:  # not empty, gone, or not ours to remove: it stays, and so do those above
-            break
-        removed.append(directory)
-        directory = parent
-    return tuple(removed)
-
-
-def _open_parent(root: Root, parent: bytes, created: list[bytes] | None) -> int:
-    """Opens the directory `parent`; what is missing is made and noted if `created` is a list."""
-    fd = root.open_self()
-    walked = b""
-    try:
-        for part in split_path(parent) if parent else []:
-            walked = walked + b"/" + part if walked else part
-            try:
-                below = open_step(fd, part)
-            except FileNotFoundError:
-                if created is None:
-                    raise
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(part, dir_fd=fd)
-                    created.append(walked)
-                below = open_step(fd, part)
-            os.close(fd)
-            fd = below
-    except OSError:
-        os.close(fd)
-        raise
-    return fd
 
 
 def _stopped(error: OSError, root: Root, path: bytes, expect: Entry, write: Entry) -> Outcome:

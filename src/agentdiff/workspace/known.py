@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator, KeysView, Sequence
+from collections.abc import Callable, Iterator, KeysView, Sequence, Set
 from typing import TypeAlias, overload
 
 from agentdiff.core.entries import PERMISSION_BITS, Ref
@@ -21,6 +21,8 @@ _REGULAR = 0o100000
 # The ctime of a row whose signature proves nothing.
 _NEVER = -(1 << 63)
 
+_MANY_GONE = 10_000
+
 Row: TypeAlias = bytes | Known
 
 
@@ -29,12 +31,14 @@ class KnownTable:
 
     Attributes:
         generation: another one whenever there is a path more or less.
+        folders: permission bits of the directories that were walked, also of those that are gone.
 
     Lookups are callable from any thread while one thread writes.
     """
 
     def __init__(self, known: dict[bytes, Known] | None = None) -> None:
         self.generation = 0
+        self.folders: dict[bytes, int] = {}
         self._rows: dict[bytes, Row] = {}
         for path, seen in (known or {}).items():
             self[path] = seen
@@ -59,6 +63,11 @@ class KnownTable:
         """Returns what was last seen of a path."""
         row = self._rows.get(path)
         return unpack(row) if row is not None else None
+
+    def keep_folders(self, there: Set[bytes]) -> None:
+        """Lets go of the folders that are gone, unless they are few: one of them may come back."""
+        if len(self.folders) > len(there) + _MANY_GONE:
+            self.folders = {path: self.folders[path] for path in there if path in self.folders}
 
     def discard(self, path: bytes) -> None:
         """Forgets a path."""

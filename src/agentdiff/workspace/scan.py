@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from agentdiff.core.entries import PERMISSION_BITS
 from agentdiff.workspace.feed import Feed
 from agentdiff.workspace.ignore import METADATA, IgnoreRules, Scope
 from agentdiff.workspace.ignored import place
@@ -74,7 +75,7 @@ class Scanner:
     Args:
         root: the workspace.
         rules: its ignore rules; the caller has refreshed them.
-        known: what was last seen; only what `clean` vouches for is added.
+        known: what was last seen; what `clean` vouches for is added, and directories' modes.
         settings: limits.
         now_ns: wall clock at the start.
         proceed: called before each directory; False stops the walk.
@@ -118,6 +119,8 @@ class Scanner:
             if not base:
                 raise
             self._unreadable(base, error)
+        if not base and self._walk.complete:
+            self._known.keep_folders(self._walk.directories)
         return self._walk
 
     def _directory(self, fd: int, path: bytes, above: Scope, depth: int) -> None:
@@ -125,6 +128,7 @@ class Scanner:
         if not self._proceed():
             walk.complete = False
             return
+        self._known.folders[path] = os.fstat(fd).st_mode & PERMISSION_BITS
         if self._feed is not None:
             self._feed.watch(path, fd)  # first: what is made after this is told, the rest is listed
         try:

@@ -122,6 +122,35 @@ def test_reject_and_undo_restore_everything_of_a_path(
     assert (look(path), list(bench.status())) == (now, ["p"])
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_folder_that_comes_back_lets_nobody_else_in(bench: Bench, restarted: bool) -> None:
+    """The agent removed it; a daemon that never saw it goes by the file that is in it."""
+    place = bench.root / "sec"
+    place.mkdir(mode=0o700)
+    (place / "key").write_bytes(b"secret\n")
+    (place / "key").chmod(0o600)
+    (place / "readme").write_bytes(b"text\n")
+    bench.call("baseline.set")
+    bench.shell(lambda: shutil.rmtree(place))
+    assert list(bench.status()) == ["sec/key", "sec/readme"]
+    if restarted:
+        bench.restart()
+    bench.decide("reject")
+    assert (place / "readme").read_bytes() == b"text\n"
+    assert place.stat().st_mode & 0o7777 == 0o700
+
+
+def test_the_bits_of_folders_that_are_gone_are_kept_for_a_while(bench: Bench) -> None:
+    """Not for ever: tests make and remove thousands."""
+    table = desk_of(bench).tracker.table
+    table.folders |= {b"gone%d" % n: 0o700 for n in range(9_999)} | {b"there": 0o755}
+    table.keep_folders({b"", b"there"})
+    assert table.folders[b"gone1"] == 0o700
+    table.folders |= {b"gone%d" % n: 0o700 for n in range(10_002)}
+    table.keep_folders({b"", b"there"})
+    assert table.folders.keys() == {b"", b"there"}
+
+
 # --- hostile trees -------------------------------------------------------------------------------
 
 

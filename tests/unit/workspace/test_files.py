@@ -109,6 +109,43 @@ def test_any_name_can_be_written_below_new_directories(root: Root, name: bytes) 
     assert read_entry(root, path, max_bytes=LIMIT) == KINDS["file"]
 
 
+@pytest.mark.parametrize(
+    ("write", "mode"),
+    [
+        (File(data=b"", mode=0o644), 0o755),
+        (File(data=b"", mode=0o755), 0o755),
+        (File(data=b"", mode=0o600), 0o700),
+        (File(data=b"", mode=0o400), 0o700),
+        (File(data=b"", mode=0o640), 0o750),
+        (File(data=b"", mode=0o666), 0o777),
+        (Directory(mode=0o711), 0o711),
+        (Link(target=b"x"), 0o700),
+    ],
+)
+def test_an_unknown_parent_is_as_closed_as_what_is_written(
+    root: Root, write: Entry, mode: int
+) -> None:
+    """Whoever could not read the file may not have been able to see its name either."""
+    old = os.umask(0)
+    try:
+        write_entry(root, b"a/b/c", expect=ABSENT, write=write)
+    finally:
+        os.umask(old)
+    made = [os.stat(root.path + name).st_mode & 0o7777 for name in (b"/a", b"/a/b")]
+    assert made == [mode, mode]
+
+
+@pytest.mark.parametrize(("had", "made"), [(0o700, 0o700), (0o2775, 0o2775), (0o555, 0o755)])
+def test_a_parent_gets_the_bits_that_it_had(root: Root, had: int, made: int) -> None:
+    """Whatever the umask; only whoever writes must be able to go on."""
+    old = os.umask(0o077)
+    try:
+        write_entry(root, b"a/c", expect=ABSENT, write=KINDS["file"], folder_mode={b"a": had}.get)
+    finally:
+        os.umask(old)
+    assert os.stat(root.path + b"/a").st_mode & 0o7777 == made
+
+
 def test_parents_made_for_nothing_are_removed(root: Root) -> None:
     """When the write itself fails, the directories made for it go again."""
     too_long = b"a/b/" + b"n" * 300
