@@ -118,7 +118,7 @@ def spawn(user: Path, tmp_path: Path) -> Iterator[Callable[..., Editor]]:
     yield start
     wrong = []
     for process, editor in started:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, EOFError):
             wrong.append(editor.messages())
             editor.nvim.command("qall!", async_=True)
         editor.close()
