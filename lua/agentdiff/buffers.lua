@@ -305,6 +305,7 @@ local function install()
     end
   end)
   on('BufWritePost', after_write)
+  require('agentdiff.parts').install(group, clock, claim)
   on('ModeChanged', function()
     require('agentdiff.merge').resume(redraw)
   end)

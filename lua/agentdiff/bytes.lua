@@ -76,18 +76,22 @@ local function encode(text, encoding)
   return bytes
 end
 
---- Returns the bytes that a write of the whole buffer puts on disk.
+--- Returns the bytes that a write puts on disk.
 ---@param buf integer
 ---@param cmdarg string? |v:cmdarg| of the write
 ---@param as_is boolean? without the last line end that 'fixendofline' would add
+---@param part {first: integer, last: integer, appended: boolean}? 1-based lines, inclusive; and
+---whether they come after others. nil: the whole buffer
 ---@return string? bytes nil when the text cannot be converted (Neovim refuses such a write, too)
-function M.of_buffer(buf, cmdarg, as_is)
+function M.of_buffer(buf, cmdarg, as_is, part)
   local bo = vim.bo[buf]
   local force = forced(cmdarg or '')
   local binary = force.binary or (bo.binary and not force.nobinary)
   local eol = EOL[force.fileformat or (binary and 'unix' or bo.fileformat)] or '\n'
   local encoding = force.fileencoding or bo.fileencoding
-  local lines = vim.api.nvim_buf_get_lines(buf, 0, -1, false)
+  local first, last = part and part.first - 1 or 0, part and part.last or -1
+  local lines = vim.api.nvim_buf_get_lines(buf, first, last, false)
+  local to_end = not part or last >= vim.api.nvim_buf_line_count(buf)
   local empty = #lines == 1
     and lines[1] == ''
     and vim.api.nvim_buf_call(buf, function()
@@ -95,13 +99,15 @@ function M.of_buffer(buf, cmdarg, as_is)
       return vim.fn.wordcount().bytes == 0
     end)
   local text = empty and '' or table.concat(lines, eol)
-  if not empty and (bo.endofline or (not binary and bo.fixendofline and not as_is)) then
+  local ends = not to_end or bo.endofline or (not binary and bo.fixendofline and not as_is)
+  if not empty and ends then
     text = text .. eol
   end
   if bo.endoffile and not bo.fixendofline and not empty then
     text = text .. '\26'
   end
-  if bo.bomb and not binary and (is_utf8(encoding) or encoding:match('^u[ct][sf]')) then
+  local begins = not (part and part.appended)
+  if bo.bomb and begins and not binary and (is_utf8(encoding) or encoding:match('^u[ct][sf]')) then
     text = BOM .. text
   end
   if is_utf8(encoding) then

@@ -94,3 +94,19 @@ def test_saves_without_a_daemon_are_claimed_when_it_is_back(
     reviewer.wait("require('agentdiff.status').is_stale()")
     save(reviewer, 1, "mine")
     assert pending(reviewer) == 1
+
+
+def test_parts_that_are_written_or_appended_are_the_users(
+    reviewer: Editor, agent: Agent, workspace: Path
+) -> None:
+    """``:3,$write part`` and ``:write >> part`` while an agent works, whatever the options."""
+    kinds = ["fileencoding=utf-8", "fileformat=dos", "bomb", "nobomb fileencoding=utf-16", "noeol"]
+    with agent.tool("Bash", command="make"):
+        for n, options in enumerate(kinds):
+            reviewer.command(f"setlocal fileformat=unix {options}")
+            reviewer.command(f"silent 3,$write part{n}.txt | silent 2,3write >> part{n}.txt")
+        reviewer.command("setlocal fileencoding=utf-8 | silent 1,2write >> b.txt")
+        reviewer.command("set nofixeol | silent write >> b.txt")
+        reviewer.command("silent 1,15write! %")
+    text = (workspace / "b.txt").read_text()
+    assert (pending(reviewer), text) == (0, f"one\ntwo\nthree\nline 1\nline 2\n{BEFORE[:-1]}")
