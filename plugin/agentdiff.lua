@@ -15,8 +15,8 @@ local function create(name, run, bar, desc)
     bang = true,
     bar = bar,
     range = true,
-    complete = function(lead, line)
-      return require('agentdiff.command').complete(name, lead, line)
+    complete = function(lead, line, position)
+      return require('agentdiff.command').complete(name, lead, line, position)
     end,
     desc = desc,
   })
@@ -57,11 +57,14 @@ local actions = {
   ['baseline'] = 'Compare the file with its baseline',
 }
 for action, desc in pairs(actions) do
-  local modes = action == 'select-hunk' and { 'n', 'x', 'o' } or { 'n', 'x' }
-  vim.keymap.set(modes, ('<Plug>(agentdiff-%s)'):format(action), function()
+  vim.keymap.set({ 'n', 'x' }, ('<Plug>(agentdiff-%s)'):format(action), function()
     require('agentdiff.keys').press(action)
   end, { desc = desc })
 end
+
+vim.keymap.set('o', '<Plug>(agentdiff-select-hunk)', function()
+  return require('agentdiff.menu').object_keys()
+end, { expr = true, desc = actions['select-hunk'] })
 
 local session = vim.api.nvim_create_augroup('agentdiff.session', {})
 vim.api.nvim_create_autocmd('BufReadCmd', {

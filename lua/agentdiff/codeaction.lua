@@ -136,10 +136,11 @@ end
 --- Offers code actions in a buffer that has hunks, if the user wants that.
 ---@param buf integer
 function M.attach(buf)
-  if vim.b[buf].agentdiff_code_actions or not require('agentdiff.config').get().code_actions then
+  local wanted_here = require('agentdiff.config').get().code_actions
+  -- An unloaded buffer loses its clients.
+  if not wanted_here or #vim.lsp.get_clients({ bufnr = buf, name = NAME }) > 0 then
     return
   end
-  vim.b[buf].agentdiff_code_actions = true
   vim.lsp.start({ name = NAME, cmd = serve, commands = commands() }, {
     bufnr = buf,
     reuse_client = function(client)

@@ -331,10 +331,13 @@ end
 --- Completes subcommands and their arguments.
 ---@param name 'AgentDiff'|'AgentBaseline'
 ---@param lead string
----@param line string
+---@param line string the whole command line
+---@param position integer of the cursor in it, in bytes
 ---@return string[]
-function M.complete(name, lead, line)
-  local words = vim.split(line:gsub('^.-' .. name .. '!?%s+', ''), '%s+')
+function M.complete(name, lead, line, position)
+  -- The name may be cut down to what Neovim takes for it, and another command stand before it.
+  local command_name = '^.*' .. name:sub(1, #'AgentX') .. '%a*!?%s+'
+  local words = vim.split(line:sub(1, position):gsub(command_name, ''), '%s+')
   local candidates
   if #words <= 1 then
     candidates = vim.tbl_keys(commands[name].sub)

@@ -72,7 +72,8 @@ local function check_buffers()
   health.start('agentdiff: buffers')
   local watched, conflicts = 0, 0
   for _, buf in ipairs(vim.api.nvim_list_bufs()) do
-    if vim.api.nvim_buf_is_loaded(buf) and vim.b[buf].agentdiff_workspace then
+    local file = vim.api.nvim_buf_is_loaded(buf) and vim.bo[buf].buftype == ''
+    if file and vim.b[buf].agentdiff_workspace then
       watched = watched + 1
       local left = require('agentdiff.merge').conflicts(buf)
       conflicts = conflicts + left

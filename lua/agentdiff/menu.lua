@@ -32,6 +32,8 @@ local IN_REVIEW = {
   { 'undo', 'Undo the last decision' },
 }
 
+local NO_LINES = 'the hunk has no lines, it only deletes'
+
 ---@class agentdiff.Here
 ---@field owner string
 ---@field first integer 1-based line of the buffer
@@ -55,26 +57,31 @@ local function in_review(review, line)
   }
 end
 
+--- Returns the hunk under the cursor.
+---@return agentdiff.Here?
+local function find()
+  local buf, line = api.nvim_get_current_buf(), api.nvim_win_get_cursor(0)[1]
+  local review = require('agentdiff.review').get(buf)
+  if review then
+    return in_review(review, line)
+  end
+  local there = require('agentdiff.inline').at(buf, line)
+  return there
+    and {
+      owner = there.hunk.owner,
+      first = there.first,
+      last = there.hunk.added > 0 and there.last or there.first - 1,
+    }
+end
+
 --- Returns the hunk under the cursor; nil with the reason told.
 ---@return agentdiff.Here?
 local function here()
-  local buf, line = api.nvim_get_current_buf(), api.nvim_win_get_cursor(0)[1]
-  local review = require('agentdiff.review').get(buf)
+  local review = require('agentdiff.review').get(api.nvim_get_current_buf())
   if review and require('agentdiff.edit').refuse(review.buf) then
     return nil
   end
-  local found
-  if review then
-    found = in_review(review, line)
-  else
-    local there = require('agentdiff.inline').at(buf, line)
-    found = there
-      and {
-        owner = there.hunk.owner,
-        first = there.first,
-        last = there.hunk.added > 0 and there.last or there.first - 1,
-      }
-  end
+  local found = find()
   if not found then
     require('agentdiff').notify('no hunk here')
   end
@@ -101,13 +108,57 @@ function M.offer()
   end)
 end
 
---- Selects the lines of the hunk; in Operator-pending mode the operator takes them.
-function M.select_hunk()
-  local there = here()
+--- Returns the hunk under the cursor if it has lines that can be selected.
+---@return agentdiff.Here?
+---@return string? problem why there are none
+local function lines_here()
+  local review = require('agentdiff.review').get(api.nvim_get_current_buf())
+  local there = not (review and vim.bo.modified) and find() or nil
   if there and there.last >= there.first then
+    return there
+  end
+  return nil, there and NO_LINES or 'no hunk here'
+end
+
+--- Says why there are none.
+local function tell_no_lines()
+  local there = here()
+  if there and there.last < there.first then
+    require('agentdiff').notify(NO_LINES)
+  end
+end
+
+--- Selects the lines of the hunk.
+function M.select_hunk()
+  local there = lines_here()
+  if there then
     local leave = api.nvim_get_mode().mode:match('^[vV\22]') and vim.keycode('<Esc>') or ''
     vim.cmd(('normal! %s%dGV%dG'):format(leave, there.first, there.last))
+  else
+    tell_no_lines()
   end
+end
+
+--- Returns the keys of the text object. Where there are no lines the operator has to be left, or
+--- |c| would go on to Insert mode.
+---@return string
+function M.object_keys()
+  if lines_here() then
+    return "<Cmd>execute v:lua.require'agentdiff.menu'.object()<CR>"
+  end
+  vim.schedule(tell_no_lines) -- no window can be opened for a message while keys are asked for
+  return '<Esc>'
+end
+
+--- Returns the command that lets an operator take the lines; it fails when the operator is repeated
+--- where there are none.
+---@return string command for |:execute|
+function M.object()
+  local there, problem = lines_here()
+  if there then
+    return ('normal! %dGV%dG'):format(there.first, there.last)
+  end
+  return ("throw 'agentdiff: %s'"):format(problem)
 end
 
 return M

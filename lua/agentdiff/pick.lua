@@ -10,11 +10,14 @@ local M = {}
 local TITLE = 'agentdiff: pending hunks'
 
 --- Returns one item per pending hunk; asks the daemon, for a command of the user.
----@return agentdiff.PickItem[]
+---@return agentdiff.PickItem[]? items nil with the reason told
 function M.items()
   local status = require('agentdiff.report').ask('status')
+  if not status then
+    return nil
+  end
   local out = {}
-  for _, file in ipairs(status and status.files or {}) do
+  for _, file in ipairs(status.files) do
     local name = file.path_b64 and vim.base64.decode(file.path_b64) or file.path
     for _, hunk in ipairs(file.hunks) do
       local owner = hunk.owners and hunk.owners[1] or {}
@@ -141,7 +144,9 @@ function M.open(name)
     return
   end
   local items = M.items()
-  if #items == 0 then
+  if not items then
+    return
+  elseif #items == 0 then
     require('agentdiff').notify('nothing pending')
   else
     picker.open(items)

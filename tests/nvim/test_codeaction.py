@@ -90,3 +90,12 @@ def test_without_the_option_there_is_no_server(reviewer: Editor, agent: Agent) -
     agent.edit("a.txt", "line 5\n", "five\n")
     reviewer.wait(SHOWN + "1")
     assert reviewer.lua("return #vim.lsp.get_clients()") == 0
+
+
+def test_a_buffer_that_was_unloaded_gets_its_actions_back(offering: Editor) -> None:
+    """Neovim detaches servers from it; with its hunks they come again."""
+    offering.command("enew | bunload a.txt")
+    gone = offering.lua("return #vim.lsp.get_clients({ bufnr = vim.fn.bufnr('a.txt') })")
+    offering.command("buffer a.txt")
+    offering.wait(CLIENTS + " == 1")
+    assert (gone, offering.lua(OFFERED, 5, 5, "quickfix")) == (0, [])

@@ -53,6 +53,16 @@ def test_the_quickfix_list_has_one_entry_per_hunk(shown: Editor) -> None:
     assert items == [["a.txt", 10], ["a.txt", 15], ["b.txt", 1]]
 
 
+def test_pick_says_why_it_cannot_ask(editor: Editor, tmp_path: Path) -> None:
+    """Once, and not that nothing pends as well."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    editor.command(f"cd {gone}")
+    gone.rmdir()
+    told = editor.told("AgentDiff pick")
+    assert ("cwd" in told, told.count("agentdiff:")) == (True, 1)
+
+
 def test_files_are_offered_for_selection(shown: Editor) -> None:
     """``:AgentDiff files`` asks with `vim.ui.select` and opens the choice."""
     offered = shown.lua(
@@ -130,11 +140,25 @@ def test_wrong_arguments_are_named(editor: Editor, command: str, named: str) -> 
         ("AgentBaseline ", {"show", "list", "set", "restore", "clear"}),
         ("AgentDiff inline o", {"on", "off"}),
         ("AgentDiff! reject a", {"all", "agent="}),
+        ("AgentD rev", {"review"}),
+        ("silent 2AgentB se", {"set"}),
+        ("AgentDiff next | AgentDiff! accept f", {"file"}),
     ],
 )  # fmt: skip
 def test_completion(editor: Editor, typed: str, expected: set[str]) -> None:
     """Subcommands and their arguments complete."""
     assert expected <= set(editor.lua("return vim.fn.getcompletion(..., 'cmdline')", typed))
+
+
+def test_completion_looks_at_what_is_before_the_cursor(editor: Editor) -> None:
+    """What stands behind it is not what is being completed."""
+    assert editor.lua(
+        """
+        local line = 'AgentDiff acc file'
+        return { require('agentdiff.command').complete('AgentDiff', 'acc', line, #'AgentDiff acc'),
+          require('agentdiff.command').complete('AgentDiff', 'fi', line, #line - 2) }
+        """
+    ) == [["accept"], []]
 
 
 def test_unknown_options_are_named(editor: Editor) -> None:
@@ -227,6 +251,18 @@ def test_every_mapping_of_the_manual_exists(editor: Editor) -> None:
         assert named == set(mapped)
 
 
+def test_the_option_keys_takes_the_mappings_of_files(editor: Editor) -> None:
+    """Each <Plug> that the manual does not keep for the review buffer, and no other name."""
+    manual = (CHECKOUT / "doc/agentdiff.txt").read_text()
+    named = set(re.findall(r"\*<Plug>\(agentdiff-([a-z-]+)\)\*", manual))
+    review_only = named - set(
+        editor.lua("return vim.tbl_keys((require('agentdiff.config').resolve({})).keys)")
+    )
+    assert review_only == {"accept-group", "reject-group", "cycle-group"}
+    assert all(f"`{name}`" in manual for name in review_only)
+    assert set(editor.lua("return vim.tbl_keys(require('agentdiff.config').get().keys)")) < named
+
+
 def test_every_group_of_the_manual_exists(editor: Editor) -> None:
     """Each highlight group that the manual names is defined, and no other is."""
     manual = (CHECKOUT / "doc/agentdiff.txt").read_text()
@@ -260,7 +296,7 @@ def test_health_names_conflicts(shown: Editor, agent: Agent) -> None:
     shown.keys("3Gccmine<Esc>")
     agent.edit("a.txt", "line 3\n", "agents\n")
     shown.wait("vim.fn.search('^>>>>>>> on disk', 'nw') > 0")
-    shown.command("checkhealth agentdiff")
+    shown.command("AgentDiff | checkhealth agentdiff")  # a review is not watched
     text = "\n".join(shown.lines())
     assert ("a.txt: 1 unresolved conflicts" in text, "1 watched" in text) == (True, True)
 

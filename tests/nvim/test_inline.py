@@ -298,6 +298,24 @@ def test_a_hunk_is_a_text_object(reviewer: Editor, agent: Agent) -> None:
     assert (yanked, selected) == ("five\nsix\n", [5, 6])
 
 
+def test_an_operator_without_a_hunk_does_nothing(reviewer: Editor, agent: Agent) -> None:
+    """Not even begin: ``c`` would leave the user in Insert mode. As for Neovim's own objects."""
+    agent.edit("a.txt", "line 5\n", "five\n")
+    agent.edit("a.txt", "line 10\n", "")
+    reviewer.wait(SHOWN + "2")
+    reviewer.command("omap ih <Plug>(agentdiff-select-hunk)")
+    tries = [("2G$cih", "no hunk here"), ("9Gcih", "it only deletes"), ("2G.", "no hunk here")]
+    for keys, why in tries:
+        if keys.endswith("."):
+            reviewer.nvim.input("5Gcihmine<Esc>")
+            reviewer.wait("vim.fn.getline(5) == 'mine' and vim.fn.mode() == 'n'")
+        reviewer.command("messages clear")
+        reviewer.nvim.input(keys)
+        reviewer.wait(f"vim.fn.execute('messages'):find('{why}')")
+        assert reviewer.lua("return vim.api.nvim_get_mode().mode") == "n"
+    assert reviewer.lines()[:5] == ["line 1", "line 2", "line 3", "line 4", "mine"]
+
+
 def test_actions_are_offered(reviewer: Editor, agent: Agent, workspace: Path) -> None:
     """``:AgentDiff actions`` asks with `vim.ui.select` what to do with the hunk, and does it."""
     agent.edit("a.txt", "line 5\n", "five\n")

@@ -3,7 +3,10 @@ return require('telescope').register_extension({
   exports = {
     agentdiff = function(opts)
       local pick = require('agentdiff.pick')
-      pick.telescope(pick.items(), opts)
+      local items = pick.items()
+      if items then
+        pick.telescope(items, opts)
+      end
     end,
   },
 })
