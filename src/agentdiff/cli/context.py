@@ -139,12 +139,14 @@ def make(args: argparse.Namespace, environ: Mapping[str, str]) -> Context:
     """Returns the context of an invocation.
 
     Raises:
-        UsageError: the folder of ``-C`` is not there, or the current one is gone.
+        UsageError: the folder of ``-C`` is not there or not named, or the current one is gone.
     """
     try:
         cwd = os.getcwdb()
     except FileNotFoundError as error:
         raise UsageError("the current folder does not exist any more") from error
+    if args.directory == "":
+        raise UsageError("-C is empty; the current folder is called .")
     if args.directory is not None:
         cwd = os.path.realpath(os.path.join(cwd, os.fsencode(args.directory)))
         if not os.path.isdir(cwd):

@@ -30,11 +30,11 @@ def purge(context: Context) -> int:
     if not folders:
         output.say("nothing to remove")
         return NOTHING
-    for folder in folders:
-        output.say(f"removes {output.escaped(str(folder))}")
     if lost and not context.args.yes and not _confirmed(lost):
         output.complain(f"{output.escaped(lost)}: nothing was removed; --yes removes it")
         return REFUSED
+    for folder in folders:
+        output.say(f"removes {output.escaped(str(folder))}")
     try:
         lock = _alone(context)
     except (TimeoutError, lifecycle.AlreadyRunning) as error:

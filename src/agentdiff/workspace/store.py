@@ -110,7 +110,12 @@ class Store:
         self._seen = Seen(self._db)
         try:
             self._open(root)
-        except (sqlite3.Error, OSError):
+        except sqlite3.Error as error:
+            self._db.close()
+            damaged = not isinstance(error, sqlite3.OperationalError)
+            remedy = "; `agentdiff purge` forgets this review" if damaged else ""
+            raise type(error)(f"{self.path} cannot be opened: {error}{remedy}") from error
+        except OSError:
             self._db.close()
             raise
 

@@ -258,6 +258,7 @@ def test_baseline_set_restore_clear(pending: Shell) -> None:
         (["daemon", "restart"], "invalid choice: 'restart'"),
         (["status", "--help=x"], "ignored explicit argument"),
         (["reject", ""], "PATH is empty"),
+        (["-C", "", "purge"], "-C is empty"),
         (["baseline", "restore", "a.txt", ""], "PATH is empty"),
         (["accept", "--hunk", "9" * 20], "--hunk 99999999999999999999: expected ID or ID@GEN"),
         (["reject", "--hunk", "1@" + "9" * 5000], "expected ID or ID@GEN"),

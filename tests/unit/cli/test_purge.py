@@ -56,7 +56,9 @@ def test_a_log_that_cannot_be_opened_is_purged(
     [folder] = pending.locations.workspaces.iterdir()
     harm(folder / "state.sqlite3")
     assert pending.run("status") == 4
+    assert str(folder / "state.sqlite3") in pending.err
     assert pending.run("purge") == 3
+    assert pending.out == b""
     assert "a review that cannot be opened (" in pending.err
     assert folder.is_dir()
     assert pending.run("purge", "--yes") == 0
