@@ -138,9 +138,11 @@ class Screen:
             OSError: it went away.
         """
         update: Json = dict(workspace.params)
-        if workspace.review is not None:
-            update["review"] = spill(await self.review(link, workspace), folder)
+        review = await self.review(link, workspace) if workspace.review is not None else None
         update["inline"] = await self.inline(link, workspace)
+        if review is not None and workspace.review is not None:
+            # It was not closed meanwhile: Lua would make a buffer for it that nobody follows.
+            update["review"] = spill(review, folder)
         written, workspace.written = workspace.written, set()
         update["written"] = sorted(written)
         update["wrote"] = list(workspace.wrote)

@@ -124,6 +124,21 @@ def test_what_is_fetched_of_a_workspace_that_was_left_is_not_shown(
     assert _is_gone(lua.all("update")[-1])
 
 
+def test_a_review_that_is_closed_while_it_is_fetched_is_not_shown(lua: Lua, daemon: Daemon) -> None:
+    """Lua has no buffer for it any more."""
+    lua.ask("review.open", lua.tree)
+    daemon.held.add(lua.tree)
+    before = daemon.count("review")
+    daemon.say("changed", workspace=lua.tree, files=["a"], written=["a"])
+    daemon.wait(lambda: daemon.count("review") > before)
+    shown = len(lua.all("update"))
+    lua.send("review.close", {"workspace": lua.tree})
+    lua.ask("doctor", "/")
+    daemon.answer_held()
+    lua.wait("update", lambda _: len(lua.all("update")) > shown)
+    assert "review" not in lua.all("update")[shown]
+
+
 def test_a_slow_workspace_keeps_no_other_one_waiting(lua: Lua, daemon: Daemon) -> None:
     """What is saved in it meanwhile is told behind its attachment."""
     other = str(lua.make(lua.folder / "other"))
