@@ -139,6 +139,12 @@ GUARDS_OF_DATA = (
         test=FILES + "test_nothing_is_written_into_a_root_that_was_moved_away",
     ),
     Guard(
+        file=SRC + "workspace/folders.py",
+        text="os.mkdir(name, _like(write), dir_fd=fd)",
+        without="os.mkdir(name, dir_fd=fd)",
+        test=FILES + "test_an_unknown_parent_is_as_closed_as_what_is_written",
+    ),
+    Guard(
         file=SRC + "workspace/files.py",
         text="        if _hard_linked(fd, name):\n",
         without="        if False:\n",
