@@ -180,6 +180,9 @@ function M.open(filters, root)
   local open, workspace = of_buffer(api.nvim_get_current_buf())
   if open and require('agentdiff.edit').refuse(open.buf) then
     return false
+  elseif vim.fn.getcmdwintype() ~= '' then
+    require('agentdiff').notify('close the command-line window first', vim.log.levels.WARN)
+    return false
   end
   local result, err = require('agentdiff.rpc').wait('review.open', {
     filters = filters,

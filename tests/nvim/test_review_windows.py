@@ -123,3 +123,16 @@ def test_unsaved_changes_stay_in_their_window(reviewer: Editor, agent: Agent) ->
     names = reviewer.lua(NAMES)
     reviewer.keys("q")
     assert (names, reviewer.lua(NAMES), pending(reviewer)) == (["work", "a.txt"], ["a.txt"], 1)
+
+
+def test_the_command_line_window_is_not_left(reviewer: Editor, agent: Agent) -> None:
+    """From there nothing can be opened (E11), and it is said why."""
+    reviewer.nvim.input("q:")
+    reviewer.wait("vim.fn.getcmdwintype() == ':'")
+    told = reviewer.told("AgentDiff")
+    reviewer.nvim.input(":close<CR>")
+    reviewer.wait("vim.fn.getcmdwintype() == ''")
+    assert (told, reviewer.lua(NAMES)) == (
+        "agentdiff: close the command-line window first",
+        ["a.txt"],
+    )
