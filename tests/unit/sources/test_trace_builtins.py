@@ -38,7 +38,7 @@ def test_they_are_logged_with_their_folder(run: Run) -> None:
     assert [one["argv"] for one in found] == [["cd", "sub"], ["export", "TOKEN", "PLAIN"]]
     assert [one["cwd"] for one in found] == [f"{run.root}/ws", f"{run.root}/ws/sub"]
     assert {one["session_id"] for one in found} == {run.session.id}
-    assert [one["command"] for one in read(run.root / "log") if one["mode"] == "run"] == ["git"]
+    assert [one["command"] for one in run.log(3) if one["mode"] == "run"] == ["git"]
 
 
 def test_secrets_in_them_are_masked(run: Run) -> None:
