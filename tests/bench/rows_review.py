@@ -51,7 +51,6 @@ if buf > 0 then
   vim.cmd('enew')
   vim.api.nvim_buf_delete(buf, { force = true })
 end
-collectgarbage() -- neither side pays for what is thrown away here
 """
 
 
