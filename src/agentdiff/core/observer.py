@@ -179,9 +179,9 @@ class Observer:
     ) -> PathState | None:
         if owner.kind not in ("external", "git"):
             return None
-        base = before if state is None else state.rest
-        popped = self.epochs.popped(path, after)
-        return self.parking.returning(path, base, after, owner, self._ledger.new_id, popped=popped)
+        base, popped = before if state is None else state.rest, self.epochs.popped(path, after)
+        new_id, paths = self._ledger.new_id, self._ledger.paths
+        return self.parking.returning(path, base, after, owner, new_id, paths, popped=popped)
 
     def _put_aside(
         self,

@@ -101,6 +101,7 @@ class Parking:
         after: Entry,
         owner: Owner,
         new_id: NewId,
+        pending: Mapping[bytes, PathState],
         *,
         popped: bool = False,
     ) -> PathState | None:
@@ -112,11 +113,12 @@ class Parking:
             after: what it holds.
             owner: who brought it; only git merges what it brings back with what is there.
             new_id: makes ids and generations.
+            pending: everything that pends now.
             popped: whether it came off the stash.  Another commit may hold by chance what was put
                 aside, on top of what is there: that is the commit's.
         """
         parked = self._states.get(path)
-        if parked is None:
+        if parked is None or not _fits(parked, pending):
             return None
         if parked.cur == after:
             return parked if parked.rest == base else None
@@ -126,6 +128,12 @@ class Parking:
         # ``git stash pop`` on another commit: the same changes on another base.
         merged = observe(parked, path, parked.cur, after, owner, new_id)
         return merged if merged is not None and merged.rest == base else None
+
+
+def _fits(parked: PathState, pending: Mapping[bytes, PathState]) -> bool:
+    """Whether a rename's old path has the base that it had; brought back, the pair shares one."""
+    old = pending.get(parked.origin) if parked.origin is not None else None
+    return old is None or old.base == parked.base
 
 
 def _size(state: PathState) -> int:

@@ -1,6 +1,7 @@
 """A deletion and a creation that are one change: shown, decided and undone as one."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from agentdiff.core import patch, view
 from agentdiff.core.diff import split_lines
 from agentdiff.core.entries import ABSENT, Entry, File
 from agentdiff.core.events import GitCommitted, HunkPick, Selection, SessionEnded, Target
+from agentdiff.core.owners import EXTERNAL
+from agentdiff.core.parking import Parking
 from agentdiff.core.pathstate import PathState, check
 from agentdiff.core.renames import rename_id, similarity
 from agentdiff.core.sessions import TAIL_NS
@@ -278,6 +281,21 @@ def test_what_was_moved_is_never_at_neither_path(turned: bool) -> None:
     play.undo() if turned else play.decide("reject", EVERYTHING)
     assert play.disk == ({b"b": moved} if turned else {b"a": TEXT})
     assert image(play.reload()) == image(play.ledger)
+
+
+def test_a_pair_that_comes_back_brings_no_other_base() -> None:
+    """P13: what was put aside is what pended only where the old path still has its base."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": _with(7, b"seven\n")})
+    old, state = play.ledger.paths[b"a"], play.ledger.paths[b"b"]
+    parking = Parking()
+    parking.put(state)
+
+    def back(pending: dict[bytes, PathState]) -> PathState | None:
+        return parking.returning(b"b", ABSENT, state.cur, EXTERNAL, play.ledger.new_id, pending)
+
+    assert back({}) == back({b"a": old}) == state
+    assert back({b"a": replace(old, base=_with(2, b"two\n"))}) is None
 
 
 def test_a_restart_forgets_no_pair() -> None:
