@@ -44,12 +44,7 @@ end
 
 ---@return boolean
 local function tab_is_diffed()
-  for _, win in ipairs(api.nvim_tabpage_list_wins(0)) do
-    if vim.wo[win].diff then
-      return true
-    end
-  end
-  return false
+  return require('agentdiff.windows').any_diffed(api.nvim_tabpage_list_wins(0))
 end
 
 ---@param file_buf integer
@@ -86,7 +81,7 @@ local function open_beside(file_win, buf)
   if api.nvim_buf_is_valid(buf) then
     api.nvim_buf_delete(buf, { force = true })
   end
-  require('agentdiff.comparison').warn(problem)
+  require('agentdiff.windows').warn(problem, 'baseline')
 end
 
 --- Puts a newer base into its buffer: cursors stay on their lines, and the comparison is made anew.
@@ -193,8 +188,8 @@ local function show_here()
   if not base then
     return false
   end
-  if tab_is_diffed() then
-    vim.cmd('tab split')
+  if tab_is_diffed() and not require('agentdiff.windows').split('tab split') then
+    return false
   end
   local file_win = api.nvim_get_current_win()
   local comparison = require('agentdiff.comparison')

@@ -103,13 +103,6 @@ function M.finish(open)
   end
 end
 
---- Says why windows could not be changed.
----@param problem any
-function M.warn(problem)
-  local why = tostring(problem):match('E%d+:[^\n]*') or tostring(problem)
-  require('agentdiff').notify('baseline: ' .. why, vim.log.levels.WARN)
-end
-
 --- Removes a base, wherever it is shown. A window that has nothing else to show gets another
 --- buffer. In the command-line window that is not allowed, and a handler of the user's may fail.
 ---@param open agentdiff.Comparison
@@ -119,7 +112,7 @@ function M.close(open)
   end
   local ok, problem = pcall(api.nvim_buf_delete, open.buf, { force = true })
   if not ok then
-    M.warn(problem)
+    require('agentdiff.windows').warn(problem, 'baseline')
   end
   if not api.nvim_buf_is_valid(open.buf) then
     M.finish(open)

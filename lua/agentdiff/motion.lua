@@ -71,8 +71,8 @@ function M.jump_to_file(how)
   end
   local lnum = geometry.lnum(review.view, cursor[1] - 1)
   vim.cmd("normal! m'")
-  if how == 'edit' then
-    require('agentdiff.windows').free()
+  if how == 'edit' and not require('agentdiff.windows').free() then
+    return false
   end
   vim.cmd({ cmd = how, args = { vim.fn.fnameescape(path) } })
   if lnum then

@@ -19,29 +19,25 @@ end
 
 --- Shows a review in the current window, or where the option says; goes to one that shows it.
 ---@param buf integer
+---@return boolean done
 function M.show(buf)
   local win = vim.fn.win_findbuf(buf)[1]
   if win then
     api.nvim_set_current_win(win)
-    return
+    return true
   end
+  local windows = require('agentdiff.windows')
   local how = require('agentdiff.config').get().review.open
+  if how == 'current' and not windows.can_change(0) then
+    how = 'split' -- 'winfixbuf', or 'nohidden' and unsaved changes
+  end
   local previous = api.nvim_get_current_buf()
-  if how == 'tab' then
-    vim.cmd('tab split')
-  elseif how ~= 'current' then
-    vim.cmd(how)
-  end
-  local split = how ~= 'current'
-  if not split and not require('agentdiff.windows').can_change(0) then
-    vim.cmd.split() -- 'winfixbuf', or 'nohidden' and unsaved changes
-    split = true
-  end
-  if split then
-    vim.wo[0][0].winfixbuf = false -- that of the window that was split
+  if how ~= 'current' and not windows.split(how == 'tab' and 'tab split' or how) then
+    return false
   end
   api.nvim_win_set_buf(0, buf)
-  vim.w.agentdiff_review = { opened = split, previous = previous }
+  vim.w.agentdiff_review = { opened = how ~= 'current', previous = previous }
+  return true
 end
 
 --- Puts the cursor on a row of a review that is not being edited.
@@ -107,17 +103,17 @@ end
 function M.dress(review)
   local folds = require('agentdiff.folds')
   for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
-    if not vim.w[win].agentdiff_dressed or vim.w[win].agentdiff_dressed ~= review.buf then
+    if vim.w[win].agentdiff_dressed ~= review.buf then
       vim.w[win].agentdiff_dressed = review.buf
       set_window_options(win)
     end
-    if not is_folded(win, review) and not require('agentdiff.render').partial(review.buf) then
+    if not require('agentdiff.render').partial(review.buf) and not is_folded(win, review) then
       fold(win, review)
     end
     -- A window of one row has no room for it.
-    local room = vim.wo[win].winbar ~= '' or api.nvim_win_get_height(win) > 2
+    local room = api.nvim_win_get_height(win) > 2 or vim.wo[win].winbar ~= ''
     if room and require('agentdiff.config').get().review.winbar then
-      vim.wo[win][0].winbar = winbar(review)
+      api.nvim_set_option_value('winbar', winbar(review), { win = win, scope = 'local' })
     end
   end
   folds.tidy()

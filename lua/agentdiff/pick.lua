@@ -42,7 +42,9 @@ end
 ---@param item agentdiff.PickItem
 local function go(item)
   vim.cmd("normal! m'")
-  require('agentdiff.windows').free()
+  if not require('agentdiff.windows').free() then
+    return
+  end
   vim.cmd.edit({ vim.fn.fnameescape(item.path) })
   pcall(vim.api.nvim_win_set_cursor, 0, { item.lnum, 0 })
 end

@@ -24,10 +24,15 @@ local MARKS = { ['+'] = 'a', ['-'] = 'd', [' '] = 'c', ['\\'] = 'n', ['@'] = 'h'
 local drawn = {} ---@type table<integer, agentdiff.Drawn>
 
 ---@param buf integer
----@param row integer
-local function edited_kind(buf, row)
-  local line = api.nvim_buf_get_lines(buf, row, row + 1, false)[1] or ''
-  return MARKS[line:sub(1, 1)] or 'f'
+---@param top integer
+---@param bottom integer inclusive
+---@return string letters one for each row
+local function edited_kinds(buf, top, bottom)
+  local letters = {}
+  for i, line in ipairs(api.nvim_buf_get_lines(buf, top, bottom + 1, false)) do
+    letters[i] = MARKS[line:sub(1, 1)] or 'f'
+  end
+  return table.concat(letters)
 end
 
 -- Only the rows on the screen are coloured, while they are drawn: a review may have 100,000 of
@@ -37,29 +42,28 @@ local function on_win(_, _, buf, top, bottom)
   if not known then
     return false
   end
-  local last = math.min(bottom, api.nvim_buf_line_count(buf) - 1)
-  local modified, letters = vim.bo[buf].modified, known.view.kinds
-  local row = top
-  while row <= last do
-    local letter = modified and edited_kind(buf, row) or letters:sub(row + 1, row + 1)
-    local first, group = row, GROUPS[letter]
-    repeat -- Rows of one kind are one extmark.
-      row = row + 1
-    until row > last
-      or (modified and edited_kind(buf, row) or letters:sub(row + 1, row + 1)) ~= letter
-    if group then
-      api.nvim_buf_set_extmark(buf, ns, first, 0, {
+  bottom = math.min(bottom, api.nvim_buf_line_count(buf) - 1)
+  local modified = vim.bo[buf].modified
+  local letters = modified and edited_kinds(buf, top, bottom)
+    or known.view.kinds:sub(top + 1, bottom + 1)
+  local first = 1
+  while first <= #letters do -- Rows of one kind are one extmark.
+    local letter = letters:sub(first, first)
+    local after = letters:find('[^' .. letter .. ']', first) or #letters + 1
+    if GROUPS[letter] then
+      api.nvim_buf_set_extmark(buf, ns, top + first - 1, 0, {
         ephemeral = true,
-        end_row = row,
-        hl_group = group,
+        end_row = top + after - 1,
+        hl_group = GROUPS[letter],
         hl_eol = true,
         strict = false,
         priority = 90,
       })
     end
+    first = after
   end
   if not known.rest and not modified then
-    require('agentdiff.colours').want(buf, known.view, top, last)
+    require('agentdiff.colours').want(buf, known.view, top, bottom)
   end
   return false
 end
@@ -72,10 +76,15 @@ api.nvim_set_decoration_provider(ns, { on_win = on_win })
 local function changing(buf, change)
   local bo = vim.bo[buf]
   local modifiable, levels = bo.modifiable, bo.undolevels
-  bo.modifiable, bo.undolevels = true, -1
+  bo.undolevels = -1
+  if not modifiable then
+    bo.modifiable = true
+  end
   local ok, problem = pcall(change)
-  bo.modifiable, bo.undolevels = modifiable, levels
-  bo.modified = false
+  if not modifiable then
+    bo.modifiable = false
+  end
+  bo.undolevels, bo.modified = levels, false
   if not ok then
     error(problem, 0)
   end

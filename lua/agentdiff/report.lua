@@ -30,8 +30,11 @@ function M.show(lines, filetype)
   vim.bo[buf].bufhidden = 'wipe'
   vim.bo[buf].filetype = filetype
   vim.keymap.set('n', 'q', '<Cmd>close<CR>', { buffer = buf, desc = 'agentdiff: close' })
-  vim.cmd('botright split')
-  vim.api.nvim_win_set_buf(0, buf)
+  if require('agentdiff.windows').split('botright split') then
+    vim.api.nvim_win_set_buf(0, buf)
+  else
+    vim.api.nvim_buf_delete(buf, { force = true })
+  end
 end
 
 --- Asks the daemon about the workspace of the working directory.
@@ -85,8 +88,7 @@ function M.files()
       return ('%-9s %s  +%d -%d'):format(file.status, name, file.added, file.removed)
     end,
   }, function(file)
-    if file then
-      require('agentdiff.windows').free()
+    if file and require('agentdiff.windows').free() then
       vim.cmd.edit({ vim.fn.fnameescape(M.path_on_disk(file, root)) })
     end
   end)

@@ -14,6 +14,7 @@ local panes = require('agentdiff.panes')
 ---@field shape integer raised whenever rows changed
 ---@field drawn boolean whether the text is that of `view`; a drawing may have been broken off
 
+local BUFFER_OPTIONS = 'setlocal buftype=acwrite bufhidden=hide noswapfile filetype=agentdiff'
 local GROUPINGS = { 'turn', 'session', 'agent', 'file' }
 local reviews = {} ---@type table<string, agentdiff.Review> by workspace
 
@@ -90,58 +91,49 @@ local function let_go_of_dead(workspace)
   end
 end
 
+-- What is done about events of a review's buffer. One autocommand for all of them: each on its own
+-- is a part of what the first screen waits for.
+---@type table<string, fun(workspace: string, buf: integer)>
+local ON = {
+  BufWipeout = let_go,
+  -- |:bdelete| leaves an empty buffer of that name, without options and keys.
+  BufUnload = function(workspace)
+    vim.schedule(function()
+      let_go_of_dead(workspace)
+    end)
+  end,
+  -- A window that comes to show it later gets its options too.
+  BufWinEnter = function(workspace)
+    if reviews[workspace] then
+      panes.dress(reviews[workspace])
+      announce_soon(workspace)
+    end
+  end,
+  BufLeave = function(workspace)
+    if reviews[workspace] then
+      panes.leave(api.nvim_get_current_win(), reviews[workspace])
+    end
+  end,
+  BufWinLeave = announce_soon,
+}
+local EVENTS = vim.tbl_keys(ON)
+
 ---@param workspace string
 ---@param buf integer
 local function set_up(workspace, buf)
-  api.nvim_create_autocmd('BufWipeout', {
+  api.nvim_create_autocmd(EVENTS, {
     buffer = buf,
-    callback = function()
-      let_go(workspace, buf)
-    end,
-  })
-  -- |:bdelete| leaves an empty buffer of that name, without options and keys.
-  api.nvim_create_autocmd('BufUnload', {
-    buffer = buf,
-    callback = function()
-      vim.schedule(function()
-        let_go_of_dead(workspace)
-      end)
+    callback = function(args)
+      ON[args.event](workspace, buf)
     end,
   })
   api.nvim_buf_set_name(buf, 'agentdiff://' .. workspace)
-  vim.bo[buf].buftype = 'acwrite'
-  vim.bo[buf].bufhidden = 'hide'
-  vim.bo[buf].swapfile = false
-  vim.b[buf].agentdiff_workspace = workspace
+  api.nvim_buf_set_var(buf, 'agentdiff_workspace', workspace)
+  api.nvim_buf_call(buf, function()
+    vim.cmd(BUFFER_OPTIONS)
+  end)
   require('agentdiff.keys').map_review(buf)
   require('agentdiff.edit').attach(buf)
-  api.nvim_buf_call(buf, function()
-    vim.cmd('noautocmd setlocal filetype=agentdiff')
-  end)
-  -- A window that comes to show it later gets its options too.
-  api.nvim_create_autocmd('BufWinEnter', {
-    buffer = buf,
-    callback = function()
-      if reviews[workspace] then
-        panes.dress(reviews[workspace])
-        announce_soon(workspace)
-      end
-    end,
-  })
-  api.nvim_create_autocmd('BufLeave', {
-    buffer = buf,
-    callback = function()
-      if reviews[workspace] then
-        panes.leave(api.nvim_get_current_win(), reviews[workspace])
-      end
-    end,
-  })
-  api.nvim_create_autocmd('BufWinLeave', {
-    buffer = buf,
-    callback = function()
-      announce_soon(workspace)
-    end,
-  })
   -- Autocommands on it see the finished buffer, and do not delay its first screen.
   vim.schedule(function()
     if api.nvim_buf_is_valid(buf) then
@@ -154,7 +146,11 @@ end
 ---@return integer
 local function make_buffer(workspace)
   local buf = api.nvim_create_buf(false, true)
+  -- A new buffer is no file that is renamed, and what others do on |BufFilePost| takes its time.
+  local ignored = vim.go.eventignore
+  vim.go.eventignore = 'all'
   local ok, problem = pcall(set_up, workspace, buf)
+  vim.go.eventignore = ignored
   if not ok then
     -- Half a buffer would keep its name from the next try.
     api.nvim_buf_delete(buf, { force = true })
@@ -199,7 +195,9 @@ function M.open(filters, root)
     M.ask_again()
     return false
   end
-  panes.show(review.buf)
+  if not panes.show(review.buf) then
+    return false
+  end
   panes.dress(review)
   local first = review.view.hunks.row[1]
   if first and api.nvim_win_get_cursor(0)[1] == 1 then

@@ -52,12 +52,7 @@ end
 ---@param buf integer
 ---@return boolean
 function M.is_diffed(buf)
-  for _, win in ipairs(vim.fn.win_findbuf(buf)) do
-    if vim.wo[win].diff then
-      return true
-    end
-  end
-  return false
+  return require('agentdiff.windows').any_diffed(vim.fn.win_findbuf(buf))
 end
 
 --- Calls a function soon after |M.is_diffed| may have changed.

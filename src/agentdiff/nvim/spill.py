@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
 
-HEAD_LINES = 300
-"""More than any screen has rows: these are shown before the rest is read."""
+HEAD_LINES = 150
+"""More than nearly any screen has rows: these are shown before the rest is read."""
 LONG_LINES = 3000
 """From here on reading a file is faster than unpacking a message."""
 
