@@ -265,7 +265,7 @@ class Executor:
         result["written"] = [path_fields(path)["path"] for path in written]
         result["weak"] = [path_fields(path)["path"] for path in run.weak]
         # Of a rename only one half may have been done.
-        commands += self._ledger.observer.mend(run.event.received_ns)
+        commands += self._ledger.observer.pairing.mend(run.event.received_ns)
         publish = Publish(files=tuple(states), written=tuple(written))
         return [*commands, publish, Answer(request=run.event.request, result=result)]
 
@@ -313,7 +313,7 @@ class Executor:
         states = {planned.path: planned.after for planned in plans}
         made = self._ledger.commit(record, states, durable=True)
         # Of a rename only one half may have been done.
-        return [made, *self._ledger.observer.mend(intended.at_ns)]
+        return [made, *self._ledger.observer.pairing.mend(intended.at_ns)]
 
 
 def _record(

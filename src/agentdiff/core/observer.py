@@ -1,6 +1,6 @@
 """What is seen on disk, and what that means for the ledger: author, state, records.
 
-Owns the road of an observation: own write, the user's proof, the ladder, git, parking and renames.
+Owns the road of an observation: own write, the user's proof, the ladder, git and parking.
 Must not read anything, nor open or close windows (`agentdiff.core.tracking`).  Hop 4, called by
 `agentdiff.core.ledger`.
 """
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentdiff.core import events as ev
-from agentdiff.core import renames
 from agentdiff.core.attribution import resolve
 from agentdiff.core.codec import encode_state
 from agentdiff.core.commands import Command, Publish, Report
 from agentdiff.core.entries import ABSENT, Absent, Directory, Entry, File, Ref, begins
 from agentdiff.core.epochs import Epochs, authored, committed, first_of_git
-from agentdiff.core.observing import as_created, observe
+from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER, Owner
+from agentdiff.core.pairing import Pairing
 from agentdiff.core.parking import Parking
 from agentdiff.core.pathstate import PathState
 from agentdiff.core.proofs import WHOLE_NS, Correction, Match, Proofs, Sighting
@@ -45,6 +45,7 @@ class Observer:
         proofs: what the editor claimed, and recent sightings.
         epochs: what git is known to have written.
         parking: pending changes whose content is gone for now.
+        pairing: what was renamed.
         own_writes: path → what a decision wrote, until the watcher has seen it.
     """
 
@@ -54,7 +55,7 @@ class Observer:
         self.epochs = Epochs()
         self.parking = Parking()
         self.own_writes: dict[bytes, OwnWrite] = {}
-        self._unpaired = False
+        self.pairing = Pairing(ledger)
 
     def handle(self, event: ev.Event) -> list[Command]:
         """Returns the commands for what was seen, proved, or done by git."""
@@ -62,7 +63,10 @@ class Observer:
             case ev.FileObserved():
                 return self._observed(event)  # pairs are mended once for a whole reading
             case ev.ReadingEnded():
-                return [*self._pair(event.received_ns), *self.mend(event.received_ns)]
+                return [
+                    *self.pairing.pair(event.received_ns),
+                    *self.pairing.mend(event.received_ns),
+                ]
             case ev.EditorClaimed():
                 commands = self._claimed(event)
             case ev.GitMoved():
@@ -71,7 +75,7 @@ class Observer:
                 commands = self._git_committed(event)
             case _:
                 commands = []
-        return [*commands, *self.mend(event.received_ns)] if commands else commands
+        return [*commands, *self.pairing.mend(event.received_ns)] if commands else commands
 
     def expire(self, now_ns: int) -> list[Command]:
         """Decides what stayed open for long, and drops what is too old to matter."""
@@ -129,7 +133,7 @@ class Observer:
         self._ledger.leaves(start.state)
         whole = observe(start.state, path, start.before, after, USER, self._ledger.new_id)
         self.proofs.forget(path)
-        return self._changed(path, known, after, USER, whole, event.received_ns)
+        return self.changed(path, known, after, USER, whole, event.received_ns)
 
     def _owner(self, path: bytes, before: Entry, after: Entry, now_ns: int) -> Owner:
         ledger = self._ledger
@@ -159,7 +163,7 @@ class Observer:
         read_ns = event.read_ns or now
         self.proofs.note(path, Sighting(now, read_ns, state, before, after, owner))
         commands = self._put_aside(state, after, owner, result, now)
-        return commands + self._changed(path, before, after, owner, result, now)
+        return commands + self.changed(path, before, after, owner, result, now)
 
     def _step(
         self,
@@ -219,7 +223,7 @@ class Observer:
             state = seen.state
         return state
 
-    def _changed(
+    def changed(
         self,
         path: bytes,
         before: Entry,
@@ -228,6 +232,7 @@ class Observer:
         state: PathState | None,
         now_ns: int,
     ) -> list[Command]:
+        """Records what a path holds now, by whom, and what pends on it."""
         record = PathChanged(
             path=path,
             before=before.ref(),
@@ -238,52 +243,10 @@ class Observer:
         )
         made = () if state is None else (state.base,)
         append = self._ledger.commit(record, {path: state}, (*made, after))
-        self._unpaired = self._unpaired or isinstance(after, Absent) or isinstance(before, Absent)
+        if isinstance(after, Absent) or isinstance(before, Absent):
+            self.pairing.wanted = True
         written = (path,) if before != after else ()
         return [append, Publish(files=(path,), written=written)]
-
-    # --- renames ---------------------------------------------------------------------------------
-
-    def _pair(self, now_ns: int) -> list[Command]:
-        """Finds what was renamed, once everything of one reading was told."""
-        if not self._unpaired:
-            return []
-        self._unpaired = False
-        ledger = self._ledger
-        moves = {
-            target.move_to: target.path
-            for targets in ledger.tracking.announced.values()
-            for target in targets.values()
-            if target.move_to is not None
-        }
-        commands: list[Command] = []
-        for old, new in renames.find_pairs(ledger.paths.values(), moves):
-            state = renames.paired(old, new, self.parking.get(old.path), ledger.new_id)
-            owner = new.meta[0].owners[-1]
-            commands += self._changed(new.path, new.cur, new.cur, owner, state, now_ns)
-            commands.append(Publish(files=(old.path,)))
-        return commands
-
-    def mend(self, now_ns: int) -> list[Command]:
-        """Lets go of pairs one half of which is something else now, and keeps the others alike."""
-        ledger, commands, whole = self._ledger, list[Command](), set[bytes]()
-        moved, ledger.moved = ledger.moved, {}
-        for path in sorted(ledger.renamed):
-            state = ledger.paths[path]
-            old = ledger.paths.get(state.origin or b"")
-            owner = state.meta[0].owners[-1]
-            fits = old is not None and old.path not in whole and renames.can_be_origin(old)
-            if fits and old is not None and old.base in (state.base, moved.get(path)):
-                whole.add(old.path)
-                if old.base != state.base and isinstance(state.base, File):
-                    self.proofs.forget(old.path)  # what was seen of it had another base
-                    again = renames.rebased(old, state.base, ledger.new_id)
-                    commands += self._changed(old.path, ABSENT, ABSENT, owner, again, now_ns)
-                continue
-            alone = as_created(state, ledger.new_id)
-            commands += self._changed(path, state.cur, state.cur, owner, alone, now_ns)
-            self._unpaired = True  # with another base the two may still belong together
-        return commands
 
     # --- proofs ----------------------------------------------------------------------------------
 
@@ -303,7 +266,7 @@ class Observer:
         commands: list[Command] = []
         for path, correction in self.proofs.settle(before_ns):
             commands += self._correct(path, correction, now_ns)
-        return [*commands, *self.mend(now_ns)] if commands else []
+        return [*commands, *self.pairing.mend(now_ns)] if commands else []
 
     def _correct(self, path: bytes, correction: Correction, now_ns: int) -> list[Command]:
         """Gives the sightings since the user's write again, with the right authors."""
@@ -336,7 +299,7 @@ class Observer:
             commands += self._put_aside(state, after, owner, result, now_ns)
             state, known = result, after
         self.proofs.forget(path)
-        return [*commands, *self._changed(path, first.before, known, author, state, now_ns)]
+        return [*commands, *self.changed(path, first.before, known, author, state, now_ns)]
 
     # --- git -------------------------------------------------------------------------------------
 
