@@ -13,7 +13,9 @@ end
 --- only.
 ---@return string
 function M.statusline()
-  return vim.b.agentdiff_status or vim.g.agentdiff_status or ''
+  local of_buffer = vim.b.agentdiff_status
+  -- Of a file in which nothing pends it is an empty text.
+  return of_buffer and of_buffer ~= '' and of_buffer or vim.g.agentdiff_status or ''
 end
 
 --- Returns `3/12` when the cursor is in the third of twelve hunks, `12` outside of them, else ''.

@@ -81,14 +81,30 @@ function M.map_review(buf)
   end
 end
 
+--- Sets the key of the text object: no key of Normal mode, where `ih` would keep |i| from
+--- inserting an h.
+---@param key string
+---@param opts table of |vim.keymap.set()|
+local function map_object(key, opts)
+  vim.keymap.set('x', key, function()
+    M.press('select-hunk')
+  end, opts)
+  vim.keymap.set('o', key, function()
+    return require('agentdiff.menu').object_keys()
+  end, vim.tbl_extend('force', opts, { expr = true }))
+end
+
 --- Sets the keys in a file buffer that the user asked for; none by default.
 ---@param buf integer
 function M.map_file(buf)
   for name, key in pairs(require('agentdiff.config').get().keys) do
-    if key then
+    local opts = { buffer = buf, nowait = true, desc = 'agentdiff: ' .. name }
+    if key and name == 'select-hunk' then
+      map_object(key, opts)
+    elseif key then
       vim.keymap.set({ 'n', 'x' }, key, function()
         M.press(name)
-      end, { buffer = buf, nowait = true, desc = 'agentdiff: ' .. name })
+      end, opts)
     end
   end
 end

@@ -233,6 +233,23 @@ def test_keys_in_file_buffers_are_opt_in(spawn: Callable[..., Editor], agent: Ag
     assert (without.lua(maps), chosen.lua(maps)) == ([], ["ga"])
 
 
+def test_the_option_keys_takes_the_text_object(
+    spawn: Callable[..., Editor], agent: Agent, workspace: Path
+) -> None:
+    """``select-hunk`` works after an operator and in Visual mode; ``ih`` still inserts an h."""
+    editor = spawn(
+        "a.txt", cwd=workspace, config="let g:agentdiff = #{keys: {'select-hunk': 'ih'}}"
+    )
+    agent.edit("a.txt", "line 10\nline 11\n", "ten\neleven\n")
+    editor.wait(SHOWN + "1")
+    editor.keys("11Gyih")
+    yanked = editor.lua("return vim.fn.getreg('0')")
+    editor.keys("10Gvih<Esc>")
+    selected = editor.lua('return { vim.fn.line("\'<"), vim.fn.line("\'>") }')
+    editor.keys("1Gihey <Esc>")
+    assert (yanked, selected, editor.lines()[0]) == ("ten\neleven\n", [10, 11], "hey line 1")
+
+
 def test_every_mapping_of_the_manual_exists(editor: Editor) -> None:
     """Each <Plug> that the manual names is mapped in normal and visual mode, and no other is."""
     manual = (CHECKOUT / "doc/agentdiff.txt").read_text()

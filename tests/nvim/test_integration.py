@@ -47,6 +47,14 @@ def test_positions_for_a_statusline(shown: Editor) -> None:
     assert source == {"added": 0, "modified": 2, "removed": 0}
 
 
+def test_the_text_of_a_clean_file_is_that_of_the_workspace(shown: Editor) -> None:
+    """Where nothing pends in the buffer, `statusline()` tells what pends elsewhere."""
+    shown.command("edit b.txt")
+    shown.wait("vim.b.agentdiff_status == ''", "the file is known to be clean")
+    text = shown.lua("return { require('agentdiff').statusline(), vim.g.agentdiff_status }")
+    assert text == ["1 file 2 hunks claude working"] * 2
+
+
 def test_hunks_for_scripts(shown: Editor) -> None:
     """`hunks()` says where they are now, what stood there, and who did it."""
     shown.nvim.api.buf_set_lines(0, 0, 0, False, ["mine"])
