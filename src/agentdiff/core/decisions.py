@@ -19,6 +19,11 @@ from agentdiff.core.records import DecisionItem
 from agentdiff.core.renames import rename_id, unnamed
 from agentdiff.core.settle import Part, settle_entries
 
+_STRANGERS = (
+    "lines that no agent is known to have written are entangled with it: "
+    "decide it by its hunk or file, or name what is external, too"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathPlan:
@@ -268,8 +273,14 @@ def _filtered(
                 others = "lines of somebody else are entangled with it: decide it by its hunk"
                 result.refused.append(Refusal(path=state.path, change=change, reason=others))
                 continue
-        spared = event.op == "reject" and bulk and not selection.include_external
-        if spared and owners and all(owner.kind in ("external", "git") for owner in owners):
+        spared = [
+            owner.kind in ("external", "git")
+            for owner in owners
+            if event.op == "reject" and bulk and not selection.include_external
+        ]
+        if any(spared):
+            if not all(spared):
+                result.refused.append(Refusal(path=state.path, change=change, reason=_STRANGERS))
             continue
         kept[change] = part
     return kept

@@ -69,6 +69,57 @@ def test_reject_all_spares_what_no_agent_wrote(play: Play, named: bool, left: by
     assert [disk(play, path) for path in (F, G, D)] == [BASE, left, BASE]
 
 
+def entangle(play: Play, path: bytes, *, created: bool) -> bytes:
+    """Lets a stranger write a line and Claude the one below it: returns what is on disk then."""
+    stranger = b"mine\n" if created else lines(l5="mine")
+    both = b"mine\nclaude\n" if created else lines(l5="mine", l6="claude")
+    play.put(path, File(data=stranger))
+    play.cut()
+    play.run("claude", "s", {path: File(data=both)})
+    assert len(play.ids(path)) == 1
+    return both
+
+
+STRANGERS = (
+    "lines that no agent is known to have written are entangled with it: "
+    "decide it by its hunk or file, or name what is external, too"
+)
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_a_bulk_reject_refuses_what_is_entangled_with_a_strangers_lines(created: bool) -> None:
+    """They are outside of it, and would go with the agent's: it is listed, and stays."""
+    play = Play(disk={} if created else {F: File(data=BASE)})
+    play.prompt("claude", "s")
+    both = entangle(play, F, created=created)
+    answer = play.decide("reject", ALL)
+    assert [(one["path"], one["reason"]) for one in answer["refused"]] == [("f", STRANGERS)]
+    assert (answer["done"], disk(play, F), F in play.pending()) == ([], both, True)
+
+
+@pytest.mark.parametrize(
+    "selection", [Selection(everything=True, include_external=True), Selection(paths=(F,)), "pick"]
+)
+def test_what_is_entangled_with_a_strangers_lines_can_be_named(selection: Selection | str) -> None:
+    """By ``--external``, its file or its hunk: then nobody is surprised."""
+    play = Play(disk={F: File(data=BASE)})
+    play.prompt("claude", "s")
+    entangle(play, F, created=False)
+    if isinstance(selection, str):
+        selection = Selection(picks=(hunk(play, F),))
+    answer = play.decide("reject", selection)
+    assert (answer["refused"], disk(play, F)) == ([], BASE)
+
+
+def test_a_bulk_accept_covers_what_is_entangled_with_a_strangers_lines() -> None:
+    """It touches no disk."""
+    play = Play(disk={F: File(data=BASE)})
+    play.prompt("claude", "s")
+    both = entangle(play, F, created=False)
+    assert play.decide("accept", ALL)["refused"] == []
+    assert (play.pending(), disk(play, F)) == ({}, both)
+
+
 @pytest.mark.parametrize("selection", [Selection(paths=(G,)), "pick"])
 def test_a_stranger_is_rejected_where_it_is_named(play: Play, selection: Selection | str) -> None:
     """By its path or its hunk: that is no bulk."""
