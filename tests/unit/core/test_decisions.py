@@ -296,3 +296,41 @@ def test_a_hunk_that_became_the_users_altogether_keeps_its_lines(play: Play, cre
     play.decide("reject", Selection(everything=True, include_external=True))
     assert disk(play, path) == (typed if created else lines(l2="user\n2"))
     assert play.pending() == {}
+
+
+@pytest.mark.parametrize("op", ["accept", "reject"])
+@pytest.mark.parametrize("created", [True, False])
+def test_a_piece_of_a_created_or_deleted_file_is_decided_alone(op: str, created: bool) -> None:
+    """P5: lines between them were decided before; what is left is two hunks, not one file."""
+    text = b"1\n2\n3\n4\n5\n"
+    before, after = (ABSENT, File(data=text)) if created else (File(data=text), ABSENT)
+    play = Play(disk={} if created else {F: before})
+    play.prompt("claude", "s")
+    play.run("claude", "s", {F: after})
+    middle, nothing = (2, 3), (0, 0)
+    old, new = (nothing, middle) if created else (middle, nothing)
+    play.decide("reject" if created else "accept", Selection(picks=(_part(play, old, new),)))
+    first, second = play.ledger.paths[F].hunks
+    play.decide(op, Selection(picks=(HunkPick(hunk=first.id, gen=first.gen),)))
+    (left,) = play.ledger.paths[F].hunks
+    assert (left.id, left.gen) == (second.id, second.gen)
+    kept = b"1\n2\n4\n5\n" if op == "accept" else b"4\n5\n"
+    if not created:
+        kept = b"" if op == "accept" else b"1\n2\n"
+    assert play.disk.get(F, ABSENT) == (File(data=kept) if kept else ABSENT)
+
+
+def _part(play: Play, old: tuple[int, int], new: tuple[int, int]) -> HunkPick:
+    return HunkPick(hunk=play.ids(F)[0], old=old, new=new)
+
+
+def test_a_piece_of_a_created_file_takes_no_line_of_the_users_along(play: Play) -> None:
+    """They typed into the other piece: a reject of this one does not remove the file."""
+    play.run("claude", "s", {b"new": File(data=b"1\n2\n3\n4\n5\n")})
+    typed = b"1\n2\n3\n4\nuser\n5\n"
+    play.save(b"new", typed, File(data=typed))
+    (one,) = play.ids(b"new")
+    play.decide("reject", Selection(picks=(HunkPick(hunk=one, old=(0, 0), new=(2, 3)),)))
+    first = play.ledger.paths[b"new"].hunks[0]
+    play.decide("reject", Selection(picks=(HunkPick(hunk=first.id),)))
+    assert disk(play, b"new") == b"4\nuser\n5\n"
