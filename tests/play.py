@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
-from agentdiff.core.codec import decode_state, encode_state
+from agentdiff.core.codec import encode_state
 from agentdiff.core.commands import Answer, Append, Command, Publish, Report, WriteEntry
-from agentdiff.core.entries import ABSENT, Entry, File, Ref
+from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other, Ref
 from agentdiff.core.events import (
     DecisionRequested,
     EditorAttached,
@@ -21,22 +22,55 @@ from agentdiff.core.events import (
     EntryWritten,
     Event,
     FileObserved,
-    LoadedItem,
     PromptSubmitted,
     ReadingEnded,
+    RestoreRequested,
     Selection,
     SessionEnded,
     SessionStarted,
-    Step,
     Target,
     ToolFinished,
     ToolStarted,
     UndoRequested,
 )
 from agentdiff.core.ledger import Ledger
-from agentdiff.core.records import PathChanged, Record, decode_record, encode_record
+from agentdiff.core.records import (
+    DecisionMade,
+    DecisionTurned,
+    PathChanged,
+    Record,
+    decode_record,
+    encode_record,
+)
+from agentdiff.daemon.recall import Recall
+from agentdiff.workspace.blobs import BlobStore
+from agentdiff.workspace.store import Store
 
 STEP_NS = 1_000_000
+
+
+class Memory:
+    """The log and the contents of a `Play`, as far as `agentdiff.daemon.recall` asks for them."""
+
+    def __init__(self, play: Play) -> None:
+        self._play = play
+
+    def get(self, oid: str) -> bytes:
+        """Returns a content, as `BlobStore.get`."""
+        return self._play.blobs[oid]
+
+    def changes_since(self, seq: int) -> Iterator[tuple[int, Record]]:
+        """Yields what changed paths after a record, as `Store.changes_since`."""
+        for at, record in self._play.records():
+            if at > seq and isinstance(record, PathChanged | DecisionMade | DecisionTurned):
+                yield at, record
+
+    def changes_until(self, seq: int, since_ns: int) -> Iterator[Record]:
+        """Yields what changed paths up to a record, as `Store.changes_until`."""
+        for at, record in self._play.records():
+            kept = isinstance(record, PathChanged | DecisionMade | DecisionTurned)
+            if kept and at <= seq and record.at_ns >= since_ns:
+                yield record
 
 
 @dataclass
@@ -48,6 +82,7 @@ class Play:
     log: list[tuple[int, bytes]] = field(default_factory=list)
     read: list[tuple[int, Record]] = field(default_factory=list)
     contents: dict[Ref, Entry] = field(default_factory=dict)
+    blobs: dict[str, bytes] = field(default_factory=dict)
     answers: list[dict[str, Any]] = field(default_factory=list)
     published: list[Publish] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
@@ -59,6 +94,9 @@ class Play:
 
     def __post_init__(self) -> None:
         self.seen = dict(self.disk)
+        memory = Memory(self)
+        # What undo and restore know is found by the daemon's own code.
+        self.recall = Recall(store=cast("Store", memory), blobs=cast("BlobStore", memory))
 
     # --- the engine's part -----------------------------------------------------------------------
 
@@ -103,12 +141,17 @@ class Play:
         if there != command.expect:
             self.keep(there)
             return EntryWritten(path=command.path, received_ns=self.tick(), found=there)
+        assert not isinstance(command.write, Other), "nobody can write that"
         self.put(command.path, command.write)
         return EntryWritten(path=command.path, received_ns=self.tick())
 
     def keep(self, entry: Entry) -> None:
         """Stores a content, as the blob store would."""
         self.contents[entry.ref()] = entry
+        if isinstance(entry, File):
+            self.blobs[entry.oid] = entry.data
+        elif isinstance(entry, Link):
+            self.blobs[entry.ref().oid] = entry.target
 
     def put(self, path: bytes, entry: Entry) -> None:
         """Writes to the disk behind the ledger's back."""
@@ -129,6 +172,8 @@ class Play:
         """Observes every path that differs from what was last seen, in path order."""
         for path in sorted({*self.disk, *self.seen}):
             before, after = self.seen.get(path, ABSENT), self.disk.get(path, ABSENT)
+            if isinstance(after, Directory) and before == ABSENT:
+                continue  # the index knows directories only where a file was
             # What we wrote ourselves is read again, as the engine's tracker does.
             if before != after or path in self.ledger.observer.own_writes:
                 self.handle(self.observation(path))
@@ -262,17 +307,9 @@ class Play:
     def undo(self, *, redo: bool = False, client: str = "cli") -> dict[str, Any]:
         """Undoes (or redoes) and returns the answer."""
         step = self.ledger.turns.target(client, redo=redo)
-        items = () if step is None else step.made.items
-        loaded = tuple(
-            LoadedItem(
-                path=item.path,
-                before=decode_state(item.before, self.contents.__getitem__),
-                after=decode_state(item.after, self.contents.__getitem__),
-                cur_before=self.contents[item.cur_before],
-                cur_after=self.contents[item.cur_after],
-                since=self._since(item.path, step.since) if step else (),
-            )
-            for item in items
+        loaded = () if step is None else step.made.items
+        items = tuple(
+            self.recall.item(item, step.since, redo=redo) for item in loaded if step is not None
         )
         self.handle(
             UndoRequested(
@@ -280,20 +317,22 @@ class Play:
                 received_ns=self.tick(),
                 redo=redo,
                 decision=None if step is None else step.made.decision,
-                items=loaded,
+                items=items,
             )
         )
         return self.answers[-1]
 
-    def _since(self, path: bytes, seq: int) -> tuple[Step, ...] | None:
-        """Returns how a path changed after a record; None when a decision was among that."""
-        steps: list[Step] = []
-        for at, record in self.records():
-            if at > seq and isinstance(record, PathChanged) and record.path == path:
-                steps.append(Step(after=self.contents[record.after], owner=record.owner))
-            if at > seq and any(item.path == path for item in getattr(record, "items", ())):
-                return None
-        return tuple(steps)
+    def restore(self, seq: int, paths: Iterable[bytes] = ()) -> dict[str, Any]:
+        """Puts paths (all of them, when none is named) back to what they were at a record."""
+        contents = []
+        for path, ref in self.recall.content_at(seq, paths).items():
+            there, wanted = self.disk.get(path, ABSENT), self.recall.load(ref)
+            if there != wanted:
+                contents.append((path, there, wanted))
+        self.handle(
+            RestoreRequested(client="cli", received_ns=self.tick(), contents=tuple(contents))
+        )
+        return self.answers[-1]
 
     def write(self, agent: str, session: str, path: bytes, data: bytes) -> ToolStarted:
         """Writes a file with an edit tool that announced exactly this content."""
