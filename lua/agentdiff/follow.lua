@@ -42,14 +42,31 @@ local function unlabel(win)
   end
 end
 
+--- Frees the window from those that are compared or move together. A split inherits that from its
+--- window, and one that comes to show a buffer from the last that did: the cursors of the user
+--- would go wherever this one is put.
+local function unbind()
+  api.nvim_win_call(window, function()
+    -- It gives back the folds and the wrapping from before the comparison, too.
+    if vim.wo.diff then
+      vim.cmd.diffoff()
+    end
+    vim.wo[0][0].scrollbind, vim.wo[0][0].cursorbind = false, false
+  end)
+end
+
 local function watch_windows()
   local group = api.nvim_create_augroup('agentdiff.follow', {})
   api.nvim_create_autocmd({ 'BufWinEnter', 'BufEnter', 'WinEnter' }, {
     group = group,
-    callback = function()
+    callback = function(args)
       local win = api.nvim_get_current_win()
       if win == window then
         label()
+        -- Not whenever the user comes back to it: they may have begun a comparison here.
+        if args.event == 'BufWinEnter' then
+          unbind()
+        end
       else
         unlabel(win)
       end
@@ -85,6 +102,7 @@ local function open()
   end
   window = opened
   vim.wo[window][0].winfixbuf = false
+  unbind()
   label()
   watch_windows()
   return true
@@ -173,6 +191,7 @@ function M.wrote(workspace, paths)
   if other then
     unlabel(window)
     api.nvim_win_set_buf(window, buf)
+    unbind()
     label()
   end
 end

@@ -199,6 +199,34 @@ def test_follow_shows_where_the_agent_writes(shown: Editor, agent: Agent) -> Non
     assert len(shown.lua("return vim.api.nvim_list_wins()")) == 1
 
 
+def test_following_moves_no_window_of_a_comparison(reviewer: Editor, agent: Agent) -> None:
+    """A split of a diffed window would be bound to the others, as would a file that one shows."""
+    agent.write("b.txt", "".join(f"b {n}\n" for n in range(1, 301)))
+    reviewer.command("edit b.txt | AgentDiff! accept")
+    reviewer.command("edit a.txt | diffthis | vsplit b.txt | diffthis | normal! 10G")
+    look = """
+    return vim.tbl_map(function(win)
+      local name = vim.fs.basename(vim.api.nvim_buf_get_name(vim.api.nvim_win_get_buf(win)))
+      local line, wo = vim.api.nvim_win_get_cursor(win)[1], vim.wo[win]
+      return { name, line, vim.fn.line('w0', win), wo.diff and wo.scrollbind and wo.cursorbind }
+    end, ...)
+    """
+    ours = reviewer.lua("return vim.api.nvim_list_wins()")
+    reviewer.command("set columns=200 | AgentDiff follow on")  # beside them: all keep their heights
+    before = reviewer.lua(look, ours)
+    rows = [[name, line, bound] for name, line, _, bound in before]
+    assert rows == [["b.txt", 10, True], ["a.txt", 10, True]]
+    follows = reviewer.lua("return vim.fn.win_getid(2)")
+    assert follows not in ours
+    for name, line, old in (("b.txt", 250, "b 250\n"), ("a.txt", 15, "line 15\n")):
+        agent.edit(name, old, "new\n")
+        there = f"{{ vim.fs.basename(vim.fn.bufname(vim.fn.winbufnr({follows}))), "
+        there += f"vim.fn.line('.', {follows}) }}"
+        reviewer.wait(f"vim.deep_equal({there}, {{ '{name}', {line} }})", f"it follows to {name}")
+        options = reviewer.lua("local w = vim.wo[...]; return { w.diff, w.scrollbind }", follows)
+        assert (reviewer.lua(look, ours), options) == (before, [False, False])
+
+
 def test_following_asks_nothing_about_swap_files(
     shown: Editor, agent: Agent, spawn: Callable[..., Editor], workspace: Path, tmp_path: Path
 ) -> None:
