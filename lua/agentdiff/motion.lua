@@ -71,10 +71,9 @@ function M.jump_to_file(how)
   end
   local lnum = geometry.lnum(review.view, cursor[1] - 1)
   vim.cmd("normal! m'")
-  if how == 'edit' and not require('agentdiff.windows').free() then
+  if not require('agentdiff.windows').open(path, how) then
     return false
   end
-  vim.cmd({ cmd = how, args = { vim.fn.fnameescape(path) } })
   if lnum then
     lnum = math.min(lnum, api.nvim_buf_line_count(0))
     api.nvim_win_set_cursor(0, { lnum, math.max(0, cursor[2] - 1) })

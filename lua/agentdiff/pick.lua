@@ -42,11 +42,9 @@ end
 ---@param item agentdiff.PickItem
 local function go(item)
   vim.cmd("normal! m'")
-  if not require('agentdiff.windows').free() then
-    return
+  if require('agentdiff.windows').open(item.path, 'edit') then
+    pcall(vim.api.nvim_win_set_cursor, 0, { item.lnum, 0 })
   end
-  vim.cmd.edit({ vim.fn.fnameescape(item.path) })
-  pcall(vim.api.nvim_win_set_cursor, 0, { item.lnum, 0 })
 end
 
 ---@param items agentdiff.PickItem[]

@@ -64,6 +64,10 @@ end
 ---@param status table the answer of `status`
 ---@param loclist boolean that of the current window
 function M.open(status, loclist)
+  if vim.fn.getcmdwintype() ~= '' then
+    require('agentdiff').notify('close the command-line window first', vim.log.levels.WARN)
+    return
+  end
   local items, ids = entries(status)
   local win = loclist and api.nvim_get_current_win() or nil
   set({ win = win }, ' ', { title = 'agentdiff', items = items })
@@ -75,7 +79,9 @@ function M.open(status, loclist)
     ids = ids,
     tick = now.changedtick,
   }
-  vim.cmd(loclist and 'botright lopen' or 'botright copen')
+  -- Not sooner: what a user has for |FileType| `qf` shall find this list. |:cc| needs no window.
+  local command = loclist and 'botright lopen' or 'botright copen'
+  require('agentdiff.windows').try(command, 'the list is filled, but not shown')
 end
 
 --- Whether a list still has the entries that we put there, whatever is selected in it.

@@ -20,21 +20,34 @@ function M.echo(lines)
   vim.api.nvim_echo({ { table.concat(lines, '\n') } }, false, {})
 end
 
---- Shows lines in a split of their own; `q` closes it.
+--- Goes to the window for a list: that of the one before in this tab page, else a split.
+---@return boolean done
+local function go_to_list()
+  local windows = require('agentdiff.windows')
+  for _, win in ipairs(vim.api.nvim_tabpage_list_wins(0)) do
+    if vim.b[vim.api.nvim_win_get_buf(win)].agentdiff_list and windows.can_change(win) then
+      vim.api.nvim_set_current_win(win)
+      return true
+    end
+  end
+  return windows.split('botright split')
+end
+
+--- Shows lines in a window of their own; `q` closes it.
 ---@param lines string[]
 ---@param filetype string
 function M.show(lines, filetype)
+  if not go_to_list() then
+    return
+  end
   local buf = vim.api.nvim_create_buf(false, true)
   vim.api.nvim_buf_set_lines(buf, 0, -1, false, vim.tbl_map(M.one_line, lines))
+  vim.b[buf].agentdiff_list = true
   vim.bo[buf].modifiable = false
   vim.bo[buf].bufhidden = 'wipe'
   vim.bo[buf].filetype = filetype
   vim.keymap.set('n', 'q', '<Cmd>close<CR>', { buffer = buf, desc = 'agentdiff: close' })
-  if require('agentdiff.windows').split('botright split') then
-    vim.api.nvim_win_set_buf(0, buf)
-  else
-    vim.api.nvim_buf_delete(buf, { force = true })
-  end
+  vim.api.nvim_win_set_buf(0, buf)
 end
 
 --- Asks the daemon about the workspace of the working directory.
@@ -88,8 +101,8 @@ function M.files()
       return ('%-9s %s  +%d -%d'):format(file.status, name, file.added, file.removed)
     end,
   }, function(file)
-    if file and require('agentdiff.windows').free() then
-      vim.cmd.edit({ vim.fn.fnameescape(M.path_on_disk(file, root)) })
+    if file then
+      require('agentdiff.windows').open(M.path_on_disk(file, root), 'edit')
     end
   end)
 end

@@ -11,16 +11,25 @@ function M.warn(problem, what)
   require('agentdiff').notify((what and what .. ': ' or '') .. why, vim.log.levels.WARN)
 end
 
---- Splits the current window. Where that fails (no room, the command-line window, a handler of the
---- user's) it is said.
+--- Runs a command that opens something. Where it fails (no room, the command-line window, a handler
+--- of the user's, the answer to a question about a swap file) it is said.
+---@param command string|table as |vim.cmd()| takes it
+---@param what string? who wanted it
+---@return boolean ok
+function M.try(command, what)
+  local ok, problem = pcall(vim.cmd --[[@as function]], command)
+  if not ok then
+    M.warn(problem, what)
+  end
+  return ok
+end
+
+--- Splits the current window, or says why not.
 ---@param command string
 ---@return boolean done whether there is a new window; it may change its buffer
 function M.split(command)
   local before = api.nvim_get_current_win()
-  local ok, problem = pcall(vim.cmd --[[@as function]], command)
-  if not ok then
-    M.warn(problem)
-  end
+  M.try(command)
   local done = api.nvim_get_current_win() ~= before
   if done then
     vim.wo[0][0].winfixbuf = false -- that of the window that was split
@@ -28,11 +37,41 @@ function M.split(command)
   return done
 end
 
---- Makes the current window one whose buffer may be changed: a split of it when |'winfixbuf'| keeps
---- its own.
+--- Whether a window can show another buffer now, without a question or an error.
+---@param win integer
+---@return boolean
+function M.can_change(win)
+  if vim.fn.getcmdwintype() ~= '' or vim.wo[win].winfixbuf then
+    return false
+  end
+  local buf = api.nvim_win_get_buf(win)
+  local hides = vim.bo[buf].bufhidden
+  local kept = hides == 'hide' or hides == '' and vim.o.hidden
+  return not vim.bo[buf].modified or kept or #vim.fn.win_findbuf(buf) > 1
+end
+
+--- Makes the current window one whose buffer may be changed: a split of it when |'winfixbuf'|, or
+--- unsaved changes with 'nohidden', keep its own.
 ---@return boolean done
 function M.free()
-  return not vim.wo.winfixbuf or M.split('split')
+  return M.can_change(0) or M.split('split')
+end
+
+--- Opens a file; for `edit` in the current window where that may change its buffer, else in a split
+--- of it.
+---@param path string absolute
+---@param how 'edit'|'split'|'tabedit'
+---@return boolean done
+function M.open(path, how)
+  if how == 'edit' then
+    -- |:edit| would read it anew, and with unsaved changes fail.
+    if vim.fn.bufexists(path) == 1 and vim.fn.bufadd(path) == api.nvim_get_current_buf() then
+      return true
+    elseif not M.free() then
+      return false
+    end
+  end
+  return M.try({ cmd = how, args = { vim.fn.fnameescape(path) } })
 end
 
 --- Returns the current window, or while that floats another of its tab page: a floating window
@@ -57,19 +96,6 @@ function M.any_diffed(wins)
     end
   end
   return false
-end
-
---- Whether a window can show another buffer now, without a question or an error.
----@param win integer
----@return boolean
-function M.can_change(win)
-  if vim.fn.getcmdwintype() ~= '' or vim.wo[win].winfixbuf then
-    return false
-  end
-  local buf = api.nvim_win_get_buf(win)
-  local hides = vim.bo[buf].bufhidden
-  local kept = hides == 'hide' or hides == '' and vim.o.hidden
-  return not vim.bo[buf].modified or kept or #vim.fn.win_findbuf(buf) > 1
 end
 
 return M
