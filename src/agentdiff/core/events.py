@@ -291,10 +291,14 @@ class CommentAdded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One change of a path: what it held then, and whose change it was."""
+    """One change of a path: what it held then, and whose change it was.
+
+    `coverage` is what a state that begins with it has (`PathState.coverage`).
+    """
 
     after: Entry
     owner: Owner
+    coverage: str = "exact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,17 +88,18 @@ class Ledger:
         """
         ledger = cls()
         pending: dict[bytes, Json | None] = {}
-        parked: dict[bytes, Json] = {}
+        parked: dict[bytes, PathParked] = {}
         for seq, record in records:
             ledger.seq = seq
             ledger._fold(record)
             pending.update(_states(record))
             if isinstance(record, PathParked):
                 parked.pop(record.path, None)  # the newest come last
-                parked[record.path] = record.state
+                parked[record.path] = record
             elif isinstance(record, DecisionMade | DecisionTurned):
                 for item in record.items:
-                    if not ids_of(parked.get(item.path)).isdisjoint(ids_of(item.before)):
+                    aside = parked.get(item.path)
+                    if aside and not ids_of(aside.state).isdisjoint(ids_of(item.before)):
                         del parked[item.path]
         for path, stored in pending.items():
             state = decode_state(stored, load)

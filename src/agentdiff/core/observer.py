@@ -7,7 +7,7 @@ Must not read anything, nor open or close windows (`agentdiff.core.tracking`).  
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -133,7 +133,7 @@ class Observer:
         self._ledger.leaves(start.state)
         whole = observe(start.state, path, start.before, after, USER, self._ledger.new_id)
         self.proofs.forget(path)
-        return self.changed(path, known, after, USER, whole, event.received_ns)
+        return self.changed(path, known, after, USER, whole, event.received_ns, since=start.seq)
 
     def _owner(self, path: bytes, before: Entry, after: Entry, now_ns: int) -> Owner:
         ledger = self._ledger
@@ -154,16 +154,18 @@ class Observer:
         ledger, path, now = self._ledger, event.path, event.received_ns
         state = ledger.paths.get(path)
         coverage = "baseline uncertain: not read in time" if event.uncertain else "exact"
-        result = self._returned(state, path, before, after, owner)
-        if result is None:
-            if state is None and not ledger.under_review(now):
-                return []  # only looked at because something may return here
-            start, whole = self.proofs.begun(path, state, before, after, owner)
+        result, seq = self._returned(state, path, before, after, owner), ledger.seq
+        if result is not None:
+            since: int | None = self.parking.since(path)
+        elif state is None and not ledger.under_review(now):
+            return []  # only looked at because something may return here
+        else:
+            start, whole, since = self.proofs.begun(path, state, before, after, owner)
             result = self._step(start, path, whole, after, owner, coverage)
         read_ns = event.read_ns or now
-        self.proofs.note(path, Sighting(now, read_ns, state, before, after, owner))
-        commands = self._put_aside(state, after, owner, result, now)
-        return commands + self.changed(path, before, after, owner, result, now)
+        self.proofs.note(path, Sighting(now, read_ns, state, before, after, owner, seq))
+        commands = self._put_aside(state, after, owner, result, now, seq)
+        return commands + self.changed(path, before, after, owner, result, now, since=since)
 
     def _step(
         self,
@@ -194,21 +196,25 @@ class Observer:
         owner: Owner,
         result: PathState | None,
         now_ns: int,
+        seq: int,
     ) -> list[Command]:
-        """Keeps what pended if its content is gone, unless the agent itself took it back."""
+        """Keeps what pended if its content is gone, unless the agent itself took it back.
+
+        `seq` is the number of the newest record when it pended, 0 where it never did.
+        """
         if state is None:
             return []
         vanished = result is None and owner.kind != "agent"
         if not vanished and not isinstance(after, Absent):
             return []
-        state = self._before_steps(state, after)
-        self.parking.put(state)
+        state, seq = self._before_steps(state, after, seq)
+        self.parking.put(state, seq)
         stored = encode_state(state)
         assert stored is not None
-        parked = PathParked(path=state.path, state=stored, at_ns=now_ns)
+        parked = PathParked(path=state.path, state=stored, at_ns=now_ns, since=seq)
         return [self._ledger.commit(parked, entries=(state.base, state.cur))]
 
-    def _before_steps(self, state: PathState, after: Entry) -> PathState:
+    def _before_steps(self, state: PathState, after: Entry, seq: int) -> tuple[PathState, int]:
         """Returns what pended before a program replaced the content in steps.
 
         Git leaves a file gone, or empty, or half written for a moment: what pends then is nothing
@@ -220,8 +226,8 @@ class Observer:
             nobody = seen.owner.kind in ("external", "git")
             if not nobody or seen.state is None or not begins(seen.after, after):
                 break
-            state = seen.state
-        return state
+            state, seq = seen.state, seen.seq
+        return state, seq
 
     def changed(
         self,
@@ -231,8 +237,14 @@ class Observer:
         owner: Owner,
         state: PathState | None,
         now_ns: int,
+        *,
+        since: int | None = None,
+        steps: Sequence[tuple[Entry, Owner]] = (),
     ) -> list[Command]:
-        """Records what a path holds now, by whom, and what pends on it."""
+        """Records what a path holds now, by whom, and what pends on it.
+
+        `since` and `steps` are those of the record.
+        """
         record = PathChanged(
             path=path,
             before=before.ref(),
@@ -240,8 +252,10 @@ class Observer:
             owner=owner,
             state=encode_state(state),
             at_ns=now_ns,
+            since=since,
+            steps=tuple((entry.ref(), by) for entry, by in steps),
         )
-        made = () if state is None else (state.base,)
+        made = (*(() if state is None else (state.base,)), *(entry for entry, _ in steps))
         append = self._ledger.commit(record, {path: state}, (*made, after))
         if isinstance(after, Absent) or isinstance(before, Absent):
             self.pairing.wanted = True
@@ -283,23 +297,25 @@ class Observer:
         self,
         path: bytes,
         first: Sighting,
-        steps: Iterable[tuple[Entry, Owner]],
+        steps: Sequence[tuple[Entry, Owner]],
         now_ns: int,
         why: str,
     ) -> list[Command]:
         """Gives what was seen from one sighting on again, step by step, with other authors."""
         commands: list[Command] = [Report(level="info", message=why)]
-        state, known, author = first.state, first.before, USER
+        state, known, author, seq = first.state, first.before, USER, first.seq
         self._ledger.leaves(state)
         for after, owner in steps:
             # One record for several authors: it must not look proved when one of them is not.
             author = owner if not owner.proved or author.proved else author
             back = self._returned(state, path, known, after, owner)
             result = back or self._step(state, path, known, after, owner)
-            commands += self._put_aside(state, after, owner, result, now_ns)
-            state, known = result, after
+            commands += self._put_aside(state, after, owner, result, now_ns, seq)
+            state, known, seq = result, after, 0
         self.proofs.forget(path)
-        return [*commands, *self.changed(path, first.before, known, author, state, now_ns)]
+        return commands + self.changed(
+            path, first.before, known, author, state, now_ns, since=first.seq, steps=steps
+        )
 
     # --- git -------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from agentdiff.core.hunks import NewId
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState
+from agentdiff.core.records import PathParked
 
 MAX_PATHS = 4096
 MAX_BYTES = 32 << 20
@@ -40,6 +41,7 @@ class Parking:
 
     def __init__(self) -> None:
         self._states: dict[bytes, PathState] = {}
+        self._since: dict[bytes, int] = {}
         self._bytes = 0
 
     def __contains__(self, path: bytes) -> bool:
@@ -56,27 +58,37 @@ class Parking:
         """Returns everything that was put aside."""
         return list(self._states.values())
 
-    def put(self, state: PathState) -> None:
-        """Keeps a state; content that is too long for all room is not kept."""
+    def since(self, path: bytes) -> int:
+        """Returns the number of a record right after which pended what was put aside for a path."""
+        return self._since[path]
+
+    def put(self, state: PathState, since: int) -> None:
+        """Keeps a state; content that is too long for all room is not kept.
+
+        Args:
+            state: what pended.
+            since: see `agentdiff.core.records.PathParked.since`.
+        """
         self._drop(state.path)
         self._states[state.path] = state
+        self._since[state.path] = since
         self._bytes += _size(state)
         while len(self._states) > MAX_PATHS or self._bytes > MAX_BYTES:
             self._drop(next(iter(self._states)))
 
-    def load(self, stored: Mapping[bytes, Json], load: Callable[[Ref], Entry]) -> None:
-        """Takes back what a log says was put aside, in stored shape, the oldest first."""
+    def load(self, stored: Mapping[bytes, PathParked], load: Callable[[Ref], Entry]) -> None:
+        """Takes back what a log says was put aside, the oldest first."""
         room = MAX_BYTES
-        newest: list[Json] = []
+        newest: list[PathParked] = []
         for one in list(stored.values())[: -MAX_PATHS - 1 : -1]:
-            room -= size_of(one)
+            room -= size_of(one.state)
             if room < 0:
                 break
             newest.append(one)
         for one in reversed(newest):
-            state = decode_state(one, load)
+            state = decode_state(one.state, load)
             if state is not None:
-                self.put(state)
+                self.put(state, one.since)
 
     def decided(self, path: bytes, before: Json | None) -> None:
         """Forgets what was put aside if a decision was about it: it came back, and is settled.
@@ -91,6 +103,7 @@ class Parking:
 
     def _drop(self, path: bytes) -> None:
         gone = self._states.pop(path, None)
+        self._since.pop(path, None)
         if gone is not None:
             self._bytes -= _size(gone)
 

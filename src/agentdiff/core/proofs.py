@@ -43,7 +43,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One observed change, with the state before it; it was read from `seen_ns` to `read_ns`."""
+    """One observed change, with the state before it; it was read from `seen_ns` to `read_ns`.
+
+    `seq` is the number of the newest record when `state` was what pended.
+    """
 
     seen_ns: int
     read_ns: int
@@ -51,6 +54,7 @@ class Sighting:
     before: Entry
     after: Entry
     owner: Owner
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +130,12 @@ class Proofs:
 
     def begun(
         self, path: bytes, state: PathState | None, before: Entry, after: Entry, owner: Owner
-    ) -> tuple[PathState | None, Entry]:
+    ) -> tuple[PathState | None, Entry, int | None]:
         """Returns what was there when an agent began the write that an observation shows.
 
         Programs truncate a file and then write it.  Seen in between, what others have in it would
-        look deleted, and then written anew by this agent.
+        look deleted, and then written anew by this agent.  Last comes `Sighting.seq` of that
+        beginning, None when it is what pends there now.
 
         Args:
             path: what changed.
@@ -139,16 +144,16 @@ class Proofs:
             after: what is there now.
             owner: whose change it is.
         """
-        start, known = state, before
+        start, known, since = state, before, None
         for seen in reversed(self._seen.get(path, ())):
             # `tool_call` is None of several agents: these may be two writes.
             same = owner.tool_call is not None and owner.tool_call == seen.owner.tool_call
             part = seen.after == known and known != after and begins(known, after)
             if not (same and part and owner.kind == seen.owner.kind == "agent"):
                 break
-            start, known = seen.state, seen.before
+            start, known, since = seen.state, seen.before, seen.seq
         # A write that only adds was never half of another one: its hunk keeps its id.
-        return (state, before) if begins(known, before) else (start, known)
+        return (state, before, None) if begins(known, before) else (start, known, since)
 
     def claim(self, path: bytes, client: str, data: bytes, now_ns: int) -> None:
         """Remembers that the user is about to write `data`."""

@@ -126,7 +126,14 @@ class CallReported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathChanged:
-    """A path was seen to change from `before` to `after`; `state` is the result, stored shape."""
+    """A path was seen to change from `before` to `after`; `state` is the result, stored shape.
+
+    Attributes:
+        since: number of a record: `state` starts from what pended right after that one, and what
+            later records tell of the path is superseded; None where it starts from the newest.
+        steps: the contents that were observed one after the other, each with its author, where that
+            is more than `after` by `owner`.
+    """
 
     path: bytes
     before: Ref
@@ -134,15 +141,22 @@ class PathChanged:
     owner: Owner
     state: Json | None
     at_ns: int
+    since: int | None = None
+    steps: tuple[tuple[Ref, Owner], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathParked:
-    """What pended on a path was put aside with its content; `state` is the stored shape."""
+    """What pended on a path was put aside with its content; `state` is the stored shape.
+
+    Attributes:
+        since: number of a record right after which `state` pended, 0 where there is none.
+    """
 
     path: bytes
     state: Json
     at_ns: int
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +296,8 @@ def _encode(name: str, value: Any) -> Json:  # noqa: ANN401 - a field of any rec
         return {name: [path_fields(path) for path in value]}
     if name == "items":
         return {name: [_encode_item(item) for item in value]}
+    if name == "steps":
+        return {name: [[encode_ref(after), encode_owner(owner)] for after, owner in value]}
     return {name: value}
 
 
@@ -325,6 +341,8 @@ def _decode(name: str, body: Json) -> Any:  # noqa: ANN401 - a field of any reco
             for item in body[name]
         )
     value = body[name]
+    if name == "steps":
+        return tuple((decode_ref(after), decode_owner(owner)) for after, owner in value)
     if name == "to":
         return tuple((agent, session) for agent, session in value)
     return tuple(value) if name in ("changes", "lines", "notes") else value

@@ -1,25 +1,125 @@
 """Undo and redo of a decision on a path that moved on.
 
-Owns the replay of what happened since on top of what the decision is turned back to.  Must not
-write.  Hop 4, called by `agentdiff.core.execution`.
+Owns what the log tells of such a path, and the replay of that on top of what the decision is turned
+back to.  Must not write.  Hop 4, called by `agentdiff.core.execution`; hop 5 calls `recalled`.
 
 Theory.  A decision took a path from one state and content to another.  Later steps were seen on top
 of the latter.  To turn the decision is to see the same steps on top of the former: their contents
 are merged three-way where the decision had changed the content, and each is observed with its own
 author.  Where a merge conflicts nothing is done.
+
+What was seen may have been mistaken at first, and given again: the later record says so.  Whether
+the steps are what happened is put to the proof: seen on top of what the decision had left, they
+must give what pends now, line by line and owner by owner.  Else the log tells less than there was
+(a rename, a record of an older version), and a turn would give a person's line to an agent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from agentdiff.core.entries import Entry, File
+from agentdiff.core.codec import decode_state
+from agentdiff.core.entries import Entry, File, Ref
 from agentdiff.core.events import LoadedItem, Step
 from agentdiff.core.hunks import NewId
 from agentdiff.core.merge import merge3
 from agentdiff.core.observing import observe
+from agentdiff.core.owners import USER, Owner
 from agentdiff.core.pathstate import PathState, is_binary
+from agentdiff.core.records import (
+    DecisionItem,
+    DecisionMade,
+    DecisionTurned,
+    PathChanged,
+    Record,
+)
+
+_FAR = 1 << 62
+"""Ids from here on name nothing that lasts."""
+
+
+def recalled(
+    item: DecisionItem,
+    load: Callable[[Ref], Entry],
+    *,
+    redo: bool = False,
+    seq: int = 0,
+    later: Iterable[tuple[int, Record]] | None = None,
+) -> LoadedItem:
+    """Returns a decision's path with its states and contents.
+
+    Args:
+        item: what the decision did to the path.
+        load: brings the content that a ref names.
+        redo: whether the decision is undone, so that the path was left as the item has it before.
+        seq: number of the record that left it so.
+        later: (number, record) of what changed paths since, oldest first; None when it does not
+            matter.
+    """
+    left = item.cur_before if redo else item.cur_after
+    told = None if later is None else _told(item.path, left, seq, later)
+    return LoadedItem(
+        path=item.path,
+        before=decode_state(item.before, load),
+        after=decode_state(item.after, load),
+        cur_before=load(item.cur_before),
+        cur_after=load(item.cur_after),
+        since=None
+        if told is None
+        else tuple(
+            Step(after=load(after), owner=owner, coverage=coverage)
+            for after, owner, coverage in told
+        ),
+    )
+
+
+def _told(
+    path: bytes, left: Ref, seq: int, later: Iterable[tuple[int, Record]]
+) -> list[tuple[Ref, Owner, str]] | None:
+    """Returns (content, author, coverage) of each change of a path after a record.
+
+    None when a decision was among that, or when a change starts from what was before that record.
+    A decision that was undone before anything else happened to the path counts for nothing.
+    """
+    changes: list[tuple[int, PathChanged]] = []
+    made: list[tuple[int, int]] = []
+    for at, record in later:
+        if isinstance(record, PathChanged) and record.path == path:
+            since = at if record.since is None else record.since
+            if since < seq:
+                return None
+            changes = [one for one in changes if one[0] <= since]
+            changes.append((at, record))
+        elif isinstance(record, DecisionMade | DecisionTurned) and _concerns(record, path):
+            mark = (record.decision, changes[-1][0] if changes else seq)
+            if isinstance(record, DecisionMade) or not record.undone:
+                made.append(mark)
+            elif made[-1:] == [mark]:
+                made.pop()
+            else:
+                return None
+    return None if made else _steps(left, [record for _, record in changes])
+
+
+def _steps(left: Ref, changes: Sequence[PathChanged]) -> list[tuple[Ref, Owner, str]]:
+    """Returns the steps of changes that follow each other, from the content that was left."""
+    out: list[tuple[Ref, Owner, str]] = []
+    known = left
+    for change in changes:
+        if change.since is None and change.before != known:
+            # While nothing was under review the base followed the disk: as if a person had saved.
+            out.append((change.before, USER, "exact"))
+        coverage = "exact" if change.state is None else change.state["coverage"]
+        steps = change.steps or ((change.after, change.owner),)
+        out += [(after, owner, coverage) for after, owner in steps]
+        known = change.after
+    return out
+
+
+def _concerns(record: DecisionMade | DecisionTurned, path: bytes) -> bool:
+    return any(item.path == path for item in record.items)
 
 
 def turned(item: LoadedItem, *, redo: bool) -> LoadedItem:
@@ -52,25 +152,50 @@ def caught_up(
 
     Returns:
         None where it cannot be said what the path would be: a conflict, another decision since, a
-        rename, or a git command that replaced the content.
+        rename, a git command that replaced the content, or steps that are not all that happened.
     """
     steps = item.since
     states = (item.before, item.after, current)
     renamed = any(state is not None and state.origin is not None for state in states)
     if not steps or renamed or any(s.owner.kind == "git" and s.owner.proved for s in steps):
         return None
-    state, content = item.after, item.cur_after
+    what_is = _seen(item, item.before, item.cur_before, steps, itertools.count(_FAR).__next__)
+    if what_is is None or not _alike(what_is[0], current):
+        return None
+    to_be = _seen(item, item.after, item.cur_after, steps, new_id)
+    return None if to_be is None else (to_be[0], steps[-1].after, to_be[1])
+
+
+def _seen(
+    item: LoadedItem,
+    state: PathState | None,
+    content: Entry,
+    steps: Sequence[Step],
+    new_id: NewId,
+) -> tuple[PathState | None, Entry] | None:
+    """Returns state and content after the steps were seen on top of these; None in a conflict."""
+    wanted = content
     for step in steps:
-        merged = _merged(item.cur_before, step, item.cur_after)
+        merged = _merged(item.cur_before, step, wanted)
         if merged is None:
             return None
-        state = observe(state, item.path, content, merged, step.owner, new_id)
+        state = observe(
+            state, item.path, content, merged, step.owner, new_id, coverage=step.coverage
+        )
         content = merged
-    return state, _last(steps), content
+    return state, content
 
 
-def _last(steps: Sequence[Step]) -> Entry:
-    return steps[-1].after
+def _alike(one: PathState | None, other: PathState | None) -> bool:
+    """Whether two states agree in everything but ids, generations and coverage."""
+    if one is None or other is None:
+        return one is other
+    return _shape(one) == _shape(other)
+
+
+def _shape(state: PathState) -> tuple[object, ...]:
+    hunks = [(h.a0, h.a1, h.b0, h.b1, h.old_owners, h.new_owners) for h in state.hunks]
+    return state.base, state.cur, hunks, [(m.kind, m.owners) for m in state.meta]
 
 
 def _merged(original: Entry, step: Step, wanted: Entry) -> Entry | None:

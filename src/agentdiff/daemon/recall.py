@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from agentdiff.core.codec import decode_state
 from agentdiff.core.decisions import below
 from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other, Ref
-from agentdiff.core.events import LoadedItem, Step
+from agentdiff.core.events import LoadedItem
 from agentdiff.core.proofs import CLAIM_NS
 from agentdiff.core.records import DecisionItem, DecisionMade, DecisionTurned, PathChanged
+from agentdiff.core.turning import recalled
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.store import Store
 
@@ -54,43 +54,20 @@ class Recall:
             return Other(kind="content lost: git has it in another form", stamp=ref.oid)
         return File(data=data, mode=ref.mode, oid=ref.oid)
 
-    def item(self, item: DecisionItem, since: int | None = None) -> LoadedItem:
+    def item(
+        self, item: DecisionItem, since: int | None = None, *, redo: bool = False
+    ) -> LoadedItem:
         """Returns a decision's path with its states and contents.
 
         Args:
             item: what the decision did to the path.
             since: number of the record after which what happened to the path is brought back too.
+            redo: see `agentdiff.core.turning.recalled`.
         """
-        steps = None if since is None else self._steps(item.path, since)
-        return LoadedItem(
-            path=item.path,
-            before=decode_state(item.before, self.load),
-            after=decode_state(item.after, self.load),
-            cur_before=self.load(item.cur_before),
-            cur_after=self.load(item.cur_after),
-            since=steps,
-        )
-
-    def _steps(self, path: bytes, seq: int) -> tuple[Step, ...] | None:
-        """Returns how a path changed after a record; None when a decision was among that.
-
-        A decision that was undone before anything else happened to the path counts for nothing.
-        """
-        steps: list[Step] = []
-        made: list[tuple[int, int]] = []
-        for record in self.store.changes_since(seq):
-            if isinstance(record, PathChanged):
-                if record.path == path:
-                    steps.append(Step(after=self.load(record.after), owner=record.owner))
-            elif isinstance(record, DecisionMade | DecisionTurned) and _concerns(record, path):
-                mark = (record.decision, len(steps))
-                if isinstance(record, DecisionMade) or not record.undone:
-                    made.append(mark)
-                elif made[-1:] == [mark]:
-                    made.pop()
-                else:
-                    return None
-        return None if made else tuple(steps)
+        if since is None:
+            return recalled(item, self.load)
+        later = self.store.changes_since(since)
+        return recalled(item, self.load, redo=redo, seq=since, later=later)
 
     def content_at(self, seq: int, paths: Iterable[bytes]) -> dict[bytes, Ref]:
         """Returns what paths were at a record, for those that changed since.
@@ -102,7 +79,7 @@ class Recall:
         wanted = tuple(paths)
         found: dict[bytes, Ref] = {}
         first: dict[bytes, PathChanged] = {}
-        for record in self.store.changes_since(seq):
+        for _, record in self.store.changes_since(seq):
             pairs: list[tuple[bytes, Ref]] = []
             if isinstance(record, PathChanged):
                 pairs = [(record.path, record.before)]
@@ -148,7 +125,3 @@ class Recall:
                     out[path] = again.after
                     break
         return out
-
-
-def _concerns(record: DecisionMade | DecisionTurned, path: bytes) -> bool:
-    return any(item.path == path for item in record.items)

@@ -228,7 +228,8 @@ def _turn(request: Request, *, redo: bool) -> None:
     step = ledger.turns.target(client, redo=redo)
     items: tuple[LoadedItem, ...] = ()
     if step is not None:
-        items = tuple(request.desk.recall.item(item, step.since) for item in step.made.items)
+        recall = request.desk.recall
+        items = tuple(recall.item(item, step.since, redo=redo) for item in step.made.items)
     request.desk.handle(
         UndoRequested(
             client=client,

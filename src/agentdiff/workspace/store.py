@@ -158,8 +158,8 @@ class Store:
         for seq, body in self._db.execute("SELECT seq, body FROM log ORDER BY seq"):
             yield seq, decode_record(orjson.loads(body))
 
-    def changes_since(self, seq: int) -> Iterator[Record]:
-        """Yields what changed paths after a record, oldest first (changes and decisions).
+    def changes_since(self, seq: int) -> Iterator[tuple[int, Record]]:
+        """Yields (number, record) of what changed paths after a record, oldest first.
 
         Raises:
             sqlite3.OperationalError: the disk refuses, so that the newest are not in the file.
@@ -167,12 +167,12 @@ class Store:
         if self.problem is not None:
             raise sqlite3.OperationalError(self.problem)
         rows = self._db.execute(
-            "SELECT body FROM log WHERE seq > ? AND kind IN "
+            "SELECT seq, body FROM log WHERE seq > ? AND kind IN "
             "('PathChanged', 'DecisionMade', 'DecisionTurned') ORDER BY seq",
             (seq,),
         )
-        for (body,) in rows:
-            yield decode_record(orjson.loads(body))
+        for at, body in rows:
+            yield at, decode_record(orjson.loads(body))
 
     def changes_until(self, seq: int, since_ns: int) -> Iterator[Record]:
         """Yields what changed paths up to a record, oldest first, from a time on.

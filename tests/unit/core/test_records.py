@@ -10,7 +10,7 @@ import pytest
 from agentdiff.core.agent_events import Reach
 from agentdiff.core.codec import SCHEMA
 from agentdiff.core.entries import ABSENT_REF, File
-from agentdiff.core.owners import USER
+from agentdiff.core.owners import USER, Owner
 from agentdiff.core.records import (
     CallClosed,
     CallOpened,
@@ -78,6 +78,16 @@ RECORDS: list[Record] = [
         path=b"\xff", before=ABSENT_REF, after=File(data=b"").ref(), owner=USER, state=None, at_ns=1
     ),
     PathChanged(path=b"p", before=ABSENT_REF, after=ABSENT_REF, owner=USER, state=STATE, at_ns=1),
+    PathChanged(
+        path=b"p",
+        before=ABSENT_REF,
+        after=ABSENT_REF,
+        owner=USER,
+        state=None,
+        at_ns=1,
+        since=3,
+        steps=((File(data=b"").ref(), USER), (ABSENT_REF, Owner(kind="external", evidence="external"))),
+    ),
     DecisionIntended(decision=1, client="cli", op="reject", reason="", items=(ITEM,), at_ns=1),
     DecisionMade(decision=1, client="cli", op="reject", reason="no", items=(ITEM,), at_ns=1),
     DecisionTurned(decision=1, undone=True, items=(ITEM, ITEM), at_ns=1),

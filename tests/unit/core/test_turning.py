@@ -1,7 +1,10 @@
 """Undo and redo on paths that moved on: merged where that is possible, else nothing is done."""
 
-from agentdiff.core.entries import ABSENT, File
-from agentdiff.core.events import HunkPick, Selection
+import orjson
+import pytest
+
+from agentdiff.core.entries import ABSENT, Entry, File
+from agentdiff.core.events import EditorDetached, HunkPick, Selection
 from agentdiff.core.pathstate import check
 from tests.play import Play
 
@@ -112,3 +115,158 @@ def test_after_a_restart() -> None:
     play.restart(play.reload())
     assert not play.undo(redo=True)["refused"]
     assert play.disk[b"a"] == users
+
+
+# --- what was seen otherwise at first ------------------------------------------------------------
+
+USERS = b"the user's\n"
+
+
+def _lines(*at: tuple[int, bytes]) -> File:
+    """Returns the text with lines put before these numbers, the last one first."""
+    lines = list(LINES)
+    for number, line in sorted(at, reverse=True):
+        lines.insert(number, line)
+    return File(data=b"".join(lines))
+
+
+def _accepted() -> Play:
+    """An agent's line at the top, accepted."""
+    play = Play(disk={b"a": TEXT})
+    play.attach()
+    play.prompt("claude", "A")
+    play.prompt("codex", "B")
+    play.run("claude", "A", {b"a": _lines((0, b"agent's\n"))})
+    play.decide("accept", EVERYTHING)
+    play.cut()
+    return play
+
+
+def _undone_and_rejected(play: Play, *, restarted: bool) -> None:
+    if restarted:
+        play.restart(play.reload())
+        play.attach()
+    assert not play.undo()["refused"]
+    check(play.ledger.paths[b"a"])
+    play.decide("reject", EVERYTHING)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_user_s_write_that_was_proved_late_does_not_pend_after_an_undo(restarted: bool) -> None:
+    """It was told twice, first as the agent's: only the correction counts."""
+    play = _accepted()
+    users = _lines((0, b"agent's\n"), (40, USERS))
+    started = play.start("claude", "A")
+    since_ns = play.tick()
+    play.put(b"a", users)
+    play.cut()
+    play.claim(b"a", users.data, written=True, since_ns=since_ns)
+    play.finish(started)
+    _undone_and_rejected(play, restarted=restarted)
+    assert play.disk[b"a"] == _lines((40, USERS))
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_user_s_write_that_the_agent_wrote_over_does_not_pend_after_an_undo(
+    restarted: bool,
+) -> None:
+    """It was never seen itself: the correction has two steps."""
+    play = _accepted()
+    users = _lines((0, b"agent's\n"), (40, USERS))
+    both = _lines((0, b"agent's\n"), (20, b"more\n"), (40, USERS))
+    play.claim(b"a", users.data)
+    started = play.start("claude", "A")
+    play.put(b"a", both)
+    play.cut()
+    play.claim(b"a", users.data, written=True)
+    play.finish(started)
+    _undone_and_rejected(play, restarted=restarted)
+    assert play.disk[b"a"] == _lines((40, USERS))
+
+
+@pytest.mark.parametrize("part", [File(data=b""), File(data=b"agent's\n"), ABSENT])
+def test_a_user_s_save_that_was_seen_in_steps_is_one_after_an_undo(part: Entry) -> None:
+    """Else the agent's accepted line would look written by the user, and reject would keep it."""
+    play = _accepted()
+    users = _lines((0, b"agent's\n"), (20, USERS))
+    play.claim(b"a", users.data)
+    for entry in (part, users):
+        play.put(b"a", entry)
+        play.cut()
+    play.claim(b"a", users.data, written=True)
+    _undone_and_rejected(play, restarted=False)
+    assert play.disk[b"a"] == _lines((20, USERS))
+
+
+def test_an_agent_s_write_that_was_seen_in_steps_takes_nothing_after_an_undo() -> None:
+    """The other hunk keeps the user's line in it, and its authors."""
+    play = Play(disk={b"a": TEXT})
+    play.prompt("claude", "A")
+    play.prompt("codex", "B")
+    play.run("claude", "A", {b"a": _lines((5, b"A1\nA2\n"))})
+    users = _lines((5, b"A1\n" + USERS + b"A2\n"))
+    play.save(b"a", users.data, users)
+    play.run("claude", "A", {b"a": _lines((0, b"top\n"), (5, b"A1\n" + USERS + b"A2\n"))})
+    play.decide("accept", Selection(picks=(HunkPick(hunk=play.ids(b"a")[0]),)))
+    play.cut()
+    started = play.start("codex", "B")
+    after = _lines((0, b"top\n"), (5, b"A1\n" + USERS + b"A2\n"), (40, b"B\n"))
+    for entry in (File(data=b""), after):
+        play.put(b"a", entry)
+        play.cut()
+    play.finish(started)
+    _undone_and_rejected(play, restarted=False)
+    assert play.disk[b"a"] == _lines((5, USERS))
+
+
+def test_what_came_back_has_its_authors_after_an_undo() -> None:
+    """Somebody took a file away and brought it back: the return was nobody's writing."""
+    play = Play(disk={b"a": TEXT})
+    play.attach()
+    play.prompt("claude", "A")
+    play.run("claude", "A", {b"a": _lines((0, b"top\n"), (5, b"A1\nA2\n"))})
+    users = _lines((0, b"top\n"), (5, b"A1\n" + USERS + b"A2\n"))
+    play.save(b"a", users.data, users)
+    play.end("claude", "A")
+    play.now += 60 * 1_000_000_000
+    play.decide("accept", Selection(picks=(HunkPick(hunk=play.ids(b"a")[0]),)))
+    play.cut()
+    for entry in (ABSENT, users):
+        play.put(b"a", entry)
+        play.cut()
+    _undone_and_rejected(play, restarted=False)
+    assert play.disk[b"a"] == _lines((5, USERS))
+
+
+def test_what_nobody_reviewed_does_not_pend_after_an_undo() -> None:
+    """Nothing was under review, so that the base followed the disk; the log knows only the end."""
+    play = _accepted()
+    play.handle(EditorDetached(client="nvim", received_ns=play.tick()))
+    play.end("claude", "A")
+    play.end("codex", "B")
+    play.now += 60 * 1_000_000_000
+    play.put(b"a", _lines((0, b"agent's\n"), (40, USERS)))
+    play.cut()
+    play.prompt("claude", "A2")
+    play.run("claude", "A2", {b"a": _lines((0, b"agent's\n"), (20, b"more\n"), (40, USERS))})
+    _undone_and_rejected(play, restarted=False)
+    assert play.disk[b"a"] == _lines((40, USERS))
+
+
+def test_steps_that_do_not_give_what_pends_are_refused() -> None:
+    """A log of an older version does not say what it gives again: rather nothing than the wrong."""
+    play = _accepted()
+    users = _lines((0, b"agent's\n"), (20, USERS))
+    play.claim(b"a", users.data)
+    for entry in (File(data=b""), users):
+        play.put(b"a", entry)
+        play.cut()
+    for n, (seq, body) in enumerate(play.log):
+        old = orjson.loads(body)
+        for name in ("since", "steps"):
+            old.pop(name, None)
+        play.log[n] = (seq, orjson.dumps(old))
+    play.read.clear()
+    (refusal,) = play.undo()["refused"]
+    assert "changed since" in refusal["reason"]
+    assert (play.disk[b"a"], play.pending()) == (users, {})

@@ -116,8 +116,9 @@ def test_changes_since_a_record_are_changes_only(store: Store) -> None:
     """Sessions and turns are no content, and the record itself is before."""
     for seq, record in enumerate([*RECORDS, changed(b"later", 9)], start=1):
         store.append(seq, record)
-    assert list(store.changes_since(0)) == [RECORDS[2], changed(b"later", 9)]
-    assert list(store.changes_since(3)) == [changed(b"later", 9)]
+    found = [record for _, record in store.changes_since(0)]
+    assert found == [RECORDS[2], changed(b"later", 9)]
+    assert [record for _, record in store.changes_since(3)] == [changed(b"later", 9)]
 
 
 def test_an_unpopulated_workspace_has_seen_nothing(store: Store) -> None:
