@@ -50,7 +50,13 @@ function M.report(op, result, err)
   local files = counted(#result.done, 'file')
   if op == 'undo' or op == 'redo' then
     -- A decision taken back names every hunk of its files, not those that it was about.
-    api.nvim_echo({ { ('%s: %s'):format(op, files) } }, false, {})
+    local where = result.workspace
+    if not where or where == vim.b.agentdiff_workspace then
+      where = ''
+    else
+      where = ' in ' .. vim.fn.fnamemodify(where, ':~')
+    end
+    api.nvim_echo({ { ('%s: %s%s'):format(op, files, where) } }, false, {})
     return true
   end
   api.nvim_echo({ { ('%s: %s in %s'):format(op, counted(hunks, 'hunk'), files) } }, false, {})
@@ -143,7 +149,7 @@ function M.decide(intent)
   return M.report(intent.op, require('agentdiff.rpc').wait('decide', payload))
 end
 
---- Undoes or redoes a decision.
+--- Undoes or redoes a decision: in a review the last one of its workspace, elsewhere the last one.
 ---@param op 'undo'|'redo'
 ---@return boolean ok
 function M.history(op)
@@ -152,7 +158,11 @@ function M.history(op)
     return false
   end
   local before = review and review.view
-  local done = M.report(op, require('agentdiff.rpc').wait(op, { workspace = workspace }))
+  local payload = { workspace = workspace, near = vim.b.agentdiff_workspace }
+  if vim.bo.buftype == '' then
+    payload.path = api.nvim_buf_get_name(0)
+  end
+  local done = M.report(op, require('agentdiff.rpc').wait(op, payload))
   local row = before and require('agentdiff.view').first_new(review.view, before)
   if row then
     -- As after any undo, the cursor is where something came back.

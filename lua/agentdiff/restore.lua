@@ -23,10 +23,10 @@ end
 ---@param method string
 ---@param op string
 ---@param params table
----@param file {path: string, as_list: boolean}?
+---@param where {path: string, as_list: boolean}|{cwd: string}?
 ---@return boolean ok
-local function change(method, op, params, file)
-  local result = require('agentdiff.report').ask(method, params, file)
+local function change(method, op, params, where)
+  local result = require('agentdiff.report').ask(method, params, where)
   return result ~= nil and require('agentdiff.actions').report(op, result)
 end
 
@@ -78,7 +78,10 @@ function M.list(whole)
   if not whole and not file then
     return
   end
-  local result = require('agentdiff.report').ask('baseline.list')
+  -- Where that is asked for now is meant also when the choice is made elsewhere.
+  local _, workspace = require('agentdiff.review').get(api.nvim_get_current_buf())
+  local where = file or { cwd = workspace or vim.fn.getcwd() }
+  local result = require('agentdiff.report').ask('baseline.list', nil, where)
   if not result then
     return
   elseif #result.turns == 0 then
@@ -96,7 +99,8 @@ function M.list(whole)
     format_item = describe,
   }, function(turn)
     if turn then
-      change('baseline.restore', 'restore', { turn = tostring(turn.n) }, file)
+      -- By its id, which is that of no turn of another workspace.
+      change('baseline.restore', 'restore', { turn = turn.id }, where)
     end
   end)
 end

@@ -15,6 +15,7 @@ from agentdiff.daemon.ports import RequestError
 from agentdiff.locations import Locations
 from agentdiff.nvim.attached import Attached, is_gone
 from agentdiff.nvim.claims import Claims
+from agentdiff.nvim.history import History
 from agentdiff.nvim.link import Connection, DaemonLink
 from agentdiff.nvim.merging import merged
 from agentdiff.nvim.params import decided, exact
@@ -70,6 +71,7 @@ class EditorSession:
         self._attached = Attached(pid, self._is_attached)
         self._claims = Claims(self._attached, self._connection)
         self._watching = Watching(self._attached, self._attach)
+        self._history = History(self._attached, self._attach, self._refresh)
         self._looking = False
         self._screen = Screen()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -154,6 +156,8 @@ class EditorSession:
             link = await self._connection.linked(start=False)
             return await link.request("doctor", {"cwd": payload["cwd"]})
         link = await self._connection.linked(start=True)
+        if kind in ("undo", "redo"):
+            return await self._history.turn(link, kind, payload)
         workspace = await self._workspace_of(payload)
         match kind:
             case "review.open":
@@ -167,10 +171,6 @@ class EditorSession:
             case "explain":
                 ids = self._screen.hunk_at(workspace, payload)
                 return await link.request("explain", {**workspace.params, "hunks": ids})
-            case "undo" | "redo":
-                result = await link.request(kind, workspace.params)
-                await self._refresh(workspace, result)
-                return result
             case "request":
                 params = {**(payload.get("params") or {}), **workspace.params}
                 result = await link.request(payload["method"], exact(params, payload, workspace))
@@ -385,6 +385,7 @@ class EditorSession:
         """Fetches what is shown and hands it to Lua in one call."""
         if decision is not None:
             workspace.note_written(decision.get("written") or ())
+            self._history.note(workspace.root, decision)
         async with workspace.refreshing:
             workspace.dirty = False
             if not self._attached.holds(workspace):
