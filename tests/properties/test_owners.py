@@ -224,6 +224,8 @@ class History:
     def reject_agent(self, agent: str) -> None:
         """P8: the runs of one agent go; what others have a part in is refused, and all else stays.
 
+        So is what both agents may have written: it may be the other's.
+
         A run in which only the user has lines besides the agent gives the agent's up.
         """
 
@@ -232,7 +234,7 @@ class History:
 
         entangled = [
             run for run in (self.model.cells[a:b] for a, b in self.model.runs())
-            if agent in {cell.author for cell in run} and not only_theirs(run)
+            if {agent, "shared"} & {cell.author for cell in run} and not only_theirs(run)
         ]  # fmt: skip
         answer = self.play.decide("reject", Selection(everything=True, agent=agent))
         assert len(answer["refused"]) == len(entangled)

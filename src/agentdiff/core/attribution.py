@@ -12,6 +12,7 @@ for several · the tail of a call (background jobs, late writers): late · nothi
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import replace
 
 from agentdiff.core.chunks import revise
 from agentdiff.core.entries import ABSENT, Absent, Entry, File
@@ -141,20 +142,23 @@ def _target(
 
 def _owned(calls: Sequence[Call], evidence: Evidence) -> Owner:
     """Returns the owner that stands for these calls: one call, or what several have in common."""
-    last = calls[-1].opened
+    if len(calls) == 1:
+        return _owner(calls[0], evidence)
+    among = tuple(_owner(call, "shared") for call in calls)
     if len({call.key for call in calls}) > 1:
-        return Owner(
-            kind="shared",
-            evidence="shared",
-            among=tuple(dict.fromkeys(call.opened.session for call in calls)),
-        )
+        return Owner(kind="shared", evidence="shared", among=among)
+    return replace(among[-1], among=among)
+
+
+def _owner(call: Call, evidence: Evidence) -> Owner:
+    opened = call.opened
     return Owner(
         kind="agent",
-        evidence=evidence if len(calls) == 1 else "shared",
-        agent=last.agent,
-        session=last.session,
-        subagent=last.subagent,
-        turn=last.turn,
-        tool_call=last.tool_call,
-        tool=last.tool,
+        evidence=evidence,
+        agent=opened.agent,
+        session=opened.session,
+        subagent=opened.subagent,
+        turn=opened.turn,
+        tool_call=opened.tool_call,
+        tool=opened.tool,
     )

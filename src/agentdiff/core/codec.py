@@ -60,15 +60,21 @@ def encode_owner(owner: Owner) -> Json:
     """Returns an owner without its empty fields."""
     named = {field.name: getattr(owner, field.name) for field in fields(owner)}
     return {
-        key: list(value) if isinstance(value, tuple) else value
+        key: [encode_owner(one) for one in value] if isinstance(value, tuple) else value
         for key, value in named.items()
         if value not in (None, ())
     }
 
 
 def decode_owner(obj: Json) -> Owner:
-    """Returns the owner that `encode_owner` stored."""
-    return Owner(**{**obj, "among": tuple(obj.get("among", ()))})
+    """Returns the owner that `encode_owner` stored; older logs have session ids only in `among`."""
+    among = tuple(
+        Owner(kind="agent", evidence="shared", session=one)
+        if isinstance(one, str)
+        else decode_owner(one)
+        for one in obj.get("among", ())
+    )
+    return Owner(**{**obj, "among": among})
 
 
 # The state that a decision starts from was encoded when it was observed: with a thousand hunks

@@ -19,6 +19,8 @@ from agentdiff.core.records import DecisionItem
 from agentdiff.core.renames import rename_id, unnamed
 from agentdiff.core.settle import Part, settle_entries
 
+_ENTANGLED = "lines of somebody else are entangled with it: decide it by its hunk"
+_OTHERS = "lines of it may be somebody else's (several calls were at work): decide it by its hunk"
 _STRANGERS = (
     "lines that no agent is known to have written are entangled with it: "
     "decide it by its hunk or file, or name what is external, too"
@@ -257,21 +259,16 @@ def _filtered(
 ) -> dict[int, Part | None]:
     """Leaves out what the owner filter does not cover, and what a bulk reject must not touch."""
     selection = event.selection
-    by_owner = not (selection.agent is selection.session is selection.turn is None)
     bulk = not selection.picks and not selection.paths
     kept: dict[int, Part | None] = {}
     for change, part in picks.items():
         owners = [owner for owner in state.owners_of(change) if not owner.proved]
-        if by_owner:
-            matching = [
-                owner.matches(agent=selection.agent, session=selection.session, turn=selection.turn)
-                for owner in owners
-            ]
-            if not any(matching):
+        if selection.by_owner:
+            if not any(selection.meets(owner) for owner in owners):
                 continue
-            if event.op == "reject" and not all(matching):
-                others = "lines of somebody else are entangled with it: decide it by its hunk"
-                result.refused.append(Refusal(path=state.path, change=change, reason=others))
+            if event.op == "reject" and not all(selection.covers(owner) for owner in owners):
+                reason = _OTHERS if all(map(selection.meets, owners)) else _ENTANGLED
+                result.refused.append(Refusal(path=state.path, change=change, reason=reason))
                 continue
         spared = [
             owner.kind in ("external", "git")

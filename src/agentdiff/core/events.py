@@ -38,6 +38,7 @@ from agentdiff.core.agent_events import (
 from agentdiff.core.entries import Entry
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState
+from agentdiff.core.selections import HunkPick, Selection
 
 __all__ = [
     "AgentEvent",
@@ -175,50 +176,6 @@ class EditorDetached:
 
     client: str
     received_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HunkPick:
-    """One hunk named by a decision, with the generation that was seen.
-
-    Attributes:
-        hunk: hunk or pseudo-hunk id.
-        gen: generation of its path when it was seen; None decides whatever is there now.
-        old: 0-based half-open range of the hunk's old lines, None together with `new` for all of
-            it.
-        new: 0-based half-open range of the hunk's new lines.
-    """
-
-    hunk: int
-    gen: int | None = None
-    old: tuple[int, int] | None = None
-    new: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """What a decision is about.  Exactly one of `everything`, `paths`, `picks` is set.
-
-    Attributes:
-        agent, session, turn: further restrict to hunks of one owner.
-        include_external: whether bulk rejects also cover hunks that no agent owns.
-        seen: log sequence number that the client saw; paths that moved on since stay pending.
-    """
-
-    everything: bool = False
-    paths: tuple[bytes, ...] = ()
-    picks: tuple[HunkPick, ...] = ()
-    agent: str | None = None
-    session: str | None = None
-    turn: str | None = None
-    include_external: bool = False
-    seen: int | None = None
-
-    @property
-    def takes_whatever_is_there(self) -> bool:
-        """Whether it names paths and nothing that restricts what of them was meant."""
-        owner = (self.agent, self.session, self.turn) != (None, None, None)
-        return bool(self.paths) and self.seen is None and not owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -244,7 +244,7 @@ def _addresses(owners: Iterable[Owner]) -> tuple[Address, ...]:
         if owner.kind == "agent" and owner.agent and owner.session:
             found[owner.agent, owner.session] = None
         elif owner.kind == "shared":
-            found |= dict.fromkeys(("", session) for session in owner.among)
+            found |= dict.fromkeys((one.agent or "", one.session or "") for one in owner.among)
     return tuple(found)
 
 

@@ -21,11 +21,13 @@ class Owner:
     Attributes:
         kind: ``agent``; ``user`` (proved by the editor); ``git`` (what a git command put there, of
             an agent if `agent` is set); ``external`` (nothing fits);
-            ``shared`` (several agents' windows were open, one of `among`).
+            ``shared`` (several sessions' windows were open, one of `among`).
         agent, session, subagent, turn, tool_call, tool: the call, None where unknown.
         evidence: ``exact`` when the content is what the call announced, ``likely`` inside its
             window, ``late`` after it, ``shared`` and ``external`` as the kinds.
-        among: session ids of a ``shared`` owner.
+        among: the calls of which one wrote it, each as an owner of its own, where it is not known
+            which: several sessions' (then it is ``shared``), or several of one session (then the
+            fields above are those of the last).
     """
 
     kind: OwnerKind
@@ -36,18 +38,17 @@ class Owner:
     turn: str | None = None
     tool_call: str | None = None
     tool: str | None = None
-    among: tuple[str, ...] = ()
+    among: tuple[Owner, ...] = ()
 
     @property
     def proved(self) -> bool:
         """Whether the write moves the base along: a person's own or by a person's git command."""
         return self.kind == "user" or (self.kind == "git" and self.agent is None)
 
-    def matches(self, *, agent: str | None, session: str | None, turn: str | None) -> bool:
-        """Whether this owner falls under a filter; None matches everything."""
-        if session is not None and session != self.session and session not in self.among:
-            return False
-        return (agent is None or agent == self.agent) and (turn is None or turn == self.turn)
+    @property
+    def possible(self) -> tuple[Owner, ...]:
+        """Everybody who may have written the line: the owner itself where that is known."""
+        return self.among or (self,)
 
 
 USER = Owner(kind="user", evidence="exact")

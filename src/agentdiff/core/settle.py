@@ -55,8 +55,8 @@ def settle_entries(
     picked_hunks = [h for h in hunks if h.id in picks]
     content = kinds - {"mode", "renamed"}
     keeps_lines = op == "reject" and not discard_user and any(h.spares for h in picked_hunks)
-    # A part that was decided before leaves a created or deleted text in several hunks: its id is the
-    # first one's, and stands for the others no more.
+    # A part that was decided before leaves a created or deleted text in several hunks: its id is
+    # the first one's, and stands for the others no more.
     some = 0 < sum(picks[h.id] is None for h in picked_hunks) < len(hunks)
     if content and not keeps_lines and not some:
         base, cur = _settle_whole(base, cur, op)

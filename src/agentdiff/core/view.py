@@ -38,7 +38,9 @@ def owner_json(owner: Owner) -> Json:
         "tool": owner.tool,
         "evidence": owner.evidence,
     }
-    return {**body, "among": list(owner.among)} if owner.among else body
+    if owner.kind != "shared":
+        return body
+    return {**body, "among": list(dict.fromkeys(one.session for one in owner.among))}
 
 
 def counts(state: PathState) -> tuple[int, int]:
@@ -253,14 +255,13 @@ def selected(ledger: Ledger, selection: Selection, *, external: bool) -> list[Pa
         selection: paths and owners; a path is selected when one of its changes matches.
         external: whether paths that only nobody or git changed are shown.
     """
-    by_owner = not (selection.agent is selection.session is selection.turn is None)
     out: list[PathState] = []
     for state in shown(ledger):
         both = (state.path, state.path if state.origin is None else state.origin)
         if selection.paths and not any(below(path, selection.paths) for path in both):
             continue
         owners = [owner for change in state.changes().values() for owner in change.owners]
-        if by_owner and not _matched(owners, selection):
+        if selection.by_owner and not _matched(owners, selection):
             continue
         if not external and not selection.paths and _nobody(owners):
             continue
@@ -270,7 +271,7 @@ def selected(ledger: Ledger, selection: Selection, *, external: bool) -> list[Pa
 
 def matching(state: PathState, selection: Selection) -> frozenset[int]:
     """Returns the ids of those changes of a path that a filter by owner shows."""
-    if selection.agent is selection.session is selection.turn is None:
+    if not selection.by_owner:
         return frozenset(state.ids)
     return frozenset(
         number for number, change in state.changes().items() if _matched(change.owners, selection)
@@ -303,10 +304,7 @@ def scoped(state: PathState, selection: Selection, *, external: bool) -> PathSta
 
 
 def _matched(owners: Iterable[Owner], selection: Selection) -> bool:
-    return any(
-        owner.matches(agent=selection.agent, session=selection.session, turn=selection.turn)
-        for owner in owners
-    )
+    return any(selection.meets(owner) for owner in owners)
 
 
 def _nobody(owners: Collection[Owner]) -> bool:

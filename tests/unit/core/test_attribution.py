@@ -138,7 +138,15 @@ def test_a_shared_owner_names_its_sessions() -> None:
     """One of them was it; both may filter for it."""
     windows = [SHELL, CODEX_SHELL]
     owner = resolve(b"f", BEFORE, ABSENT, windows=windows, tails=[], targets={}, promised={})
-    assert owner.among == ("s", "r")
+    assert [one.session for one in owner.among] == ["s", "r"]
+
+
+def test_an_owner_of_parallel_calls_names_them() -> None:
+    """Which of them it was is not known: a decision on one must not take it for certain."""
+    windows = [SHELL, SHELL_TOO]
+    owner = resolve(b"f", BEFORE, ABSENT, windows=windows, tails=[], targets={}, promised={})
+    calls = [one.tool_call for one in owner.among]
+    assert (calls, owner.tool_call) == (["shell", "shell too"], "shell too")
 
 
 def test_nothing_that_fits_is_never_the_user() -> None:

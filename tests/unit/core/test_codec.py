@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import orjson
@@ -56,12 +57,23 @@ def test_refs_come_back(ref: Ref) -> None:
     assert decode_ref(orjson.loads(orjson.dumps(encode_ref(ref)))) == ref
 
 
-@pytest.mark.parametrize(
-    "owner", [USER, EXTERNAL, AGENT_A, Owner(kind="shared", evidence="shared", among=("a", "b"))]
-)
+SHARED = Owner(kind="shared", evidence="shared", among=(AGENT_A, AGENT_B))
+PARALLEL = replace(AGENT_A, evidence="shared", among=(AGENT_A, replace(AGENT_A, tool_call="a2")))
+
+
+@pytest.mark.parametrize("owner", [USER, EXTERNAL, AGENT_A, SHARED, PARALLEL])
 def test_owners_come_back(owner: Owner) -> None:
     """Empty fields are not stored."""
     assert decode_owner(orjson.loads(orjson.dumps(encode_owner(owner)))) == owner
+
+
+def test_an_older_log_names_the_sessions_of_a_shared_owner_only() -> None:
+    """Of them it is known that one of them was it, and nothing else."""
+    owner = decode_owner({"kind": "shared", "evidence": "shared", "among": ["s", "r"]})
+    assert [(one.kind, one.agent, one.session) for one in owner.possible] == [
+        ("agent", None, "s"),
+        ("agent", None, "r"),
+    ]
 
 
 STEPS = [

@@ -240,6 +240,60 @@ def test_entangled_lines_can_be_accepted_for_one_owner(play: Play) -> None:
     assert (answer["refused"], D in play.pending()) == ([], False)
 
 
+def at_once(play: Play, *sessions: tuple[str, str]) -> None:
+    """Lets calls of several sessions run while `D` gets a line: it may be any of theirs."""
+    started = [play.start(agent, session) for agent, session in sessions]
+    play.put(D, File(data=lines(l2="claude", l8="somebody")))
+    for one in started:
+        play.finish(one)
+    assert play.owners(D)[1:] == [("shared", None, "shared")]
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"session": "s"}, {"agent": "claude"}, {"session": "r"}, {"agent": "codex"}]
+)
+def test_lines_that_may_be_somebody_elses_are_refused_for_one_owner(
+    play: Play, chosen: dict[str, str]
+) -> None:
+    """P8: what is shared may be the other's; it is listed, and stays (DESIGN §5.3)."""
+    at_once(play, ("claude", "s"), ("codex", "r"))
+    answer = play.decide("reject", Selection(paths=(D,), **chosen))  # type: ignore[arg-type]
+    assert [one["reason"] for one in answer["refused"]] == [
+        "lines of it may be somebody else's (several calls were at work): decide it by its hunk"
+    ]
+    assert b"somebody" in disk(play, D)
+
+
+def test_lines_that_can_only_be_the_chosen_ones_are_rejected(play: Play) -> None:
+    """Two sessions of one agent: by that agent it is known well enough, by a session it is not."""
+    play.prompt("claude", "s2", turn="t3")
+    at_once(play, ("claude", "s"), ("claude", "s2"))
+    assert len(play.decide("reject", Selection(paths=(D,), session="s2"))["refused"]) == 1
+    assert play.decide("reject", Selection(paths=(D,), agent="claude"))["refused"] == []
+    assert disk(play, D) == BASE
+
+
+def test_shared_lines_can_be_accepted_for_one_owner(play: Play) -> None:
+    """Accepting touches no disk and loses nothing."""
+    at_once(play, ("claude", "s"), ("codex", "r"))
+    answer = play.decide("accept", Selection(paths=(D,), session="r"))
+    assert (answer["refused"], len(play.ids(D))) == ([], 1)
+
+
+def test_lines_of_parallel_calls_are_refused_for_one_of_them(play: Play) -> None:
+    """Of one session it is known, of one of its calls it is not."""
+    first, second = play.start("claude", "s"), play.start("claude", "s")
+    play.put(D, File(data=lines(l2="claude", l8="parallel")))
+    play.finish(first)
+    play.finish(second)
+    calls = (first.tool_call, second.tool_call)
+    for one in calls:
+        answer = play.decide("reject", Selection(paths=(D,), session="s", calls=(one,)))
+        assert ([*answer["done"]], len(answer["refused"])) == ([], 1)
+    assert play.decide("reject", Selection(paths=(D,), session="s", calls=calls))["refused"] == []
+    assert disk(play, D) == lines(l2="claude")
+
+
 def test_a_path_that_moved_on_stays_pending(play: Play) -> None:
     """Accept-all carries the state that was seen (DESIGN §5.3)."""
     seen = play.ledger.seq
