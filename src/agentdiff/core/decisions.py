@@ -14,10 +14,11 @@ from agentdiff.core.codec import encode_state, path_fields
 from agentdiff.core.entries import ABSENT, Absent, Entry, Other
 from agentdiff.core.events import DecisionRequested, HunkPick, Selection
 from agentdiff.core.hunks import NewId
+from agentdiff.core.parts import Part, Picked, clipped, united
 from agentdiff.core.pathstate import PathState
 from agentdiff.core.records import DecisionItem
 from agentdiff.core.renames import rename_id, unnamed
-from agentdiff.core.settle import Part, settle_entries
+from agentdiff.core.settle import settle_entries
 
 _ENTANGLED = "lines of somebody else are entangled with it: decide it by its hunk"
 _OTHERS = "lines of it may be somebody else's (several calls were at work): decide it by its hunk"
@@ -32,7 +33,7 @@ class PathPlan:
     """What a decision does to one path.
 
     Attributes:
-        picks: change id → selected lines, None for all of it.
+        picks: change id → selected parts, None for all of it.
         before: the state that was decided on, None when nothing pended (undo).
         after: the state that is left, None when nothing pends any more.
         cur_before: content that the disk must hold when the plan is carried out.
@@ -40,7 +41,7 @@ class PathPlan:
     """
 
     path: bytes
-    picks: Mapping[int, Part | None]
+    picks: Mapping[int, Picked]
     before: PathState | None
     after: PathState | None
     cur_before: Entry
@@ -125,8 +126,8 @@ def plan(
 
 
 def _with_renames(
-    paths: Mapping[bytes, PathState], chosen: dict[bytes, dict[int, Part | None]]
-) -> dict[bytes, dict[int, Part | None]]:
+    paths: Mapping[bytes, PathState], chosen: dict[bytes, dict[int, Picked]]
+) -> dict[bytes, dict[int, Picked]]:
     """Returns the picks with those of a rename's old path turned into picks of the new path."""
     for path, state in paths.items():
         if state.origin in chosen:
@@ -136,7 +137,7 @@ def _with_renames(
 
 
 def plan_path(
-    state: PathState, event: DecisionRequested, picks: Mapping[int, Part | None], new_id: NewId
+    state: PathState, event: DecisionRequested, picks: Mapping[int, Picked], new_id: NewId
 ) -> PathPlan | Refusal:
     """Returns what a decision does to one path, or why it cannot."""
     if event.op == "reject":
@@ -167,7 +168,7 @@ def plan_rename(
     state: PathState,
     old: PathState,
     event: DecisionRequested,
-    picks: Mapping[int, Part | None],
+    picks: Mapping[int, Picked],
     new_id: NewId,
 ) -> Sequence[PathPlan] | Refusal:
     """Returns what a decision on a rename does to both of its paths, or why it cannot.
@@ -203,7 +204,7 @@ def plan_rename(
 
 def _by_path(
     paths: Mapping[bytes, PathState], selection: Selection, result: Plan
-) -> dict[bytes, dict[int, Part | None]]:
+) -> dict[bytes, dict[int, Picked]]:
     if selection.picks:
         return _picked(paths, selection.picks, result)
     if selection.paths:
@@ -228,39 +229,76 @@ def below(path: bytes, named: Sequence[bytes]) -> bool:
 
 def _picked(
     paths: Mapping[bytes, PathState], picks: Sequence[HunkPick], result: Plan
-) -> dict[bytes, dict[int, Part | None]]:
+) -> dict[bytes, dict[int, Picked]]:
     where = {
         change: (path, gen)
         for path, state in paths.items()
         for change, gen in state.generations().items()
     }
-    out: dict[bytes, dict[int, Part | None]] = {}
+    out: dict[bytes, dict[int, list[Part | None]]] = {}
+
+    def refuse(path: bytes, change: int, reason: str) -> None:
+        result.refused.append(Refusal(path=path, change=change, reason=reason))
+
     for pick in picks:
         path, gen = where.get(pick.hunk, (None, 0))
         if path is None:
             reason = f"hunk {pick.hunk} is gone: decided already, or the text under it changed"
-            result.refused.append(Refusal(path=b"", change=pick.hunk, reason=reason))
-            continue
-        if pick.gen is not None and pick.gen != gen:
-            reason = (
-                f"hunk {pick.hunk} changed since it was shown (now {pick.hunk}@{gen}): look again"
+            refuse(b"", pick.hunk, reason)
+        elif pick.gen is not None and pick.gen != gen:
+            now = f"{pick.hunk}@{gen}"
+            refuse(
+                path,
+                pick.hunk,
+                f"hunk {pick.hunk} changed since it was shown (now {now}): look again",
             )
-            result.refused.append(Refusal(path=path, change=pick.hunk, reason=reason))
-            continue
-        part = None
-        if pick.old is not None or pick.new is not None:
-            part = Part(old=pick.old or (0, 0), new=pick.new or (0, 0))
-        out.setdefault(path, {})[pick.hunk] = part
+        elif isinstance(part := _part(paths[path], pick), str):
+            refuse(path, pick.hunk, part)
+        else:
+            out.setdefault(path, {}).setdefault(pick.hunk, []).append(part)
+    found = {path: _united(path, changes, refuse) for path, changes in out.items()}
+    return {path: changes for path, changes in found.items() if changes}
+
+
+def _united(
+    path: bytes,
+    changes: Mapping[int, Sequence[Part | None]],
+    refuse: Callable[[bytes, int, str], None],
+) -> dict[int, Picked]:
+    """Returns what several picks of one change name together."""
+    out: dict[int, Picked] = {}
+    for change, picked in changes.items():
+        parts = [part for part in picked if part is not None]
+        together = None if len(parts) < len(picked) else united(parts)
+        if len(parts) == len(picked) and together is None:
+            reason = f"selections of hunk {change} cross: decide them one after another"
+            refuse(path, change, reason)
+        else:
+            out[change] = together
     return out
 
 
+def _part(state: PathState, pick: HunkPick) -> Part | str | None:
+    """Returns the lines that a pick names, None for all of the change, or why there are none."""
+    if pick.old is None and pick.new is None:
+        return None
+    hunk = next((hunk for hunk in state.hunks if hunk.id == pick.hunk), None)
+    if hunk is None:
+        return f"change {pick.hunk} has no lines to choose from: decide all of it"
+    part = clipped(Part(old=pick.old or (0, 0), new=pick.new or (0, 0)), hunk)
+    if part is None:
+        sizes = f"{hunk.a1 - hunk.a0} old and {hunk.b1 - hunk.b0} new lines"
+        return f"none of the lines of hunk {pick.hunk} is selected: it has {sizes}"
+    return part
+
+
 def _filtered(
-    state: PathState, event: DecisionRequested, picks: Mapping[int, Part | None], result: Plan
-) -> dict[int, Part | None]:
+    state: PathState, event: DecisionRequested, picks: Mapping[int, Picked], result: Plan
+) -> dict[int, Picked]:
     """Leaves out what the owner filter does not cover, and what a bulk reject must not touch."""
     selection = event.selection
     bulk = not selection.picks and not selection.paths
-    kept: dict[int, Part | None] = {}
+    kept: dict[int, Picked] = {}
     for change, part in picks.items():
         owners = [owner for owner in state.owners_of(change) if not owner.proved]
         if selection.by_owner:
@@ -310,9 +348,7 @@ def held_back(plans: Mapping[bytes, PathPlan]) -> dict[bytes, bytes]:
     return held
 
 
-def still_meant(
-    planned: PathPlan, state: PathState | None, *, whatever: bool
-) -> dict[int, Part | None]:
+def still_meant(planned: PathPlan, state: PathState | None, *, whatever: bool) -> dict[int, Picked]:
     """Returns the picks of changes that are as they were planned; a later state may have more."""
     now, then = ({} if one is None else one.generations() for one in (state, planned.before))
     return {

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from agentdiff.core.diff import diff_lines
@@ -175,7 +174,7 @@ def _groups(text: Text, edit: Sequence[Block], mirror: bool) -> list[_Group]:
     """Sorts the blocks of an edit into groups that share no hunk."""
     hunks = text.hunks
     # Behind a hunk whose text ends without a terminator nothing can be mirrored: it would be glued.
-    unterminated = hunks[-1] if hunks and _open_ended(text, hunks[-1]) else None
+    unterminated = hunks[-1] if hunks and open_ended(text, hunks[-1]) else None
 
     def touches(hunk: Hunk, block: Block) -> bool:
         return _touches(hunk, block, not mirror or hunk is unterminated)
@@ -275,62 +274,7 @@ def _inherit_ids(
     return [new_id() if known is None else known for known in ids]
 
 
-def split(
-    text: Text, hunk: Hunk, old: tuple[int, int], new: tuple[int, int], new_id: NewId
-) -> tuple[list[Hunk], int | None]:
-    """Cuts a hunk so that the selected lines become a hunk of their own.
-
-    A cut that would glue lines when only one piece is decided is widened to the next place that
-    does not, so that the piece may hold a little more than was selected.
-
-    Args:
-        text: the text that holds `hunk`.
-        hunk: one of its hunks.
-        old: selected old lines, relative to the hunk, 0-based, half-open.
-        new: selected new lines, likewise.
-        new_id: makes ids for the new pieces; the first piece keeps the hunk's own.
-
-    Returns:
-        The pieces in order, and the id of the selected one (None when nothing was selected).
-    """
-    size_old, size_new = hunk.a1 - hunk.a0, hunk.b1 - hunk.b0
-    old = (max(0, old[0]), min(size_old, max(old)))
-    new = (max(0, new[0]), min(size_new, max(new)))
-    if old[0] >= old[1] and new[0] >= new[1]:
-        return [hunk], None
-    if old[0] >= old[1]:
-        old = (0, 0) if new[0] == 0 else (size_old, size_old)
-    elif new[0] >= new[1]:
-        new = (0, 0) if old[0] == 0 else (size_new, size_new)
-    cuts = [(0, 0), (old[0], new[0]), (old[1], new[1]), (size_old, size_new)]
-    spans = [(*left, *right) for left, right in pairwise(cuts) if left != right]
-    chosen = (*cuts[1], *cuts[2])
-    joined: list[tuple[int, int, int, int]] = []
-    for span in spans:
-        if joined and _open_ended(text, hunk, joined[-1]):
-            merged = (*joined[-1][:2], *span[2:])
-            chosen = merged if chosen in (joined[-1], span) else chosen
-            joined[-1] = merged
-        else:
-            joined.append(span)
-    gen = new_id()
-    pieces = [
-        Hunk(
-            id=hunk.id if n == 0 else new_id(),
-            gen=gen,
-            a0=hunk.a0 + o0,
-            a1=hunk.a0 + o1,
-            b0=hunk.b0 + n0,
-            b1=hunk.b0 + n1,
-            old_owners=hunk.old_owners[o0:o1],
-            new_owners=hunk.new_owners[n0:n1],
-        )
-        for n, (o0, n0, o1, n1) in enumerate(joined)
-    ]
-    return pieces, pieces[joined.index(chosen)].id
-
-
-def _open_ended(text: Text, hunk: Hunk, span: tuple[int, int, int, int] | None = None) -> bool:
+def open_ended(text: Text, hunk: Hunk, span: tuple[int, int, int, int] | None = None) -> bool:
     """Whether a side of a hunk (or of a span of it) ends in a line without terminator."""
     o0, n0, o1, n1 = span or (0, 0, hunk.a1 - hunk.a0, hunk.b1 - hunk.b0)
     last_old = text.base[hunk.a0 + o1 - 1] if o1 > o0 else b"\n"

@@ -8,26 +8,19 @@ lines themselves are `agentdiff.core.hunks`'.  Must not choose what is decided
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agentdiff.core.entries import ABSENT, Absent, Entry, File
-from agentdiff.core.hunks import Hunk, NewId, Text, Verdict, decide, split
+from agentdiff.core.hunks import Hunk, NewId, Text, Verdict, decide
+from agentdiff.core.parts import Picked, split
 from agentdiff.core.pathstate import MetaChange, PathState, meta_kinds
 from agentdiff.errors import InvariantBroken
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Selected lines of one hunk, relative to it (0-based, half-open)."""
-
-    old: tuple[int, int]
-    new: tuple[int, int]
 
 
 def settle_entries(
     state: PathState,
     op: Verdict,
-    picks: Mapping[int, Part | None],
+    picks: Mapping[int, Picked],
     new_id: NewId,
     *,
     discard_user: bool = False,
@@ -39,7 +32,7 @@ def settle_entries(
     Args:
         state: the state before.
         op: the verdict.
-        picks: ids to decide, each with selected lines or None for all of it.
+        picks: ids to decide, each with the selected parts or None for all of it.
         new_id: makes ids and generations for the pieces of split hunks.
         discard_user: whether a reject also gives up the user's lines inside mixed hunks.
     """
@@ -88,7 +81,7 @@ def _settle_lines(
     base: Entry,
     cur: Entry,
     op: Verdict,
-    picks: Mapping[int, Part | None],
+    picks: Mapping[int, Picked],
     new_id: NewId,
     discard_user: bool,
 ) -> tuple[Entry, Entry, tuple[Hunk, ...]]:
@@ -96,16 +89,15 @@ def _settle_lines(
     cut: list[Hunk] = []
     verdicts: dict[int, Verdict] = {}
     for hunk in text.hunks:
-        part = picks.get(hunk.id)
-        if hunk.id not in picks or part is None:
+        parts = picks.get(hunk.id)
+        if parts is None:
             cut.append(hunk)
             if hunk.id in picks:
                 verdicts[hunk.id] = op
             continue
-        pieces, chosen = split(text, hunk, part.old, part.new, new_id)
+        pieces, chosen = split(text, hunk, parts, new_id)
         cut += pieces
-        if chosen is not None:
-            verdicts[chosen] = op
+        verdicts |= dict.fromkeys(chosen, op)
     after = decide(
         Text(text.base, text.cur, tuple(cut)),
         verdicts,

@@ -388,3 +388,64 @@ def test_a_piece_of_a_created_file_takes_no_line_of_the_users_along(play: Play) 
     first = play.ledger.paths[b"new"].hunks[0]
     play.decide("reject", Selection(picks=(HunkPick(hunk=first.id),)))
     assert disk(play, b"new") == b"4\nuser\n5\n"
+
+
+def test_two_selections_of_one_hunk_are_decided_together(play: Play) -> None:
+    """None of them is dropped, and what lies between stays."""
+    play.run("claude", "s", {D: File(data=lines(l2="a", l3="b", l4="c"))})
+    (one,) = play.ids(D)
+    picks = tuple(HunkPick(hunk=one, old=span, new=span) for span in ((2, 3), (0, 1)))
+    answer = play.decide("reject", Selection(picks=picks))
+    assert (answer["refused"], disk(play, D)) == ([], lines(l3="b"))
+
+
+def test_a_selection_beside_the_whole_hunk_is_in_it(play: Play) -> None:
+    """In whichever order they are named."""
+    play.run("claude", "s", {D: File(data=lines(l2="a", l3="b", l4="c"))})
+    (one,) = play.ids(D)
+    picks = (HunkPick(hunk=one), HunkPick(hunk=one, old=(0, 1), new=(0, 1)))
+    play.decide("reject", Selection(picks=picks))
+    assert disk(play, D) == BASE
+
+
+def test_selections_that_cross_are_refused(play: Play) -> None:
+    """More than was selected would be decided."""
+    play.run("claude", "s", {D: File(data=lines(l2="a", l3="b", l4="c"))})
+    (one,) = play.ids(D)
+    spans = (((0, 1), (2, 3)), ((2, 3), (0, 1)))
+    picks = tuple(HunkPick(hunk=one, old=old, new=new) for old, new in spans)
+    answer = play.decide("reject", Selection(picks=picks))
+    assert [one["reason"] for one in answer["refused"]] == [
+        f"selections of hunk {one} cross: decide them one after another"
+    ]
+    assert (answer["done"], answer["decision"]) == ([], None)
+
+
+@pytest.mark.parametrize("op", ["accept", "reject"])
+@pytest.mark.parametrize(
+    ("after", "span", "reason"),
+    [
+        (
+            File(data=b"\0binary"),
+            (0, 1),
+            "change {} has no lines to choose from: decide all of it",
+        ),
+        (
+            File(data=b"a\nb\n"),
+            (2, 4),
+            "none of the lines of hunk {} is selected: it has 0 old and 2 new lines",
+        ),
+    ],
+)
+def test_a_selection_in_which_there_is_nothing_is_refused(
+    op: str, after: File, span: tuple[int, int], reason: str
+) -> None:
+    """Nothing is answered as done, or logged, when nothing happens."""
+    play = Play()
+    play.prompt("claude", "s")
+    play.run("claude", "s", {F: after})
+    (one,) = play.ids(F)
+    seq = play.ledger.seq
+    answer = play.decide(op, Selection(picks=(HunkPick(hunk=one, old=(0, 0), new=span),)))
+    assert [(r["path"], r["reason"]) for r in answer["refused"]] == [("f", reason.format(one))]
+    assert (answer["done"], answer["decision"], play.ledger.seq) == ([], None, seq)

@@ -1,4 +1,4 @@
-"""Hunks are carried through edits, cut by line ranges, and decided one by one."""
+"""Hunks are carried through edits, and decided one by one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from agentdiff.core.diff import diff_lines
-from agentdiff.core.hunks import Hunk, Text, Verdict, carry, decide, glued, split, without_agents
+from agentdiff.core.hunks import Hunk, Text, Verdict, carry, decide, glued, without_agents
 from agentdiff.core.owners import USER, Owner
 from tests.properties.strategies import AGENT_A, AGENT_B
 
@@ -135,49 +135,6 @@ def test_a_users_line_behind_an_unterminated_hunk_joins_it() -> None:
     after = written(agents, [b"a\n", b"B\n", b"user\n"], USER, 100)
     assert not glued(after.base)
     assert after.base == base
-
-
-# --- cutting -------------------------------------------------------------------------------------
-
-ONE = written(CLEAN, edited((2, 5, [b"A\n", b"B\n", b"C\n"])), AGENT_A)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "pieces"),
-    [
-        pytest.param((0, 1), (0, 1), [(2, 3, 2, 3), (3, 5, 3, 5)], id="first lines"),
-        pytest.param((1, 2), (1, 2), [(2, 3, 2, 3), (3, 4, 3, 4), (4, 5, 4, 5)], id="the middle"),
-        pytest.param((2, 3), (2, 3), [(2, 4, 2, 4), (4, 5, 4, 5)], id="last lines"),
-        pytest.param((0, 3), (0, 3), [(2, 5, 2, 5)], id="everything"),
-        pytest.param((0, 9), (0, 9), [(2, 5, 2, 5)], id="more than there is"),
-        pytest.param((0, 0), (0, 1), [(2, 2, 2, 3), (2, 5, 3, 5)], id="first new line only"),
-        pytest.param((2, 2), (1, 2), [(2, 5, 2, 3), (5, 5, 3, 4), (5, 5, 4, 5)], id="a new line"),
-        pytest.param((1, 2), (2, 2), [(2, 3, 2, 5), (3, 4, 5, 5), (4, 5, 5, 5)], id="an old line"),
-    ],
-)
-def test_selected_lines_become_a_hunk_of_their_own(
-    old: tuple[int, int], new: tuple[int, int], pieces: list[tuple[int, int, int, int]]
-) -> None:
-    """Old lines on their own stand before the new ones, new lines on their own behind the old."""
-    ids = count(100)
-    cut, chosen = split(ONE, ONE.hunks[0], old, new, lambda: next(ids))
-    assert [(h.a0, h.a1, h.b0, h.b1) for h in cut] == pieces
-    assert chosen in [h.id for h in cut]
-    assert cut[0].id == ONE.hunks[0].id
-
-
-def test_selecting_no_line_cuts_nothing() -> None:
-    """An empty selection on both sides picks nothing."""
-    assert split(ONE, ONE.hunks[0], (1, 1), (2, 2), lambda: 0) == ([ONE.hunks[0]], None)
-
-
-def test_a_cut_never_glues_lines() -> None:
-    """P10: a piece whose last line has no newline takes what follows with it."""
-    text = written(Text([b"a"], [b"a"], ()), [b"x\n", b"y"], AGENT_A)
-    ids = count(100)
-    cut, chosen = split(text, text.hunks[0], (0, 1), (0, 0), lambda: next(ids))
-    assert len(cut) == 1
-    assert chosen == text.hunks[0].id
 
 
 # --- deciding ------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other
 from agentdiff.core.hunks import NewId, Verdict
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER, Owner
+from agentdiff.core.parts import Part, Picked
 from agentdiff.core.pathstate import (
     PathState,
     check,
@@ -21,7 +22,7 @@ from agentdiff.core.pathstate import (
     is_binary,
     meta_kinds,
 )
-from agentdiff.core.settle import Part, settle_entries
+from agentdiff.core.settle import settle_entries
 from agentdiff.errors import InvariantBroken
 from tests.properties.strategies import AGENT_A, AGENT_B
 
@@ -35,7 +36,7 @@ LINK = Link(target=b"t")
 
 
 def settle(
-    state: PathState, op: Verdict, picks: dict[int, Part | None], new_id: NewId
+    state: PathState, op: Verdict, picks: dict[int, Picked], new_id: NewId
 ) -> PathState | None:
     """Returns what pends after a decision."""
     base, cur, left = settle_entries(state, op, picks, new_id)
@@ -147,7 +148,7 @@ def test_part_of_a_created_file_turns_into_text(make: Maker) -> None:
     """Accepting one line of a created file makes the base a file of that line; the rest pends."""
     state = make(ABSENT, (TEXT, AGENT_A))
     assert state is not None
-    left = settle(state, "accept", {state.ids[0]: Part(old=(0, 0), new=(0, 1))}, make.new_id)
+    left = settle(state, "accept", {state.ids[0]: (Part(old=(0, 0), new=(0, 1)),)}, make.new_id)
     assert left is not None
     check(left)
     assert (left.base, left.status, left.cur) == (File(data=b"a\n"), "modified", TEXT)
@@ -157,7 +158,7 @@ def test_rejecting_part_of_a_created_file_leaves_the_rest_created(make: Maker) -
     """The base stays absent: rejecting the rest too removes the file."""
     state = make(ABSENT, (TEXT, AGENT_A))
     assert state is not None
-    left = settle(state, "reject", {state.ids[0]: Part(old=(0, 0), new=(0, 1))}, make.new_id)
+    left = settle(state, "reject", {state.ids[0]: (Part(old=(0, 0), new=(0, 1)),)}, make.new_id)
     assert left is not None
     check(left)
     assert (left.base, left.cur, left.status) == (ABSENT, File(data=b"b\nc\n"), "created")
@@ -168,7 +169,7 @@ def test_rejecting_part_of_a_deletion_brings_those_lines_back(make: Maker) -> No
     """The file exists again with the chosen lines; the other lines pend as deleted text."""
     state = make(TEXT, (ABSENT, AGENT_A))
     assert state is not None
-    left = settle(state, "reject", {state.ids[0]: Part(old=(0, 1), new=(0, 0))}, make.new_id)
+    left = settle(state, "reject", {state.ids[0]: (Part(old=(0, 1), new=(0, 0)),)}, make.new_id)
     assert left is not None
     check(left)
     assert (left.base, left.cur, left.status) == (TEXT, File(data=b"a\n"), "modified")
