@@ -148,6 +148,7 @@ class Ledger:
     def _fold(self, record: Record) -> None:
         self.sessions.fold(record, self.seq)
         self.feedback.fold(record, self.seq)
+        self.observer.pairing.fold(record)
         match record:
             case PathChanged():
                 self._count_ids(record.state)

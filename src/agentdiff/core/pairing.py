@@ -1,20 +1,34 @@
-"""Renames among what pends: which pairs there are now, and which have come apart.
+"""What was moved among what pends: which pairs there are now, and which have come apart.
 
-Owns the pairs of a ledger.  Must not decide what a pair is (`agentdiff.core.renames`) nor who wrote
-what.  Hop 4, called by `agentdiff.core.observer`.
+Owns the pairs of a ledger, and what went without having arrived.  Must not decide what is a move
+(`agentdiff.core.departures`), what a pair is (`agentdiff.core.renames`) nor who wrote what.  Hop 4,
+called by `agentdiff.core.observer`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentdiff.core import renames
 from agentdiff.core.commands import Command, Publish
-from agentdiff.core.entries import ABSENT, File
+from agentdiff.core.departures import Departure, find_moves
+from agentdiff.core.entries import ABSENT, ABSENT_REF, Absent, Entry, File
 from agentdiff.core.observing import as_created
+from agentdiff.core.owners import Owner
+from agentdiff.core.pathstate import PathState
+from agentdiff.core.records import DecisionMade, DecisionTurned, PathChanged, PathParked, Record
 
 if TYPE_CHECKING:
     from agentdiff.core.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """A path that holds nothing any more: by whom, and whether something pended and was parked."""
+
+    by: Owner
+    parked: bool
 
 
 class Pairing:
@@ -27,26 +41,87 @@ class Pairing:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.wanted = False
+        self._gone: dict[bytes, _Gone] = {}
+        self._aside: bytes | None = None
+
+    def fold(self, record: Record) -> None:
+        """Notes what a record tells of contents that went, live and when a log is replayed."""
+        match record:
+            case PathParked():
+                self._aside = record.path  # the change that it was parked for comes next
+            case PathChanged():
+                if record.after != ABSENT_REF:
+                    self._gone.pop(record.path, None)
+                elif record.before != ABSENT_REF:
+                    parked = self._aside == record.path
+                    self._gone.pop(record.path, None)  # the newest come last
+                    self._gone[record.path] = _Gone(record.owner, parked)
+                self._aside = None
+            case DecisionMade() | DecisionTurned():
+                for item in record.items:
+                    self._gone.pop(item.path, None)
+            case _:
+                pass
 
     def pair(self, now_ns: int) -> list[Command]:
-        """Finds what was renamed, once everything of one reading was told."""
+        """Finds what was moved, once everything of one reading was told."""
         if not self.wanted:
             return []
         self.wanted = False
         ledger, observer = self._ledger, self._ledger.observer
+        departures = self._departures()
+        if not departures:
+            return []
         moves = {
             target.move_to: target.path
             for targets in ledger.tracking.announced.values()
             for target in targets.values()
             if target.move_to is not None
         }
+        arrivals = {path: state for path, state in ledger.paths.items() if _has_content(state.cur)}
         commands: list[Command] = []
-        for old, new in renames.find_pairs(ledger.paths.values(), moves):
-            state = renames.paired(old, new, observer.parking.get(old.path), ledger.new_id)
-            owner = new.meta[0].owners[-1]
+        for departure, new in find_moves(departures, arrivals, moves):
+            state, owner = self._arrived(departure, new), renames.mover(new)
+            if departure.path != departure.key or departure.old is None:
+                self._gone.pop(departure.path, None)
             commands += observer.changed(new.path, new.cur, new.cur, owner, state, now_ns)
-            commands.append(Publish(files=(old.path,)))
+            if state.origin is not None:
+                commands.append(Publish(files=(state.origin,)))
         return commands
+
+    def _arrived(self, departure: Departure, new: PathState) -> PathState:
+        new_id = self._ledger.new_id
+        if departure.old is not None and new.status == "created":
+            return renames.paired(departure.old, new, departure.was, departure.by, new_id)
+        assert departure.was is not None
+        return renames.handed(new, departure.was, departure.by, new_id)
+
+    def _departures(self) -> list[Departure]:
+        """Returns every content that went and has not arrived anywhere."""
+        paths, parking = self._ledger.paths, self._ledger.observer.parking
+        known = self._gone.items()
+        self._gone = {p: gone for p, gone in known if p in paths or p in parking}
+        origins = {paths[path].origin for path in self._ledger.renamed}
+        found: list[Departure] = []
+        # The newest first: of a file that was renamed twice it is what counts.
+        for path, gone in reversed(self._gone.items()):
+            was = parking.get(path) if gone.parked and path not in paths else None
+            if was is None or not (was.origin or isinstance(was.base, Absent)):
+                continue
+            # Renamed to there, and gone on: the deletion of where it began is still open.
+            began = None if was.origin in origins else paths.get(was.origin or b"")
+            fits = began is not None and renames.can_be_origin(began) and began.base == was.base
+            found += _departure(path, was.cur, began if fits else None, was, gone.by)
+        for path, old in paths.items():
+            if path in origins or not renames.can_be_origin(old):
+                continue
+            left = self._gone.get(path)
+            by = None if left is None else left.by
+            was = parking.get(path) if left is not None and left.parked else None
+            if was is not None:
+                found += _departure(path, was.cur, old, was, by)
+            found += _departure(path, old.base, old, None, by)
+        return found
 
     def mend(self, now_ns: int) -> list[Command]:
         """Lets go of pairs one half of which is something else now, and keeps the others alike."""
@@ -69,3 +144,15 @@ class Pairing:
             commands += observer.changed(path, state.cur, state.cur, owner, alone, now_ns)
             self.wanted = True  # with another base the two may still belong together
         return commands
+
+
+def _departure(
+    path: bytes, content: Entry, old: PathState | None, was: PathState | None, by: Owner | None
+) -> list[Departure]:
+    if not (isinstance(content, File) and content.data):
+        return []  # empty files are all alike
+    return [Departure(path=path, content=content, old=old, was=was, by=by)]
+
+
+def _has_content(entry: Entry) -> bool:
+    return isinstance(entry, File) and bool(entry.data)

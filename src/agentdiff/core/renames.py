@@ -1,112 +1,39 @@
 """Renames: a deletion and a creation that are one change.
 
-Owns the finding of pairs and what a paired state is.  Must not decide who wrote what, nor forget a
-pair: once found, it stays until one of the two is something else.  Hop 4, called by
-`agentdiff.core.observer`.
+Owns what a paired state is, and how lines keep their owners over a move.  Must not decide what was
+moved (`agentdiff.core.departures`) nor who did it.  Hop 4, called by `agentdiff.core.pairing`.
 
 The new path takes the base of the old one (`PathState.origin`), so that its hunks are what changed
 on the way; the old path goes on pending as deleted, and is not shown.  Rejecting the change
 ``renamed`` moves what is there back to the old path, accepting it lets go of the old path; hunks
 are decided as everywhere.
+
+Theory.  To the ladder a move is one author's: all that came is written by whoever moved it.  What
+pended at the old path says otherwise of the lines that came along unchanged; so its hunks are
+carried to what came, as if that were an edit of it, and the mover owns only what differs.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agentdiff.core.diff import diff_bytes, split_lines
 from agentdiff.core.entries import File
 from agentdiff.core.hunks import Hunk, NewId
-from agentdiff.core.owners import Owner
+from agentdiff.core.observing import as_created, observe
+from agentdiff.core.owners import Owner, unique
 from agentdiff.core.pathstate import (
     MetaChange,
     PathState,
-    flips_eol,
     is_binary,
     is_line_text,
     lines_of,
-    meta_kinds,
 )
 
 # Half of the larger one must be the same lines: git's own default.
 SIMILAR = 0.5
-# A directory of unrelated files moved and rewritten at once is not worth comparing pair by pair.
-MAX_COMPARISONS = 2_500
-
-
-def find_pairs(
-    states: Iterable[PathState], moves: Mapping[bytes, bytes]
-) -> list[tuple[PathState, PathState]]:
-    """Returns (deleted, created) states that are one rename, at most one partner each.
-
-    Args:
-        states: everything that pends.
-        moves: new path → old path, as a tool call announced it.
-    """
-    known = list(states)
-    origins = {state.origin for state in known}
-    gone = {s.path: s for s in known if s.path not in origins and _vanished(s)}
-    made = {s.path: s for s in known if _appeared(s)} if gone else {}
-    pairs: list[tuple[PathState, PathState]] = []
-    for old, new in _matches(gone, made, moves):
-        if old in gone and new in made:
-            pairs.append((gone.pop(old), made.pop(new)))
-    return pairs
-
-
-def _matches(
-    gone: Mapping[bytes, PathState], made: Mapping[bytes, PathState], moves: Mapping[bytes, bytes]
-) -> Iterator[tuple[bytes, bytes]]:
-    """Yields pairs, the surest first; `gone` and `made` shrink as they are taken."""
-    yield from ((old, new) for new, old in moves.items())
-    by_content: dict[str, list[bytes]] = {}
-    for path, state in gone.items():
-        by_content.setdefault(_file(state.base).oid, []).append(path)
-    for path, state in list(made.items()):
-        same = by_content.get(_file(state.cur).oid, [])
-        # Of several equal files the one with the same name.
-        for old in sorted(same, key=lambda one: _name(one) != _name(path)):
-            if old in gone and path in made and _related(gone[old], state):
-                yield old, path
-    if len(gone) * len(made) > MAX_COMPARISONS:
-        return
-    scored = [
-        (score, old.path, new.path)
-        for old in gone.values()
-        for new in made.values()
-        if _related(old, new)
-        and (score := similarity(_file(old.base).data, _file(new.cur).data)) >= SIMILAR
-    ]
-    yield from ((old, new) for _, old, new in sorted(scored, key=lambda one: -one[0]))
-
-
-def _vanished(state: PathState) -> bool:
-    return state.status == "deleted" and isinstance(state.base, File) and bool(state.base.data)
-
-
-def _appeared(state: PathState) -> bool:
-    return state.status == "created" and isinstance(state.cur, File) and bool(state.cur.data)
-
-
-def _file(entry: object) -> File:
-    assert isinstance(entry, File)
-    return entry
-
-
-def _name(path: bytes) -> bytes:
-    return path.rpartition(b"/")[2]
-
-
-def _related(old: PathState, new: PathState) -> bool:
-    """Whether the same author can have done both."""
-
-    def authors(state: PathState) -> set[tuple[str, str | None, str | None]]:
-        owners = [owner for change in state.meta for owner in change.owners]
-        return {(owner.kind, owner.agent, owner.session) for owner in owners}
-
-    return bool(authors(old) & authors(new))
 
 
 def similarity(old: bytes, new: bytes) -> float:
@@ -120,70 +47,156 @@ def similarity(old: bytes, new: bytes) -> float:
     return sum(len(line) * count for line, count in common.items()) / larger
 
 
-def paired(old: PathState, new: PathState, before: PathState | None, new_id: NewId) -> PathState:
+def paired(
+    old: PathState, new: PathState, was: PathState | None, by: Owner | None, new_id: NewId
+) -> PathState:
     """Returns the state of the new path as a rename of the old one.
 
     Args:
         old: the deleted path.
         new: the created path.
-        before: what pended on the old path before it went, which may be what is here now.
+        was: what pended on what is here now, before it went; None when nothing did.
+        by: who took it away, None where that is not known.
         new_id: makes ids and generations.
     """
-    base, cur = _file(old.base), _file(new.cur)
-    first = new.ids[0]
-    author = new.meta[0].owners
-    meta = [MetaChange(id=first, gen=new_id(), kind="renamed", owners=author)]
-    hunks: tuple[Hunk, ...] = ()
-    lined = is_line_text(base) and is_line_text(cur) and not flips_eol(base, cur)
-    if before is not None and before.base == base and _data(before) == cur.data:
-        taken = {first, *old.ids}
-        hunks = tuple(replace(h, id=new_id()) if h.id in taken else h for h in before.hunks)
-    elif lined:
-        hunks = _hunks(old, new, new_id)
-    meta += [
-        MetaChange(id=new_id(), gen=new_id(), kind=kind, owners=author)
-        for kind in meta_kinds(base, cur, lined=lined)
+    base, first = old.base, new.ids[0]
+    known = was if was is not None and was.base == base else None
+    # An earlier rename is part of this one.
+    movers = [
+        o for m in (() if known is None else known.meta) if m.kind == "renamed" for o in m.owners
     ]
-    return replace(
+    authors = unique([*movers, *new.meta[0].owners])
+    authors = tuple(owner for owner in authors if not owner.proved) or authors
+    taken = {first, *old.ids}
+    apart = () if known is None else tuple(m for m in known.meta if m.kind in _ALONG)
+    renamed = MetaChange(id=first, gen=new_id(), kind="renamed", owners=authors)
+    start = replace(
         new,
         base=base,
+        cur=base if known is None else known.cur,
         origin=old.path,
-        hunks=hunks,
-        meta=tuple(meta),
+        hunks=_free(() if known is None else known.hunks, taken, new_id),
+        meta=(renamed, *(replace(m, id=new_id()) if m.id in taken else m for m in apart)),
         gen=max(old.gen, new.gen) + 1,
         coverage=old.coverage if old.coverage != "exact" else new.coverage,
     )
+    state = _carried(start, new, new_id)
+    return _painted(state, _wrote(new, was, by), _deleted(old, known), new_id)
 
 
-def _data(state: PathState) -> bytes | None:
-    return state.cur.data if isinstance(state.cur, File) else None
+# What a rename takes along besides lines.
+_ALONG = ("mode", "binary", "eol", "link")
 
 
-def _hunks(old: PathState, new: PathState, new_id: NewId) -> tuple[Hunk, ...]:
-    """Returns what differs between the two contents, each line with its author so far."""
-    wrote = _authors(new, len(lines_of(new.cur)))
-    deleted = _authors(old, len(lines_of(old.base)))
+def handed(new: PathState, was: PathState, by: Owner | None, new_id: NewId) -> PathState:
+    """Returns the state of a path to which a pending content was moved, with that one's owners.
+
+    Args:
+        new: what the mover seems to have written: a creation, or a file with a base of its own.
+        was: what pended on it where it was before.
+        by: who took it away, None where that is not known.
+        new_id: makes ids and generations.
+    """
+    if new.status == "created":
+        return _created(new, was, by, new_id)
+    alike = was.base == new.base
+    start = replace(unnamed(was), path=new.path, gen=new.gen + 1)
+    home = alike and new.origin is None and start.base != start.cur
+    state = _carried(start, new, new_id) if home else replace(new, gen=new.gen + 1)
+    return _painted(state, _wrote(new, was, by), _deleted(new, was if alike else None), new_id)
+
+
+def _created(new: PathState, was: PathState, by: Owner | None, new_id: NewId) -> PathState:
+    """Returns a creation that was moved: it goes on at the new path, everybody's in it."""
+    known = was if was.origin is None else as_created(was, new_id)
+    first, gen = new.ids[0], new_id()
+    start = replace(
+        known,
+        path=new.path,
+        hunks=tuple(replace(hunk, id=first, gen=gen) for hunk in known.hunks),
+        meta=tuple(replace(change, id=first, gen=gen) for change in known.meta),
+        gen=new.gen + 1,
+    )
+    state = _painted(_carried(start, new, new_id), _wrote(new, was, by), (), new_id)
+    wrote = [owner for hunk in state.hunks for owner in hunk.owners]
+    owners = wrote or [owner for change in known.meta for owner in change.owners]
+    created = MetaChange(
+        id=first,
+        gen=state.hunks[0].gen if state.hunks else new_id(),
+        kind="created",
+        owners=unique([*owners, *new.meta[0].owners]),
+    )
+    return replace(state, meta=(created,))
+
+
+def mover(new: PathState) -> Owner:
+    """Returns who brought what a state holds, as far as its changes tell: no proved writer."""
+    owners = [owner for change in new.changes().values() for owner in change.owners]
+    return next((owner for owner in reversed(owners) if not owner.proved), owners[-1])
+
+
+def _free(hunks: Sequence[Hunk], taken: set[int], new_id: NewId) -> tuple[Hunk, ...]:
+    return tuple(replace(hunk, id=new_id()) if hunk.id in taken else hunk for hunk in hunks)
+
+
+def _carried(start: PathState, new: PathState, new_id: NewId) -> PathState:
+    """Returns a state after its content became that of another one, by the latter's author."""
+    owner = mover(new)
+    after = observe(start, start.path, start.cur, new.cur, owner, new_id, mirror=False)
+    assert after is not None, "what pends differs from its base"
+    return after
+
+
+def _wrote(new: PathState, was: PathState | None, by: Owner | None) -> list[Owner]:
+    """Returns who wrote each line that is there now: the mover none that came along unchanged."""
+    wrote = [mover(new)] * len(lines_of(new.cur))
     for hunk in new.hunks:
         wrote[hunk.b0 : hunk.b1] = hunk.new_owners
-    for hunk in old.hunks:
-        deleted[hunk.a0 : hunk.a1] = hunk.old_owners
-    return tuple(
-        Hunk(
-            id=new_id(),
-            gen=new_id(),
-            a0=block.a0,
-            a1=block.a1,
-            b0=block.b0,
-            b1=block.b1,
-            old_owners=tuple(deleted[block.a0 : block.a1]),
-            new_owners=tuple(wrote[block.b0 : block.b1]),
-        )
-        for block in diff_bytes(_file(old.base).data, _file(new.cur).data)
-    )
+    if was is None or not (is_line_text(was.cur) and is_line_text(new.cur)):
+        return wrote
+    before: list[Owner | None] = [None] * len(lines_of(was.cur))
+    for hunk in was.hunks:
+        before[hunk.b0 : hunk.b1] = hunk.new_owners
+    at_a = at_b = 0
+    ends = [(b.a0, b.b0, b.a1, b.b1) for b in diff_bytes(_data(was), _data(new))]
+    for a0, b0, a1, b1 in (*ends, (len(before), len(wrote), 0, 0)):
+        for there, here in zip(range(at_a, a0), range(at_b, b0), strict=True):
+            owner = before[there]
+            if owner is not None and (by is None or author(wrote[here]) == author(by)):
+                wrote[here] = owner
+        at_a, at_b = a1, b1
+    return wrote
 
 
-def _authors(state: PathState, lines: int) -> list[Owner]:
-    return [state.meta[0].owners[-1]] * lines
+def _deleted(state: PathState, was: PathState | None) -> list[Owner]:
+    """Returns who deleted each line of the base that is deleted."""
+    deleted = [mover(state)] * len(lines_of(state.base))
+    for one in (state, was):
+        for hunk in () if one is None else one.hunks:
+            deleted[hunk.a0 : hunk.a1] = hunk.old_owners
+    return deleted
+
+
+def _painted(
+    state: PathState, wrote: Sequence[Owner], deleted: Sequence[Owner], new_id: NewId
+) -> PathState:
+    """Returns a state whose lines have these owners; a hunk that gets others is another one."""
+    hunks = []
+    for hunk in state.hunks:
+        old, new = tuple(deleted[hunk.a0 : hunk.a1]), tuple(wrote[hunk.b0 : hunk.b1])
+        if (old, new) != (hunk.old_owners, hunk.new_owners):
+            hunk = replace(hunk, gen=new_id(), old_owners=old, new_owners=new)
+        hunks.append(hunk)
+    return replace(state, hunks=tuple(hunks))
+
+
+def _data(state: PathState) -> bytes:
+    return state.cur.data if isinstance(state.cur, File) else b""
+
+
+def author(owner: Owner) -> tuple[str, str | None, str | None]:
+    """Returns what two owners share who are one: a session, or nobody known."""
+    return owner.kind, owner.agent, owner.session
 
 
 def can_be_origin(state: PathState) -> bool:

@@ -1,0 +1,407 @@
+"""What was moved keeps its owners: over renames, by anybody, of files old and new."""
+
+import pytest
+
+from agentdiff.core.diff import split_lines
+from agentdiff.core.entries import ABSENT, Entry, File
+from agentdiff.core.events import Selection, Target, TurnEnded
+from agentdiff.core.pathstate import check
+from agentdiff.core.sessions import TAIL_NS
+from tests.play import Play, image
+
+LINES = [b"line %d\n" % n for n in range(12)]
+BASE = File(data=b"".join(LINES))
+OURS = [*LINES[:5], b"A1\n", b"A2\n", b"A3\n", *LINES[5:]]
+MIXED = File(data=b"".join([*OURS[:6], b"USER\n", *OURS[6:]]))
+EVERYTHING = Selection(everything=True, include_external=True)
+AGENT, MOVER = ("claude", "A"), ("codex", "B")
+
+
+def _play(**disk: Entry) -> Play:
+    play = Play(disk={name.encode(): entry for name, entry in disk.items()})
+    play.attach()
+    play.prompt(*AGENT)
+    play.prompt(*MOVER)
+    return play
+
+
+def _type(play: Play, path: bytes, after: bytes = b"A1\n", typed: bytes = b"USER\n") -> File:
+    """The user types a line behind another one, and saves."""
+    there = play.disk[path]
+    assert isinstance(there, File)
+    new = File(data=there.data.replace(after, after + typed, 1), mode=there.mode)
+    play.save(path, new.data, new)
+    return new
+
+
+def _mixed() -> Play:
+    """The agent inserted three lines into a file, and the user one between them."""
+    play = _play(f=BASE)
+    play.run(*AGENT, {b"f": File(data=b"".join(OURS))})
+    assert _type(play, b"f") == MIXED
+    return play
+
+
+def _new() -> Play:
+    """The agent made a file, and the user typed a line in it."""
+    play = _play()
+    play.run(*AGENT, {b"f": File(data=b"A1\nA2\nA3\n")})
+    _type(play, b"f")
+    return play
+
+
+def _move(
+    play: Play, old: bytes, new: bytes, by: tuple[str, str] = MOVER, head: bytes = b""
+) -> None:
+    """Somebody's command moves a file, and may put a line at its head."""
+    there = play.disk[old]
+    assert isinstance(there, File)
+    play.run(*by, {old: ABSENT, new: File(data=head + there.data, mode=there.mode)})
+
+
+def _wrote(play: Play, path: bytes) -> dict[bytes, str | None]:
+    """Returns line → session that wrote it, ``user`` for the user, of every line that pends."""
+    state = play.ledger.paths[path]
+    wrote: dict[bytes, str | None] = {}
+    for hunk in state.hunks:
+        for line, owner in zip(state.text.cur[hunk.b0 : hunk.b1], hunk.new_owners, strict=True):
+            wrote[line] = "user" if owner.proved else owner.session or owner.kind
+    return wrote
+
+
+WRITTEN = {b"A1\n": "A", b"USER\n": "user", b"A2\n": "A", b"A3\n": "A"}
+
+
+def _holds(play: Play, *, left: dict[bytes, bytes]) -> None:
+    """A restart forgets nothing; accepted, nothing is written; rejected, `left` is; both undone."""
+    for state in play.ledger.paths.values():
+        check(state)
+    assert image(play.reload()) == image(play.ledger)
+    pending, disk = image(play.ledger)["paths"], dict(play.disk)
+    for op, after in (("accept", None), ("reject", left)):
+        assert play.decide(op, EVERYTHING)["refused"] == []
+        assert not play.ledger.paths
+        assert _contents(play) == (_contents_of(disk) if after is None else after)
+        assert play.undo()["refused"] == []
+        assert (image(play.ledger)["paths"], play.disk) == (pending, disk)
+        assert image(play.reload()) == image(play.ledger)
+    play.restart(play.reload())
+    play.decide("reject", EVERYTHING)
+    assert _contents(play) == left
+    play.cut()
+    assert not play.ledger.paths
+
+
+def _contents(play: Play) -> dict[bytes, bytes]:
+    return _contents_of(play.disk)
+
+
+def _contents_of(disk: dict[bytes, Entry]) -> dict[bytes, bytes]:
+    return {path: entry.data for path, entry in disk.items() if isinstance(entry, File)}
+
+
+KEPT = {b"f": b"".join([*LINES[:5], b"USER\n", *LINES[5:]])}
+
+
+@pytest.mark.parametrize("by", [AGENT, MOVER])
+@pytest.mark.parametrize("tool", ["Bash", "apply_patch"])
+def test_a_move_with_an_edit_leaves_the_rest_to_its_authors(tool: str, by: tuple[str, str]) -> None:
+    """P6, P8, P14: seen in one reading; the mover wrote the line at the head and nothing else."""
+    play = _mixed()
+    if tool == "Bash":
+        _move(play, b"f", b"g", by, head=b"B\n")
+    else:
+        move = Target(path=b"f", action="move", move_to=b"g")
+        edited = File(data=b"B\n" + MIXED.data)
+        started = play.start(*by, move, Target(path=b"g", action="write", new_text=edited.data))
+        play.put(b"f", ABSENT)
+        play.put(b"g", edited)
+        play.finish(started)
+    assert play.pending() == {b"f": "deleted", b"g": "renamed"}
+    assert _wrote(play, b"g") == {b"B\n": by[1], **WRITTEN}
+    _holds(play, left=KEPT)
+
+
+def test_a_line_that_the_mover_changed_is_the_movers() -> None:
+    """Inside the hunk: what it replaced is gone, and its neighbours stay whose they were."""
+    play = _mixed()
+    edited = File(data=MIXED.data.replace(b"A2\n", b"B\n"))
+    play.run(*MOVER, {b"f": ABSENT, b"g": edited})
+    assert _wrote(play, b"g") == {b"A1\n": "A", b"USER\n": "user", b"B\n": "B", b"A3\n": "A"}
+    _holds(play, left=KEPT)
+
+
+def test_what_was_rewritten_before_it_was_moved_is_found_all_the_same() -> None:
+    """It has no line of its base left: only what pended tells that this is it."""
+    play = _play(f=BASE)
+    play.run(*AGENT, {b"f": File(data=b"A1\nA2\nA3\n")})
+    _type(play, b"f")
+    _move(play, b"f", b"g")
+    assert play.pending() == {b"f": "deleted", b"g": "renamed"}
+    assert _wrote(play, b"g") == WRITTEN
+    _holds(play, left={b"f": BASE.data + b"USER\n"})
+
+
+def test_an_empty_file_that_was_written_and_moved() -> None:
+    """Empty files are all alike, but not what was written into them."""
+    play = _play(f=File(data=b""))
+    play.run(*AGENT, {b"f": File(data=b"A1\nA2\nA3\n")})
+    _type(play, b"f")
+    _move(play, b"f", b"g")
+    assert _wrote(play, b"g") == WRITTEN
+    _holds(play, left={b"f": b"USER\n"})
+
+
+@pytest.mark.parametrize("head", [b"", b"B\n"])
+@pytest.mark.parametrize("second", [AGENT, MOVER])
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_chain_of_renames_is_one(second: tuple[str, str], head: bytes, restart: bool) -> None:
+    """f→g, the user types inside a hunk of g, somebody does g→h: it is f→h, with all owners."""
+    play = _play(f=BASE)
+    play.run(*AGENT, {b"f": File(data=b"".join(OURS))})
+    _move(play, b"f", b"g", AGENT)
+    _type(play, b"g")
+    if restart:
+        play.restart(play.reload())
+    _move(play, b"g", b"h", second, head)
+    assert play.pending() == {b"f": "deleted", b"h": "renamed"}
+    assert _wrote(play, b"h") == {**({head: second[1]} if head else {}), **WRITTEN}
+    _holds(play, left=KEPT)
+
+
+def test_what_the_user_typed_outside_goes_along_a_chain() -> None:
+    """It is in the base of the pair, and that is the base of the next one."""
+    play = _mixed()
+    _move(play, b"f", b"g")
+    _type(play, b"g", after=b"line 1\n", typed=b"mine\n")
+    _move(play, b"g", b"h")
+    assert _wrote(play, b"h") == WRITTEN
+    _holds(play, left={b"f": KEPT[b"f"].replace(b"line 1\n", b"line 1\nmine\n")})
+
+
+def test_moved_in_a_chain_by_what_a_tool_says() -> None:
+    """``*** Move to:`` names the path that it was renamed to before."""
+    play = _mixed()
+    _move(play, b"f", b"g", AGENT)
+    rewritten = File(data=b"USER\nall new\n")
+    started = play.start(*MOVER, Target(path=b"g", action="move", move_to=b"h"))
+    play.put(b"g", ABSENT)
+    play.put(b"h", rewritten)
+    play.finish(started)
+    assert play.pending() == {b"f": "deleted", b"h": "renamed"}
+    assert _wrote(play, b"h") == {b"USER\n": "user", b"all new\n": "B"}
+    _holds(play, left={b"f": b"USER\n" + BASE.data})
+
+
+@pytest.mark.parametrize("typed", [False, True])
+@pytest.mark.parametrize("head", [b"", b"B\n"])
+@pytest.mark.parametrize("by", [AGENT, MOVER])
+def test_a_move_there_and_back(by: tuple[str, str], head: bytes, typed: bool) -> None:
+    """f→g→f: what pends is what would without the moves, and what was edited on the way."""
+    play = _mixed()
+    _move(play, b"f", b"g", by)
+    if typed:
+        _type(play, b"g", after=b"A2\n", typed=b"too\n")
+    _move(play, b"g", b"f", by, head)
+    assert play.pending() == {b"f": "modified"}
+    more = {b"too\n": "user"} if typed else {}
+    assert _wrote(play, b"f") == {**({head: by[1]} if head else {}), **WRITTEN, **more}
+    kept = KEPT[b"f"].replace(b"USER\n", b"USER\ntoo\n") if typed else KEPT[b"f"]
+    _holds(play, left={b"f": kept})
+
+
+def test_a_move_back_that_is_seen_in_two_readings() -> None:
+    """The old path is there again before the new one is gone: they were let go of."""
+    play = _mixed()
+    _move(play, b"f", b"g")
+    users = _type(play, b"g", after=b"A2\n", typed=b"too\n")
+    started = play.start(*MOVER)
+    play.put(b"f", users)
+    play.cut()
+    play.put(b"g", ABSENT)
+    play.finish(started)
+    assert play.pending() == {b"f": "modified"}
+    assert _wrote(play, b"f") == {**WRITTEN, b"too\n": "user"}
+    _holds(play, left={b"f": KEPT[b"f"].replace(b"USER\n", b"USER\ntoo\n")})
+
+
+def test_an_edit_after_the_move_is_an_edit() -> None:
+    """Seen in the next reading: of what it does not touch the owners stay."""
+    play = _mixed()
+    _move(play, b"f", b"g")
+    play.run(*MOVER, {b"g": File(data=b"B\n" + MIXED.data)})
+    assert _wrote(play, b"g") == {b"B\n": "B", **WRITTEN}
+    _holds(play, left=KEPT)
+
+
+@pytest.mark.parametrize("head", [b"", b"B\n"])
+@pytest.mark.parametrize("by", [AGENT, MOVER])
+def test_a_new_file_that_is_moved_stays_new_and_its_authors_theirs(
+    by: tuple[str, str], head: bytes
+) -> None:
+    """P6: rejected, the line that the user typed is left, at the new path."""
+    play = _new()
+    _move(play, b"f", b"g", by, head)
+    assert play.pending() == {b"g": "created"}
+    assert _wrote(play, b"g") == {**({head: by[1]} if head else {}), **WRITTEN}
+    (created,) = play.ledger.paths[b"g"].meta
+    assert {owner.session for owner in created.owners} == {"A", None, by[1]}
+    _holds(play, left={b"g": b"USER\n"})
+
+
+def test_a_new_file_moved_twice_and_back() -> None:
+    """n→m→n, typed in between: the newest is what counts."""
+    play = _new()
+    _move(play, b"f", b"g")
+    _type(play, b"g", after=b"A2\n", typed=b"too\n")
+    play.restart(play.reload())
+    _move(play, b"g", b"h", AGENT)
+    _move(play, b"h", b"f")
+    assert play.pending() == {b"f": "created"}
+    assert _wrote(play, b"f") == {**WRITTEN, b"too\n": "user"}
+    _holds(play, left={b"f": b"USER\ntoo\n"})
+
+
+@pytest.mark.parametrize("first", [b"f", b"g"])
+def test_a_move_of_a_new_file_that_is_seen_in_two_readings(first: bytes) -> None:
+    """Whichever half is seen first; the daemon may even be another one then."""
+    play = _new()
+    there = play.disk[b"f"]
+    steps: dict[bytes, Entry] = {b"f": ABSENT, b"g": there}
+    started = play.start(*MOVER)
+    for path in (first, *(steps.keys() - {first})):
+        play.restart(play.reload())
+        play.put(path, steps[path])
+        play.cut()
+    play.finish(started)
+    assert _wrote(play, b"g") == WRITTEN
+    _holds(play, left={b"g": b"USER\n"})
+
+
+def test_two_new_files_of_equal_content_move_by_their_names() -> None:
+    """Each keeps its own owners."""
+    play = _play()
+    data = b"A1\nUSER\nA2\nA3\n"
+    play.run(*AGENT, {b"x/f": File(data=b"A1\nA2\nA3\n")})
+    _type(play, b"x/f")
+    play.run(*AGENT, {b"x/g": File(data=data)})
+    file = File(data=data)
+    play.run(*MOVER, {b"x/f": ABSENT, b"x/g": ABSENT, b"y/f": file, b"y/g": file})
+    assert play.pending() == {b"y/f": "created", b"y/g": "created"}
+    assert _wrote(play, b"y/f") == WRITTEN
+    assert set(_wrote(play, b"y/g").values()) == {"A"}
+    _holds(play, left={b"y/f": b"USER\n"})
+
+
+def test_a_folder_moves_with_all_that_pends_in_it() -> None:
+    """``mv src src2``: renames, new files, and equal ones in several folders."""
+    same = File(data=b"the same\n" * 3)
+    disk: dict[bytes, Entry] = {b"src/f": BASE, b"src/a/x": same, b"src/b/x": same}
+    play = Play(disk=dict(disk))
+    play.attach()
+    play.prompt(*AGENT)
+    play.prompt(*MOVER)
+    play.run(*AGENT, {b"src/f": File(data=b"".join(OURS)), b"src/n": File(data=b"A1\nA2\nA3\n")})
+    _type(play, b"src/f")
+    _type(play, b"src/n")
+    moved: dict[bytes, Entry] = {
+        path.replace(b"src/", b"src2/"): entry for path, entry in play.disk.items()
+    }
+    play.run(*MOVER, {**dict.fromkeys(play.disk, ABSENT), **moved})
+    origins = {path: state.origin for path, state in play.ledger.paths.items() if state.origin}
+    assert origins == {path.replace(b"src/", b"src2/"): path for path in disk}
+    assert _wrote(play, b"src2/f") == _wrote(play, b"src2/n") == WRITTEN
+    assert play.ledger.paths[b"src2/n"].status == "created"
+    left = {**_contents_of(disk), b"src/f": KEPT[b"f"], b"src2/n": b"USER\n"}
+    _holds(play, left=left)
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_somebody_moves_it_outside_of_every_call(new: bool) -> None:
+    """The user's ``mv`` or ``git mv`` is nobody's known: the name is ``external``, no line is."""
+    play = _new() if new else _mixed()
+    for agent, session in (AGENT, MOVER):
+        play.handle(TurnEnded(agent=agent, session=session, received_ns=play.tick()))
+    play.now += TAIL_NS + 1
+    play.put(b"g", play.disk[b"f"])
+    play.put(b"f", ABSENT)
+    play.cut()
+    assert play.pending().get(b"g") == ("created" if new else "renamed")
+    assert _wrote(play, b"g") == WRITTEN
+    assert play.ledger.paths[b"g"].meta[0].owners[-1].kind == "external"
+    _holds(play, left={b"g": b"USER\n"} if new else KEPT)
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_moved_over_another_file(new: bool) -> None:
+    """No rename, for there was something; the lines are whose they were all the same."""
+    play = _new() if new else _mixed()
+    other = File(data=b"other\n")
+    play.save(b"g", other.data, other)
+    _move(play, b"f", b"g")
+    assert play.pending().get(b"g") == "modified"
+    lines = set(_wrote(play, b"g").items())
+    assert lines >= set(WRITTEN.items())
+    _holds(play, left={b"g": b"other\nUSER\n", **({} if new else {b"f": BASE.data})})
+
+
+def test_who_took_it_away_is_who_brought_it() -> None:
+    """The same bytes by another author are another author's."""
+    play = _new()
+    there = play.disk[b"f"]
+    play.run(*MOVER, {b"f": ABSENT})
+    play.run(*AGENT, {b"g": there})
+    assert set(_wrote(play, b"g").values()) == {"A"}
+    assert play.pending() == {b"g": "created"}
+    play.decide("reject", EVERYTHING)
+    assert not play.disk
+
+
+def test_what_was_rejected_is_no_departure() -> None:
+    """A decision took it away: what is written later is new."""
+    play = _new()
+    there = play.disk[b"f"]
+    play.decide("reject", EVERYTHING, discard_user=True)
+    play.cut()
+    play.run(*AGENT, {b"g": there})
+    assert set(_wrote(play, b"g").values()) == {"A"}
+
+
+def test_a_file_that_is_only_like_it_is_new_unless_one_call_did_both() -> None:
+    """Half of the lines are no proof where nothing pends as deleted."""
+    play = _new()
+    edited = File(data=b"B\nA1\nUSER\nA2\nA3\n")
+    play.run(*MOVER, {b"f": ABSENT})
+    play.run(*MOVER, {b"g": edited})
+    assert set(_wrote(play, b"g").values()) == {"B"}
+    assert len(split_lines(edited.data)) == 5
+
+
+def test_a_rename_that_was_edited_into_binary_and_moved() -> None:
+    """There are no lines to keep; whose it was is kept with the change."""
+    play = _play(f=BASE)
+    play.run(*AGENT, {b"f": File(data=b"\0A")})
+    _move(play, b"f", b"g")
+    (binary,) = (m for m in play.ledger.paths[b"g"].meta if m.kind == "binary")
+    assert [owner.session for owner in binary.owners] == ["A"]
+    _holds(play, left={b"f": BASE.data})
+
+
+def test_a_mode_goes_along() -> None:
+    """The agent made it executable, another one moved it."""
+    play = _play(f=BASE)
+    play.run(*AGENT, {b"f": File(data=BASE.data, mode=0o755)})
+    _move(play, b"f", b"g")
+    (mode,) = (m for m in play.ledger.paths[b"g"].meta if m.kind == "mode")
+    assert [owner.session for owner in mode.owners] == ["A"]
+    _holds(play, left={b"f": BASE.data})
+
+
+def test_a_new_file_without_lines_is_moved() -> None:
+    """A binary one: the change is everybody's."""
+    play = _play()
+    play.run(*AGENT, {b"f": File(data=b"\0A")})
+    _move(play, b"f", b"g")
+    (created,) = play.ledger.paths[b"g"].meta
+    assert [owner.session for owner in created.owners] == ["A", "B"]
+    _holds(play, left={})
