@@ -193,8 +193,8 @@ GUARDS_OF_DATA = (
         test="tests/unit/workspace/test_upkeep.py::test_what_pends_may_exceed_the_budget_and_it_is_said",
     ),
     Guard(
-        file=SRC + "core/execution.py",
-        text="if not (same_state(current, item.before) and turning.is_unmoved(item)):",
+        file=SRC + "core/turning.py",
+        text="if not (same_state(current, item.before) and is_unmoved(item)):",
         without="if False:",
         test=CORE + "test_turning.py::test_an_undo_leaves_what_somebody_else_accepted",
     ),

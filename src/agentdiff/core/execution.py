@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agentdiff.core import events as ev
 from agentdiff.core import turning
-from agentdiff.core.codec import encode_state, path_fields
+from agentdiff.core.codec import path_fields
 from agentdiff.core.commands import Answer, Append, Command, Publish, WriteEntry
 from agentdiff.core.decisions import (
     PathPlan,
@@ -33,7 +33,7 @@ from agentdiff.core.edits import plan_edits
 from agentdiff.core.entries import Entry
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER
-from agentdiff.core.pathstate import PathState, describe
+from agentdiff.core.pathstate import describe
 from agentdiff.core.records import (
     DecisionIntended,
     DecisionItem,
@@ -62,6 +62,11 @@ class _Execution:
     done: list[PathPlan] = field(default_factory=list)
     tries: dict[bytes, int] = field(default_factory=dict)
     weak: list[bytes] = field(default_factory=list)
+    # Of a rename that is turned: path → the other one.
+    halves: dict[bytes, bytes] = field(default_factory=dict)
+    failed: set[bytes] = field(default_factory=set)
+    # What was done and is being taken back, by path.
+    back: dict[bytes, PathPlan] = field(default_factory=dict)
 
 
 class Executor:
@@ -101,26 +106,9 @@ class Executor:
         turned = Plan([], [], [])
         if event.decision is None:
             return [Answer(request=event.request, result=self._result(verb, None, turned, []))]
-        for item in (turning.turned(item, redo=event.redo) for item in event.items):
-            current = self._ledger.paths.get(item.path)
-            after, cur_before, cur_after = item.after, item.cur_before, item.cur_after
-            if not (same_state(current, item.before) and turning.is_unmoved(item)):
-                found = turning.caught_up(item, current, self._ledger.new_id)
-                if found is None:
-                    turned.refused.append(_moved_on(item.path))
-                    continue
-                after, cur_before, cur_after = found
-            turned.paths.append(
-                PathPlan(
-                    path=item.path,
-                    picks=dict.fromkeys(() if after is None else after.ids),
-                    before=current,
-                    after=after,
-                    cur_before=cur_before,
-                    cur_after=cur_after,
-                )
-            )
-        return self._start(_Execution(event, event.decision, verb, turned))
+        ledger = self._ledger
+        planned = turning.planned(ledger.paths, ledger.renamed, event, ledger.new_id)
+        return self._start(_Execution(event, event.decision, verb, planned))
 
     def _restore(self, event: ev.RestoreRequested) -> list[Command]:
         ledger = self._ledger
@@ -146,6 +134,7 @@ class Executor:
 
     def _start(self, run: _Execution) -> list[Command]:
         compared = isinstance(run.event, ev.UndoRequested)
+        run.halves = turning.halves(run.plan.paths) if compared else {}
         for planned in run.plan.paths:
             if compared or planned.cur_before != planned.cur_after:
                 run.todo[planned.path] = planned
@@ -180,6 +169,8 @@ class Executor:
         if run is None or event.path not in run.todo:
             return []
         planned = run.todo.pop(event.path)
+        if event.path in run.back:
+            return self._taken_back(run, planned, event)
         held = run.held.pop(event.path, None)
         commands: list[Command] = []
         if event.failed:
@@ -199,7 +190,36 @@ class Executor:
         if held is not None and planned not in run.done:
             del run.todo[held]
             run.plan.refused.append(_other_half(held, event.path))
+        if planned not in run.done:
+            run.failed.add(event.path)
+        commands += self._take_back(run, event.path)
         return commands if run.todo else [*commands, *self._finish(run)]
+
+    def _take_back(self, run: _Execution, path: bytes) -> list[Command]:
+        """Takes back the one half of a rename that was done, if the other could not be."""
+        both = {path, run.halves[path]} if path in run.halves else set[bytes]()
+        failed = both & run.failed
+        done = next((one for one in run.done if one.path in both), None)
+        if not failed or done is None:
+            return []
+        run.done.remove(done)
+        run.plan.refused.append(_other_half(done.path, *failed))
+        if done.cur_before == done.cur_after:
+            return []
+        back = replace(done, cur_before=done.cur_after, cur_after=done.cur_before)
+        run.todo[done.path], run.back[done.path] = back, done
+        return [_write(back)]
+
+    def _taken_back(
+        self, run: _Execution, planned: PathPlan, event: ev.EntryWritten
+    ) -> list[Command]:
+        if event.failed or event.found is not None:
+            run.done.append(run.back[event.path])  # somebody wrote there: so it is, after all
+        else:
+            self._ledger.observer.note_own_write(
+                event.path, event.received_ns, planned.cur_before, planned.cur_after
+            )
+        return [] if run.todo else self._finish(run)
 
     def _found_other(
         self, run: _Execution, planned: PathPlan, found: Entry, now_ns: int
@@ -223,7 +243,7 @@ class Executor:
         request = run.event
         single = isinstance(request, ev.DecisionRequested) and not _renames(planned)
         if not single or run.tries[path] >= MAX_TRIES:
-            run.plan.refused.append(_moved_on(path))
+            run.plan.refused.append(turning.moved_on(path))
             return commands
         assert isinstance(request, ev.DecisionRequested)
         whatever = request.selection.takes_whatever_is_there
@@ -337,17 +357,6 @@ def _record(
     )
 
 
-def same_state(left: PathState | None, right: PathState | None) -> bool:
-    """Whether two states agree in everything but their generations."""
-    if left is None or right is None:
-        return left is right
-    plain_left, plain_right = (
-        encode_state(replace(left, gen=0)),
-        encode_state(replace(right, gen=0)),
-    )
-    return plain_left == plain_right
-
-
 def _renames(planned: PathPlan) -> bool:
     """Whether a plan is one half of a rename: the new path, or the old one that nothing picks."""
     renamed = planned.before is not None and planned.before.origin is not None
@@ -364,11 +373,6 @@ def _entries(plans: Sequence[PathPlan]) -> tuple[Entry, ...]:
 
 def _reason(event: _Request) -> str:
     return event.reason if isinstance(event, ev.DecisionRequested) else ""
-
-
-def _moved_on(path: bytes) -> Refusal:
-    reason = "it changed since that decision: decide its hunks, or put it back by hand"
-    return Refusal(path=path, change=None, reason=reason)
 
 
 def _other_half(path: bytes, other: bytes) -> Refusal:

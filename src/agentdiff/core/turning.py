@@ -17,12 +17,13 @@ must give what pends now, line by line and owner by owner.  Else the log tells l
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from agentdiff.core.codec import decode_state
+from agentdiff.core.codec import decode_state, encode_state
+from agentdiff.core.decisions import PathPlan, Plan, Refusal
 from agentdiff.core.entries import Entry, File, Ref
-from agentdiff.core.events import LoadedItem, Step
+from agentdiff.core.events import LoadedItem, Step, UndoRequested
 from agentdiff.core.hunks import NewId
 from agentdiff.core.merge import merge3
 from agentdiff.core.observing import observe
@@ -120,6 +121,94 @@ def _steps(left: Ref, changes: Sequence[PathChanged]) -> list[tuple[Ref, Owner, 
 
 def _concerns(record: DecisionMade | DecisionTurned, path: bytes) -> bool:
     return any(item.path == path for item in record.items)
+
+
+def planned(
+    paths: Mapping[bytes, PathState],
+    renamed: Iterable[bytes],
+    event: UndoRequested,
+    new_id: NewId,
+) -> Plan:
+    """Returns what an undo or a redo does; both halves of a rename, or neither.
+
+    Args:
+        paths: every path with something pending.
+        renamed: those of them that were renamed.
+        event: the request.
+        new_id: makes ids and generations.
+    """
+    items = [turned(item, redo=event.redo) for item in event.items]
+    pairs, moved = halves(items), {paths[path].origin: path for path in renamed}
+    found: dict[bytes, PathPlan | Refusal] = {}
+    for item in items:
+        if item.path in moved and item.path not in pairs:
+            found[item.path] = _moved_away(item.path, moved[item.path])
+        else:
+            found[item.path] = _planned(item, paths.get(item.path), new_id)
+    refused = {path for path, one in found.items() if isinstance(one, Refusal)}
+    for path, other in pairs.items():
+        if other in refused and path not in refused:
+            found[path] = _one_change(path, other)
+    return Plan(
+        paths=[one for one in found.values() if isinstance(one, PathPlan)],
+        refused=[one for one in found.values() if isinstance(one, Refusal)],
+        moved_on=[],
+    )
+
+
+def halves(changes: Iterable[LoadedItem | PathPlan]) -> dict[bytes, bytes]:
+    """Returns path → the other path of a rename, in both directions, where both are changed."""
+    known = {change.path: (change.before, change.after) for change in changes}
+    out: dict[bytes, bytes] = {}
+    for path, states in known.items():
+        for state in states:
+            if state is not None and state.origin in known:
+                out |= {path: state.origin, state.origin: path}
+    return out
+
+
+def _planned(item: LoadedItem, current: PathState | None, new_id: NewId) -> PathPlan | Refusal:
+    """Returns what the turn of a decision does to one path."""
+    after, cur_before, cur_after = item.after, item.cur_before, item.cur_after
+    if not (same_state(current, item.before) and is_unmoved(item)):
+        found = caught_up(item, current, new_id)
+        if found is None:
+            return moved_on(item.path)
+        after, cur_before, cur_after = found
+    return PathPlan(
+        path=item.path,
+        picks=dict.fromkeys(() if after is None else after.ids),
+        before=current,
+        after=after,
+        cur_before=cur_before,
+        cur_after=cur_after,
+    )
+
+
+def moved_on(path: bytes) -> Refusal:
+    """Returns the refusal of what is something else now."""
+    reason = "it changed since that decision: decide its hunks, or put it back by hand"
+    return Refusal(path=path, change=None, reason=reason)
+
+
+def _moved_away(path: bytes, to: bytes) -> Refusal:
+    name = to.decode(errors="replace")
+    reason = f"it was renamed to {name} since that decision: decide the hunks there"
+    return Refusal(path=path, change=None, reason=reason)
+
+
+def _one_change(path: bytes, other: bytes) -> Refusal:
+    name = other.decode(errors="replace")
+    reason = f"it is one rename with {name}, which changed since that decision"
+    return Refusal(path=path, change=None, reason=reason)
+
+
+def same_state(left: PathState | None, right: PathState | None) -> bool:
+    """Whether two states agree in everything but their generations."""
+    if left is None or right is None:
+        return left is right
+    plain = (encode_state(replace(state, gen=0)) for state in (left, right))
+    return next(plain) == next(plain)
 
 
 def turned(item: LoadedItem, *, redo: bool) -> LoadedItem:

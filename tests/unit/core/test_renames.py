@@ -388,19 +388,81 @@ def test_an_old_path_belongs_to_one_rename() -> None:
     assert play.pending() == {b"a": "deleted", b"b": "renamed", b"c": "created"}
 
 
-def test_undo_on_the_old_path_gives_the_rename_its_older_base() -> None:
-    """The accepted lines pend again, in the pair that the next reading finds."""
+@pytest.mark.parametrize("at", [0, 20, 39])
+def test_an_undo_on_the_old_path_is_refused(at: int) -> None:
+    """What the user typed since is in the rename's base: with an older one it would pend there."""
     play = _play(a=TEXT)
     changed = _with(3, b"three\n")
     play.run("claude", "A", {b"a": changed})
     play.decide("accept", EVERYTHING)
     play.run("claude", "A", {b"a": ABSENT, b"b": changed})
-    assert _renamed(play).base == changed
-    play.undo()
+    users = _with(at, b"user's\n", changed)
+    play.save(b"b", users.data, users)
+    (refusal,) = play.undo()["refused"]
+    assert "renamed to b" in refusal["reason"]
     play.cut()
-    assert (_renamed(play).base, play.base(b"a")) == (TEXT, TEXT)
+    assert _renamed(play).base == users
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": users}
+
+
+@pytest.mark.parametrize(("op", "half"), [("accept", b"b"), ("reject", b"a"), ("reject", b"b")])
+def test_both_halves_of_a_rename_are_turned_or_neither(op: str, half: bytes) -> None:
+    """One of the paths changed since: undone alone, the file would be at both of them."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": TEXT})
+    play.decide(op, EVERYTHING)
+    play.cut()
+    play.run("claude", "A", {half: _with(3, b"three\n")})
+    disk, pending = dict(play.disk), dict(play.ledger.paths)
+    answer = play.undo()
+    reasons = {one["path"]: one["reason"] for one in answer["refused"]}
+    other = b"b" if half == b"a" else b"a"
+    assert f"one rename with {half.decode()}" in reasons.pop(other.decode())
+    assert "changed since" in reasons.pop(half.decode())
+    assert (answer["done"], reasons) == ([], {})
+    assert (play.disk, play.ledger.paths) == (disk, pending)
+
+
+def test_an_undo_of_a_rename_whose_old_path_was_written_anew_turns_both() -> None:
+    """They are no pair any more, and a reject gives back what was there before."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": ABSENT, b"b": TEXT})
+    play.decide("accept", EVERYTHING)
+    play.cut()
+    play.run("claude", "A", {b"a": _with(3, b"three\n")})
+    assert not play.undo()["refused"]
+    play.cut()
+    assert play.pending() == {b"a": "modified", b"b": "created"}
     play.decide("reject", EVERYTHING)
     assert play.disk == {b"a": TEXT}
+
+
+@pytest.mark.parametrize("op", ["accept", "reject"])
+@pytest.mark.parametrize("half", [b"a", b"b"])
+@pytest.mark.parametrize("names", [(b"a", b"b"), (b"b", b"a"), (b"a", b"a/b"), (b"a/b", b"a")])
+def test_an_unseen_write_to_one_half_leaves_the_other(
+    op: str, half: bytes, names: tuple[bytes, bytes]
+) -> None:
+    """It is met while the undo is carried out: what was done already is taken back."""
+    old, new = names
+    play = _play()
+    play.put(old, TEXT)
+    play.seen = dict(play.disk)
+    moved = _with(7, b"seven\n")
+    play.run("claude", "A", {old: ABSENT, new: moved})
+    play.decide(op, EVERYTHING)
+    play.cut()
+    met = old if half == b"a" else new
+    unseen = File(data=b"unseen\n")
+    expected = {**play.disk, met: unseen}
+    play.meddle[met] = unseen
+    answer = play.undo()
+    assert {one["path"] for one in answer["refused"]} == {old.decode(), new.decode()}
+    assert (answer["done"], play.disk) == ([], expected)
+    assert image(play.reload()) == image(play.ledger)
+    play.cut()
+    assert set(play.pending()) <= {met}
 
 
 def test_a_save_of_a_renamed_file_seen_half_done_keeps_it_renamed() -> None:
