@@ -115,8 +115,15 @@ def _steps(left: Ref, changes: Sequence[PathChanged]) -> list[tuple[Ref, Owner, 
         coverage = "exact" if change.state is None else change.state["coverage"]
         steps = change.steps or ((change.after, change.owner),)
         out += [(after, owner, coverage) for after, owner in steps]
+        if change.before == change.after and change.owner.evidence == "exact":
+            # The agent's own account came after its writing (`agentdiff.core.confirming`).
+            out = [(after, _confirmed(owner, change.owner), how) for after, owner, how in out]
         known = change.after
     return out
+
+
+def _confirmed(owner: Owner, by: Owner) -> Owner:
+    return by if owner == replace(by, evidence="likely") and by.tool_call is not None else owner
 
 
 def _concerns(record: DecisionMade | DecisionTurned, path: bytes) -> bool:

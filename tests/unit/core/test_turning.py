@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from agentdiff.core.entries import ABSENT, Entry, File
-from agentdiff.core.events import EditorDetached, HunkPick, Selection
+from agentdiff.core.events import Edited, EditorDetached, HunkPick, Selection, ToolFinished
 from agentdiff.core.pathstate import check
 from tests.play import Play
 
@@ -115,6 +115,29 @@ def test_after_a_restart() -> None:
     play.restart(play.reload())
     assert not play.undo(redo=True)["refused"]
     assert play.disk[b"a"] == users
+
+
+def test_undo_keeps_what_an_agent_s_own_account_confirmed_since() -> None:
+    """The account comes after the writing, and only raises the evidence."""
+    play = _play()
+    play.decide("accept", EVERYTHING)
+    started = play.start("claude", "A")
+    play.put(b"a", _with((3, b"three\n"), (20, b"twenty\n"), (30, b"thirty\n")))
+    play.cut()
+    finished = ToolFinished(
+        agent="claude",
+        session="A",
+        tool_call=started.tool_call,
+        tool=started.tool,
+        scope=started.scope,
+        outcome="ok",
+        edits=(Edited(path=b"a", pieces=((30, (b"thirty",)),)),),
+        received_ns=play.tick(),
+    )
+    play.handle(finished)
+    assert play.owners(b"a") == [("agent", "A", "exact")]
+    assert not play.undo()["refused"]
+    assert [evidence for _, _, evidence in play.owners(b"a")] == ["likely", "likely", "exact"]
 
 
 # --- what was seen otherwise at first ------------------------------------------------------------
