@@ -17,11 +17,24 @@ local function set_window_options(win)
   end)
 end
 
+--- Returns the nearest of some windows: the current one, else one of this tab page, else any.
+---@param wins integer[]
+---@return integer?
+local function nearest(wins)
+  local here = vim.list_extend({ api.nvim_get_current_win() }, api.nvim_tabpage_list_wins(0))
+  for _, win in ipairs(here) do
+    if vim.list_contains(wins, win) then
+      return win
+    end
+  end
+  return wins[1]
+end
+
 --- Shows a review in the current window, or where the option says; goes to one that shows it.
 ---@param buf integer
 ---@return boolean done
 function M.show(buf)
-  local win = vim.fn.win_findbuf(buf)[1]
+  local win = nearest(vim.fn.win_findbuf(buf))
   if win then
     api.nvim_set_current_win(win)
     return true
@@ -31,13 +44,33 @@ function M.show(buf)
   if how == 'current' and not windows.can_change(0) then
     how = 'split' -- 'winfixbuf', or 'nohidden' and unsaved changes
   end
-  local previous = api.nvim_get_current_buf()
+  local previous, alternate = api.nvim_get_current_buf(), vim.fn.bufnr('#')
   if how ~= 'current' and not windows.split(how == 'tab' and 'tab split' or how) then
     return false
   end
   api.nvim_win_set_buf(0, buf)
-  vim.w.agentdiff_review = { opened = how ~= 'current', previous = previous }
+  vim.w.agentdiff_review =
+    { opened = how ~= 'current', previous = previous, alternate = alternate }
   return true
+end
+
+--- Gives a window that shows again what it showed before the review the alternate file of then.
+---@param win integer
+---@param review integer buffer
+function M.give_back_alternate(win, review)
+  local from = vim.w[win].agentdiff_review
+  if not from or api.nvim_win_get_buf(win) ~= from.previous then
+    return
+  end
+  vim.w[win].agentdiff_review = nil
+  if api.nvim_buf_is_valid(from.alternate) then
+    api.nvim_win_call(win, function()
+      local now = vim.fn.bufnr('#')
+      if now == -1 or now == review then
+        vim.fn.setreg('#', from.alternate)
+      end
+    end)
+  end
 end
 
 --- Puts the cursor on a row of a review that is not being edited.

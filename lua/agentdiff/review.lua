@@ -70,6 +70,11 @@ end
 ---@param buf integer
 local function let_go(workspace, buf)
   announce_soon(workspace)
+  vim.schedule(function()
+    for _, win in ipairs(api.nvim_list_wins()) do
+      panes.give_back_alternate(win, buf)
+    end
+  end)
   reviews[workspace] = nil
   require('agentdiff.render').forget(buf)
   if require('agentdiff.rpc').used() then
@@ -297,7 +302,6 @@ function M.close()
     return
   end
   local from = vim.w.agentdiff_review or {}
-  vim.w.agentdiff_review = nil
   local grounded = vim.tbl_filter(function(win)
     return api.nvim_win_get_config(win).relative == ''
   end, api.nvim_list_wins())
@@ -308,10 +312,13 @@ function M.close()
   end
   if from.opened and #grounded > 1 then
     api.nvim_win_close(0, false)
-  elseif before > 0 and before ~= review.buf then
-    api.nvim_win_set_buf(0, before)
   else
-    api.nvim_win_set_buf(0, api.nvim_create_buf(true, false))
+    -- That of a window in which one closes the review was about the review.
+    vim.wo[0][0].winfixbuf = false
+    local kept = before > 0 and before ~= review.buf
+    api.nvim_win_set_buf(0, kept and before or api.nvim_create_buf(true, false))
+    panes.give_back_alternate(api.nvim_get_current_win(), review.buf)
+    vim.w.agentdiff_review = nil
   end
   if #vim.fn.win_findbuf(review.buf) == 0 then
     api.nvim_buf_delete(review.buf, { force = true })

@@ -136,3 +136,49 @@ def test_the_command_line_window_is_not_left(reviewer: Editor, agent: Agent) -> 
         "agentdiff: close the command-line window first",
         ["a.txt"],
     )
+
+
+def test_who_is_in_a_review_stays_in_that_window(review: Editor) -> None:
+    """Also when another tab page and another window show it, too."""
+    for line in ("split", "tab split", "split", "wincmd j"):
+        review.command(line)
+    there = review.lua("return vim.api.nvim_get_current_win()")
+    for line in ("AgentDiff", "AgentDiff filter path=a.txt", "edit", "normal gs"):
+        review.command(line)
+        assert review.lua("return vim.api.nvim_get_current_win()") == there, line
+
+
+def test_the_review_of_this_tab_page_is_gone_to(review: Editor) -> None:
+    """From a file beside it, not another tab page's."""
+    review.command("tab split")
+    there = review.lua("return vim.api.nvim_get_current_win()")
+    review.command("new b.txt")
+    review.command("AgentDiff")
+    assert review.lua("return vim.api.nvim_get_current_win()") == there
+
+
+def test_closing_gives_the_alternate_file_back(review: Editor) -> None:
+    """With ``q`` and ``:bdelete``; a review elsewhere changes nothing about that."""
+    names = "return { vim.fn.expand('%:t'), vim.fn.expand('#:t') }"
+    review.keys("q")
+    for name in ("b.txt", "a.txt"):
+        review.command(f"edit {name}")
+    review.command("AgentDiff")
+    review.keys("q")
+    after_q = review.lua(names)
+    review.command("AgentDiff")
+    review.command("tab split | tabprevious")
+    review.keys("q")
+    elsewhere = review.lua(names)
+    review.command("tabonly")
+    review.command("AgentDiff")
+    review.command("bdelete")
+    review.wait("vim.fn.expand('#:t') ~= ''")
+    assert [after_q, elsewhere, review.lua(names)] == [["a.txt", "b.txt"]] * 3
+
+
+def test_a_window_that_is_fixed_to_the_review_is_left(review: Editor) -> None:
+    """Whoever closes the review does not want it to stay there."""
+    review.command("setlocal winfixbuf")
+    review.keys("q")
+    assert review.lua("return { vim.fn.expand('%:t'), vim.wo.winfixbuf }") == ["a.txt", False]
