@@ -131,7 +131,7 @@ class Observer:
         if start is None:
             return self._observe_as(event, known, after, USER)
         self._ledger.leaves(start.state)
-        whole = observe(start.state, path, start.before, after, USER, self._ledger.new_id)
+        whole = self._stepped(start.state, path, start.before, after, USER)
         self.proofs.forget(path)
         return self.changed(path, known, after, USER, whole, event.received_ns, since=start.seq)
 
@@ -160,7 +160,7 @@ class Observer:
         elif state is None and not ledger.under_review(now):
             return []  # only looked at because something may return here
         else:
-            start, whole, since = self.proofs.begun(path, state, before, after, owner)
+            start, whole, since = self._start(state, path, before, after, owner)
             result = self._step(start, path, whole, after, owner, coverage)
         read_ns = event.read_ns or now
         self.proofs.note(path, Sighting(now, read_ns, state, before, after, owner, seq))
@@ -183,11 +183,31 @@ class Observer:
     def _returned(
         self, state: PathState | None, path: bytes, before: Entry, after: Entry, owner: Owner
     ) -> PathState | None:
-        if owner.kind not in ("external", "git"):
-            return None
         base, popped = before if state is None else state.rest, self.epochs.popped(path, after)
         new_id, paths = self._ledger.new_id, self._ledger.paths
         return self.parking.returning(path, base, after, owner, new_id, paths, popped=popped)
+
+    def _start(
+        self, state: PathState | None, path: bytes, before: Entry, after: Entry, owner: Owner
+    ) -> tuple[PathState | None, Entry, int | None]:
+        """Returns state and content that a write starts from, and since when: see `begun`."""
+        start, known, since = self.proofs.begun(path, state, before, after, owner)
+        if since is None:
+            aside = self.parking.resumed(path, state, before, after, owner, self._ledger.paths)
+            if aside is not None:
+                return aside, aside.cur, self.parking.since(path)
+        return start, known, since
+
+    def _stepped(
+        self, state: PathState | None, path: bytes, before: Entry, after: Entry, owner: Owner
+    ) -> PathState | None:
+        """Returns what pends after a change that is given again."""
+        back = self._returned(state, path, before, after, owner)
+        if back is not None:
+            return back
+        aside = self.parking.resumed(path, state, before, after, owner, self._ledger.paths)
+        start, known = (state, before) if aside is None else (aside, aside.cur)
+        return self._step(start, path, known, after, owner)
 
     def _put_aside(
         self,
@@ -198,14 +218,11 @@ class Observer:
         now_ns: int,
         seq: int,
     ) -> list[Command]:
-        """Keeps what pended if its content is gone, unless the agent itself took it back.
+        """Keeps what pended if its content is gone and may come back.
 
         `seq` is the number of the newest record when it pended, 0 where it never did.
         """
-        if state is None:
-            return []
-        vanished = result is None and owner.kind != "agent"
-        if not vanished and not isinstance(after, Absent):
+        if state is None or not self.parking.is_worth(state, after, owner, result):
             return []
         state, seq = self._before_steps(state, after, seq)
         self.parking.put(state, seq)
@@ -308,8 +325,7 @@ class Observer:
         for after, owner in steps:
             # One record for several authors: it must not look proved when one of them is not.
             author = owner if not owner.proved or author.proved else author
-            back = self._returned(state, path, known, after, owner)
-            result = back or self._step(state, path, known, after, owner)
+            result = self._stepped(state, path, known, after, owner)
             commands += self._put_aside(state, after, owner, result, now_ns, seq)
             state, known, seq = result, after, 0
         self.proofs.forget(path)

@@ -183,8 +183,11 @@ def _styled_text(state: PathState) -> Text:
 def _proved_base(state: PathState, after: Entry) -> Entry | None:
     """Returns the base that a proved write works on; None when the base simply follows it."""
     base, cur = state.base, state.cur
-    lined = is_line_text(base) and is_line_text(cur) and is_line_text(after)
-    if not lined or isinstance(after, Absent):
+    if not (is_line_text(base) and is_line_text(after)) or isinstance(after, Absent):
+        return None
+    if isinstance(cur, Other) and state.gen > 1:
+        return base  # something pended before it could not be read: it is in there, undecided
+    if not is_line_text(cur):
         return None
     if not (isinstance(base, File) and isinstance(cur, File) and isinstance(after, File)):
         return base

@@ -3,11 +3,13 @@
 Owns which states are kept and when one returns.  Must not decide who wrote what.  Hop 4, called by
 `agentdiff.core.observer`.
 
-A file under review is deleted, stashed or overwritten by somebody else than an agent: what pended
-is gone from the disk.  If exactly that content returns on the same base (``git stash pop``, a move
-there and back, an undo in another program), it is what pended, with the same ids and owners, and
-not somebody's new work.  A state fits whenever base and content fit, until one of its changes is
-decided: what was accepted and committed does not pend again when a branch brings it back.
+A file under review is deleted, stashed, taken back by somebody else than its author, or is nothing
+that has lines for a moment (unreadable, a link): what pended is gone from the disk.  If exactly
+that content returns on the same base (``git stash pop``, a move there and back, an undo in another
+program), it is what pended, with the same ids and owners, and nobody's new work, whoever brings it.
+What is written, changed, where nothing legible is left is compared with it, as if it had stayed.  A
+state fits whenever base and content fit, until one of its changes is decided: what was accepted and
+committed does not pend again when a branch brings it back.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from agentdiff.core.codec import Json, decode_ref, decode_state
-from agentdiff.core.entries import Entry, File, Ref
+from agentdiff.core.entries import Absent, Entry, File, Other, Ref
 from agentdiff.core.hunks import NewId
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import Owner
-from agentdiff.core.pathstate import PathState
+from agentdiff.core.pathstate import PathState, is_binary
 from agentdiff.core.records import PathParked
+from agentdiff.core.renames import SIMILAR, similarity
 
 MAX_PATHS = 4096
 MAX_BYTES = 32 << 20
@@ -107,6 +110,32 @@ class Parking:
         if gone is not None:
             self._bytes -= _size(gone)
 
+    def is_worth(
+        self, state: PathState, after: Entry, owner: Owner, result: PathState | None
+    ) -> bool:
+        """Whether a state is to be kept because its content is gone.
+
+        Args:
+            state: what pended.
+            after: what is there instead.
+            owner: who did that.
+            result: what pends now.
+        """
+        if isinstance(state.cur, Other):
+            return False  # of what cannot be compared nobody can say that it came back
+        if result is None and not isinstance(after, Absent):
+            # What an agent alone wrote, and took back itself, is no change any more.
+            return not (owner.kind == "agent" and _is_only_of(state, owner))
+        emptied = isinstance(after, File) and not after.data
+        if (has_lines(after) and not emptied) or isinstance(state.cur, Absent):
+            return False
+        older = self._states.get(state.path)
+        if older is None:
+            return True
+        same = not set(older.ids).isdisjoint(state.ids)
+        # Of one change what has lines, and no other change that waits while a program writes.
+        return (has_lines(state.cur) or not has_lines(older.cur)) if same else not emptied
+
     def returning(
         self,
         path: bytes,
@@ -124,7 +153,8 @@ class Parking:
             path: the path.
             base: what it goes back to now.
             after: what it holds.
-            owner: who brought it; only git merges what it brings back with what is there.
+            owner: who brought it: of what was put aside nobody's, but another mode is theirs; only
+                git merges what it brings back with what is there.
             new_id: makes ids and generations.
             pending: everything that pends now.
             popped: whether it came off the stash.  Another commit may hold by chance what was put
@@ -135,12 +165,66 @@ class Parking:
             return None
         if parked.cur == after:
             return parked if parked.rest == base else None
-        files = isinstance(parked.cur, File) and isinstance(after, File)
-        if not popped or owner.kind != "git" or not owner.proved or not files:
+        if not (isinstance(parked.cur, File) and isinstance(after, File)):
             return None
-        # ``git stash pop`` on another commit: the same changes on another base.
-        merged = observe(parked, path, parked.cur, after, owner, new_id)
-        return merged if merged is not None and merged.rest == base else None
+        if owner.kind == "git" and owner.proved:
+            # ``git stash pop`` on another commit: the same changes on another base.
+            merged = observe(parked, path, parked.cur, after, owner, new_id) if popped else None
+            return merged if merged is not None and merged.rest == base else None
+        if parked.cur.data != after.data or parked.rest != base:
+            return None
+        return observe(parked, path, parked.cur, after, owner, new_id)
+
+    def resumed(
+        self,
+        path: bytes,
+        state: PathState | None,
+        before: Entry,
+        after: Entry,
+        owner: Owner,
+        pending: Mapping[bytes, PathState],
+    ) -> PathState | None:
+        """Returns the state that a write starts from where nothing legible is left of it.
+
+        ``rm f`` and a new ``f``, a save of the open buffer of a file that an agent deleted or that
+        cannot be read just now: the lines that are there again are whose they were.
+
+        Args:
+            path: the path.
+            state: what pends there now, None when nothing does.
+            before: what it held.
+            after: what it holds.
+            owner: who wrote that; git's contents, by a person's command, stand for themselves.
+            pending: everything that pends now.
+        """
+        parked = self._states.get(path)
+        if parked is None or (owner.kind == "git" and owner.proved) or not _fits(parked, pending):
+            return None
+        base, here = (before, before) if state is None else (state.rest, state.cur)
+        if has_lines(here) or parked.rest != base:
+            return None
+        if not (isinstance(parked.cur, File) and isinstance(after, File)):
+            return None
+        if not (has_lines(parked.cur) and has_lines(after)):
+            return None
+        if state is None:
+            # Nothing was, or is, the matter with that path: a new file may just have that name.
+            alike = similarity(parked.cur.data, after.data) >= SIMILAR
+            return parked if alike and not owner.proved else None
+        return parked
+
+
+def has_lines(entry: Entry) -> bool:
+    """Whether an entry is a file of text: something of which every line has an author."""
+    return isinstance(entry, File) and not is_binary(entry.data)
+
+
+def _is_only_of(state: PathState, owner: Owner) -> bool:
+    """Whether everything in a state is one agent's."""
+    owners = (one for change in state.changes().values() for one in change.owners)
+    return all(
+        (o.kind, o.agent, o.session) == ("agent", owner.agent, owner.session) for o in owners
+    )
 
 
 def _fits(parked: PathState, pending: Mapping[bytes, PathState]) -> bool:

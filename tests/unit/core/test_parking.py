@@ -1,8 +1,13 @@
 """What was put aside, and when it comes back."""
 
-from agentdiff.core.entries import File, git_blob_oid
-from agentdiff.core.events import GitMoved, Selection
-from tests.play import Play
+import pytest
+
+from agentdiff.core.codec import encode_state
+from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other, git_blob_oid
+from agentdiff.core.events import GitMoved, Selection, TurnEnded
+from agentdiff.core.pathstate import check
+from agentdiff.core.sessions import TAIL_NS
+from tests.play import Play, image
 
 BASE, AGENTS = File(data=b"a\nb\nc\n"), File(data=b"a\nX\nc\n")
 CLAUDE = ("claude", "A")
@@ -79,3 +84,196 @@ def test_what_another_commit_holds_by_chance_is_the_commits() -> None:
     moved(play, File(data=b"X\n"), "checkout")
     assert not play.pending()
     assert play.base(b"f") == File(data=b"X\n")
+
+
+# --- identical bytes are nobody's writing ---------------------------------------------------------
+
+LINES = [b"line %d\n" % n for n in range(12)]
+TEXT = File(data=b"".join(LINES))
+MIXED = File(data=b"".join([*LINES[:5], b"A1\n", b"USER\n", b"A2\n", *LINES[5:]]))
+ALL = Selection(everything=True, include_external=True)
+CODEX = ("codex", "B")
+
+
+def under_review() -> Play:
+    """The user has a line of their own in the middle of a pending hunk of an agent."""
+    play = Play(disk={b"f": TEXT})
+    play.attach()
+    play.prompt(*CLAUDE)
+    play.prompt(*CODEX)
+    play.run(*CLAUDE, {b"f": File(data=MIXED.data.replace(b"USER\n", b""))})
+    play.save(b"f", MIXED.data, MIXED)
+    return play
+
+
+def stranger(play: Play, entry: Entry) -> None:
+    """Somebody else writes, long after every turn."""
+    for agent, session in (CLAUDE, CODEX):
+        play.handle(TurnEnded(agent=agent, session=session, received_ns=play.tick()))
+    play.now += TAIL_NS + SECOND_NS
+    play.put(b"f", entry)
+    play.cut()
+
+
+def step(play: Play, who: str, entry: Entry) -> None:
+    """Lets somebody write the file."""
+    if who == "stranger":
+        stranger(play, entry)
+    elif who == "user":
+        assert isinstance(entry, File)
+        play.save(b"f", entry.data, entry)
+    else:
+        play.run(*(CLAUDE if who == "claude" else CODEX), {b"f": entry})
+
+
+def sound(play: Play) -> None:
+    """The states hold together, and the log alone gives the same."""
+    for state in play.ledger.paths.values():
+        check(state)
+    again = play.reload()
+    assert image(again) == image(play.ledger)
+    asides = [ledger.observer.parking.states() for ledger in (again, play.ledger)]
+    assert [*map(encode_state, asides[0])] == [*map(encode_state, asides[1])]
+
+
+def data(play: Play) -> bytes:
+    """Returns what the file holds."""
+    entry = play.disk[b"f"]
+    assert isinstance(entry, File)
+    return entry.data
+
+
+GONE: list[Entry] = [
+    ABSENT,
+    Other(kind="unreadable: Permission denied", stamp="1"),
+    Other(kind="oversized: 9 bytes", stamp="2"),
+    Link(target=b"elsewhere"),
+    Directory(),
+    File(data=b"\0binary"),
+    File(data=b""),
+    TEXT,  # exactly what the agent had found: nothing pends for a while
+]
+
+
+@pytest.mark.parametrize("back", ["claude", "codex", "user", "stranger"])
+@pytest.mark.parametrize("away", ["codex", "stranger"])
+@pytest.mark.parametrize("gone", GONE, ids=repr)
+def test_what_comes_back_is_what_it_was(gone: Entry, away: str, back: str) -> None:
+    """Whoever took it away and whoever brings it: same ids, same owners, and USER survives."""
+    play = under_review()
+    before = play.ledger.paths[b"f"]
+    step(play, away, gone)
+    sound(play)
+    step(play, back, MIXED)
+    state = play.ledger.paths[b"f"]
+    assert (state.base, state.cur, state.hunks) == (TEXT, MIXED, before.hunks)
+    assert (state.ids, state.meta) == (before.ids, ())
+    sound(play)
+    assert play.decide("reject", ALL)["refused"] == []
+    assert data(play) == b"".join([*LINES[:5], b"USER\n", *LINES[5:]])
+    sound(play)
+
+
+@pytest.mark.parametrize("who", [CLAUDE, CODEX])
+@pytest.mark.parametrize("name", [b"f.bak", b"a.bak"])
+def test_a_move_there_and_back(who: tuple[str, str], name: bytes) -> None:
+    """``mv f f.bak`` and, in the next call, ``mv f.bak f``."""
+    play = under_review()
+    before = play.ledger.paths[b"f"].hunks
+    play.run(*who, {b"f": ABSENT, name: MIXED})
+    play.run(*who, {name: ABSENT, b"f": MIXED})
+    assert play.pending() == {b"f": "modified"}
+    state = play.ledger.paths[b"f"]
+    assert (state.base, state.hunks[0].new_owners) == (TEXT, before[0].new_owners)
+    sound(play)
+    play.decide("reject", ALL)
+    assert b"USER\n" in data(play)
+    assert play.disk.keys() == {b"f"}
+
+
+@pytest.mark.parametrize("gone", GONE[:6], ids=repr)
+@pytest.mark.parametrize("who", ["codex", "user"])
+def test_what_is_written_over_the_gap_is_compared_with_what_was_there(
+    gone: Entry, who: str
+) -> None:
+    """A save of the open buffer, or a file that is removed and written anew, with one more line."""
+    play = under_review()
+    step(play, "codex", gone)
+    new = File(data=b"TOP\n" + MIXED.data)
+    step(play, who, new)
+    sound(play)
+    state = play.ledger.paths[b"f"]
+    wrote = [owner.session or owner.kind for hunk in state.hunks for owner in hunk.new_owners]
+    assert wrote == (["B"] if who == "codex" else []) + ["A", "user", "A"]
+    play.decide("reject", ALL)
+    top = [b"TOP\n"] if who == "user" else []
+    assert data(play) == b"".join([*top, *LINES[:5], b"USER\n", *LINES[5:]])
+    assert not play.pending()
+
+
+def test_another_mode_is_whose_who_brought_it() -> None:
+    """The bytes are nobody's, the bit is new."""
+    play = under_review()
+    step(play, "claude", ABSENT)
+    step(play, "codex", File(data=MIXED.data, mode=0o755))
+    state = play.ledger.paths[b"f"]
+    assert [(m.kind, m.owners[0].session) for m in state.meta] == [("mode", "B")]
+    assert [owner.session for owner in state.hunks[0].new_owners] == ["A", None, "A"]
+    sound(play)
+    play.decide("reject", ALL)
+    assert play.disk[b"f"] == File(data=b"".join([*LINES[:5], b"USER\n", *LINES[5:]]))
+
+
+def test_what_an_agent_took_back_itself_is_no_change_any_more() -> None:
+    """Written again, it is of the call that wrote it."""
+    play = Play(disk={b"f": BASE})
+    play.prompt(*CLAUDE)
+    play.write(*CLAUDE, b"f", AGENTS.data)
+    (first,) = play.ids(b"f")
+    play.write(*CLAUDE, b"f", BASE.data)
+    assert not play.pending()
+    play.write(*CLAUDE, b"f", AGENTS.data)
+    assert first not in play.ids(b"f")
+
+
+@pytest.mark.parametrize("op", ["accept", "reject"])
+@pytest.mark.parametrize("gone", [ABSENT, Link(target=b"elsewhere")])
+def test_what_was_decided_while_it_was_gone_does_not_come_back(op: str, gone: Entry) -> None:
+    """A decision on the gap is one on what had been there."""
+    play = under_review()
+    first = play.ids(b"f")
+    step(play, "codex", gone)
+    play.decide(op, ALL)
+    assert b"f" not in play.ledger.observer.parking
+    play.cut()
+    step(play, "codex", MIXED)
+    assert set(first).isdisjoint(play.ids(b"f"))
+    assert {owner[1] for owner in play.owners(b"f")} == {"B"}
+    sound(play)
+
+
+def test_a_stranger_s_new_file_of_an_old_name_is_new() -> None:
+    """An agent made a file, somebody removed it; another one with that name has other lines."""
+    play = Play(disk={})
+    play.attach()
+    play.prompt(*CLAUDE)
+    play.run(*CLAUDE, {b"f": TEXT})
+    stranger(play, ABSENT)
+    assert not play.pending()
+    other = File(data=b"new\n" * 9 + LINES[0])
+    stranger(play, other)
+    assert play.owners(b"f") == [("external", None, "external")]
+    stranger(play, ABSENT)
+    play.save(b"f", b"user's\n" + TEXT.data, File(data=b"user's\n" + TEXT.data))
+    assert not play.pending()
+
+
+def test_a_part_of_the_gap_is_not_kept_in_place_of_the_lines() -> None:
+    """Unreadable, a link, gone: what was there before all that returns."""
+    play = under_review()
+    before = play.ledger.paths[b"f"]
+    for gone in (Link(target=b"x"), File(data=b"\0"), GONE[1], ABSENT):
+        step(play, "stranger", gone)
+    step(play, "stranger", MIXED)
+    assert play.ledger.paths[b"f"].hunks == before.hunks
+    sound(play)

@@ -231,6 +231,16 @@ def test_discarding_user_lines_is_explicit(make: Maker) -> None:
     assert (base, cur) == (ABSENT, ABSENT)
 
 
+def test_a_save_over_what_cannot_be_read_accepts_nothing(make: Maker) -> None:
+    """An agent's lines may be in there; where nothing had pended the base follows (P6, P13)."""
+    unreadable = Other(kind="unreadable: Permission denied")
+    saved = File(data=b"a\nB\nUSER\nc\n")
+    state = make(TEXT, (EDITED, AGENT_A), (unreadable, AGENT_B), (saved, USER))
+    assert state is not None
+    assert (state.base, state.cur) == (TEXT, saved)
+    assert make(TEXT, (unreadable, AGENT_B), (saved, USER)) is None
+
+
 def test_a_users_mode_change_moves_the_base(make: Maker) -> None:
     """chmod by the user beside an agent's hunk does not pend."""
     state = make(TEXT, (EDITED, AGENT_A), (replace(EDITED, mode=0o755), USER))
