@@ -139,6 +139,8 @@ def _gives(departure: Departure, state: PathState) -> bool:
 
 def _may_be_edited(departure: Departure, state: PathState) -> bool:
     """Whether a content that is merely like it may be what went."""
+    if departure.path == state.path:
+        return False
     if departure.was is not None and departure.was.origin == state.path:
         return True  # renamed, and back at its old path
     if state.status != "created":

@@ -7,6 +7,8 @@ called by `agentdiff.core.observer`.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from agentdiff.core.departures import Departure, find_moves
 from agentdiff.core.entries import ABSENT, ABSENT_REF, Absent, Entry, File
 from agentdiff.core.observing import as_created
 from agentdiff.core.owners import Owner
-from agentdiff.core.pathstate import PathState
+from agentdiff.core.pathstate import PathState, lines_of
 from agentdiff.core.records import DecisionMade, DecisionTurned, PathChanged, PathParked, Record
 
 if TYPE_CHECKING:
@@ -31,6 +33,14 @@ class _Gone:
     parked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Replaced:
+    """What pended on a path that got another content in this reading, and by whom it did."""
+
+    was: PathState
+    by: Owner
+
+
 class Pairing:
     """Finds the pairs of a ledger, and lets go of them.
 
@@ -43,6 +53,9 @@ class Pairing:
         self.wanted = False
         self._gone: dict[bytes, _Gone] = {}
         self._aside: bytes | None = None
+        # Of one reading: what had to make room, and every content that came.
+        self._replaced: dict[bytes, _Replaced] = {}
+        self._brought: set[str] = set()
 
     def fold(self, record: Record) -> None:
         """Notes what a record tells of contents that went, live and when a log is replayed."""
@@ -50,6 +63,8 @@ class Pairing:
             case PathParked():
                 self._aside = record.path  # the change that it was parked for comes next
             case PathChanged():
+                if record.before != record.after:
+                    self._note(record)
                 if record.after != ABSENT_REF:
                     self._gone.pop(record.path, None)
                 elif record.before != ABSENT_REF:
@@ -63,13 +78,25 @@ class Pairing:
             case _:
                 pass
 
+    def _note(self, record: PathChanged) -> None:
+        """Notes what a change replaces; a log that is replayed knows no states and no readings."""
+        paths = self._ledger.paths  # as before the change
+        if (paths or self._replaced) and record.after.kind == "file":
+            self._brought.add(record.after.oid)
+            was = paths.get(record.path)
+            if was is not None and isinstance(was.cur, File) and was.cur.ref() == record.before:
+                self._replaced.setdefault(record.path, _Replaced(was, record.owner))
+
     def pair(self, now_ns: int) -> list[Command]:
         """Finds what was moved, once everything of one reading was told."""
-        if not self.wanted:
+        replaced, brought = self._replaced, self._brought
+        self._replaced, self._brought = {}, set()
+        replaced = {p: one for p, one in replaced.items() if one.was.cur.ref().oid in brought}
+        if not self.wanted and not replaced:
             return []
         self.wanted = False
         ledger, observer = self._ledger, self._ledger.observer
-        departures = self._departures()
+        departures = [*self._made_room(replaced), *self._departures()]
         if not departures:
             return []
         moves = {
@@ -95,6 +122,16 @@ class Pairing:
             return renames.paired(departure.old, new, departure.was, departure.by, new_id)
         assert departure.was is not None
         return renames.handed(new, departure.was, departure.by, new_id)
+
+    def _made_room(self, replaced: Mapping[bytes, _Replaced]) -> list[Departure]:
+        """Returns what is elsewhere now, and at its path no more: what is there too was copied."""
+        found: list[Departure] = []
+        for path, one in replaced.items():
+            state = self._ledger.paths.get(path)
+            now = one.was.base if state is None else state.cur
+            if renames.foreign(one.was, one.by) - Counter(lines_of(now)):
+                found += _departure(path, one.was.cur, None, one.was, one.by)
+        return found
 
     def _departures(self) -> list[Departure]:
         """Returns every content that went and has not arrived anywhere."""

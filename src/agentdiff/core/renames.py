@@ -22,7 +22,7 @@ from dataclasses import replace
 from agentdiff.core.diff import diff_bytes, split_lines
 from agentdiff.core.entries import File
 from agentdiff.core.hunks import Hunk, NewId
-from agentdiff.core.observing import as_created, observe
+from agentdiff.core.observing import observe
 from agentdiff.core.owners import Owner, unique
 from agentdiff.core.pathstate import (
     MetaChange,
@@ -108,23 +108,24 @@ def handed(new: PathState, was: PathState, by: Owner | None, new_id: NewId) -> P
 
 def _created(new: PathState, was: PathState, by: Owner | None, new_id: NewId) -> PathState:
     """Returns a creation that was moved: it goes on at the new path, everybody's in it."""
-    known = was if was.origin is None else as_created(was, new_id)
-    first, gen = new.ids[0], new_id()
-    start = replace(
-        known,
-        path=new.path,
-        hunks=tuple(replace(hunk, id=first, gen=gen) for hunk in known.hunks),
-        meta=tuple(replace(change, id=first, gen=gen) for change in known.meta),
-        gen=new.gen + 1,
-    )
-    state = _painted(_carried(start, new, new_id), _wrote(new, was, by), (), new_id)
+    first, state = new.ids[0], replace(new, gen=new.gen + 1)
+    if was.status == "created":
+        start = replace(
+            was,
+            path=new.path,
+            hunks=tuple(replace(hunk, id=first) for hunk in was.hunks),
+            meta=tuple(replace(change, id=first) for change in was.meta),
+            gen=new.gen + 1,
+        )
+        state = _carried(start, new, new_id)
+    state = _painted(state, _wrote(new, was, by), (), new_id)
     wrote = [owner for hunk in state.hunks for owner in hunk.owners]
-    owners = wrote or [owner for change in known.meta for owner in change.owners]
+    wrote = wrote or [owner for change in was.meta for owner in change.owners]
     created = MetaChange(
         id=first,
         gen=state.hunks[0].gen if state.hunks else new_id(),
         kind="created",
-        owners=unique([*owners, *new.meta[0].owners]),
+        owners=unique([*wrote, *new.meta[0].owners]),
     )
     return replace(state, meta=(created,))
 
@@ -197,6 +198,16 @@ def _data(state: PathState) -> bytes:
 def author(owner: Owner) -> tuple[str, str | None, str | None]:
     """Returns what two owners share who are one: a session, or nobody known."""
     return owner.kind, owner.agent, owner.session
+
+
+def foreign(state: PathState, by: Owner) -> Counter[bytes]:
+    """Returns the lines that pend and that somebody else wrote, each with how often."""
+    return Counter(
+        line
+        for hunk in state.hunks
+        for line, owner in zip(lines_of(state.cur)[hunk.b0 : hunk.b1], hunk.new_owners, strict=True)
+        if author(owner) != author(by)
+    )
 
 
 def can_be_origin(state: PathState) -> bool:

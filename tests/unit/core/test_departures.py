@@ -405,3 +405,34 @@ def test_a_new_file_without_lines_is_moved() -> None:
     (created,) = play.ledger.paths[b"g"].meta
     assert [owner.session for owner in created.owners] == ["A", "B"]
     _holds(play, left={})
+
+
+@pytest.mark.parametrize("away", [b"a different thing\n", BASE.data])
+@pytest.mark.parametrize("new", [False, True])
+def test_moved_and_another_content_put_in_its_place(new: bool, away: bytes) -> None:
+    """``mv f g``, and f is written anew before anybody looks; or ``cp f g; git checkout f``."""
+    play = _new() if new else _mixed()
+    there = play.disk[b"f"]
+    play.run(*MOVER, {b"f": File(data=away), b"g": there})
+    assert play.pending().get(b"g") == "created"
+    assert set(_wrote(play, b"g").items()) >= set(WRITTEN.items())
+    _holds(play, left={b"g": b"USER\n", **({} if new else {b"f": BASE.data})})
+
+
+def test_two_files_change_places() -> None:
+    """Nothing came and nothing went, and yet all lines are elsewhere."""
+    play = _play(f=BASE, g=File(data=b"other\n" * 5))
+    play.run(*AGENT, {b"f": File(data=b"".join(OURS))})
+    _type(play, b"f")
+    play.run(*MOVER, {b"f": play.disk[b"g"], b"g": play.disk[b"f"]})
+    assert set(_wrote(play, b"g").items()) >= set(WRITTEN.items())
+    _holds(play, left={b"f": BASE.data, b"g": b"other\n" * 5 + b"USER\n"})
+
+
+def test_a_copy_is_its_makers() -> None:
+    """What was copied is still where it was: rejected, no file of scraps is left."""
+    play = _mixed()
+    there = play.disk[b"f"]
+    play.run(*MOVER, {b"f": File(data=b"B\n" + MIXED.data), b"g": there})
+    assert set(_wrote(play, b"g").values()) == {"B"}
+    _holds(play, left=KEPT)
