@@ -6,9 +6,11 @@ local api = vim.api
 
 ---@alias agentdiff.Places table<integer, {at: agentdiff.Anchor, view: table}> by window
 
+local FOLDTEXT = "v:lua.require'agentdiff.folds'.text()"
 -- One command, where each option on its own costs the first screen ten times as much.
 local WINDOW_OPTIONS = 'setlocal nowrap nonumber norelativenumber nospell nolist signcolumn=no'
-  .. " foldcolumn=0 foldenable foldmethod=manual foldtext=v:lua.require'agentdiff.folds'.text()"
+  .. ' foldcolumn=0 foldenable foldmethod=manual foldtext='
+  .. FOLDTEXT
 
 ---@param win integer
 local function set_window_options(win)
@@ -49,8 +51,7 @@ function M.show(buf)
     return false
   end
   api.nvim_win_set_buf(0, buf)
-  vim.w.agentdiff_review =
-    { opened = how ~= 'current', previous = previous, alternate = alternate }
+  vim.w.agentdiff_review = { opened = how ~= 'current', previous = previous, alternate = alternate }
   return true
 end
 
@@ -131,12 +132,32 @@ local function fold(win, review)
   require('agentdiff.folds').apply(win, review.view)
 end
 
+--- Whether there are as many lines as rows: an edit may have moved some, |:edit| takes all away.
+---@param review agentdiff.Review
+---@return boolean
+local function has_rows(review)
+  return api.nvim_buf_line_count(review.buf) == #review.view.kinds
+end
+
+--- Takes the folds of a window that nobody knows for its own: a split, also one into another tab
+--- page (CTRL-W T), has folds and options of the window that it was made from, and no variables.
+---@param win integer
+---@param review agentdiff.Review
+local function adopt(win, review)
+  local fresh = vim.w[win].agentdiff_dressed == nil and vim.w[win].agentdiff_folded == nil
+  if fresh and vim.wo[win].foldtext == FOLDTEXT and has_rows(review) then
+    vim.w[win].agentdiff_folded = { review.buf, review.shape }
+    require('agentdiff.folds').remember(win, review.view)
+  end
+end
+
 --- Sets options, winbar and folds of the windows that show a review.
 ---@param review agentdiff.Review
 function M.dress(review)
   local folds = require('agentdiff.folds')
   for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
     if vim.w[win].agentdiff_dressed ~= review.buf then
+      adopt(win, review)
       vim.w[win].agentdiff_dressed = review.buf
       set_window_options(win)
     end
@@ -156,7 +177,8 @@ end
 ---@param win integer
 ---@param review agentdiff.Review
 function M.leave(win, review)
-  if is_folded(win, review) and not vim.bo[review.buf].modified then
+  adopt(win, review)
+  if is_folded(win, review) and has_rows(review) then
     require('agentdiff.folds').remember(win, review.view)
   end
 end
@@ -182,19 +204,22 @@ end
 ---@param places agentdiff.Places
 function M.put_back(review, places)
   local lines = api.nvim_buf_line_count(review.buf)
-  for win, place in pairs(places) do
-    local row = require('agentdiff.view').find(review.view, place.at)
-    row = math.max(0, math.min(row, lines - 1))
-    local above = place.view.lnum - place.view.topline
-    -- The cursor keeps its place on the screen, but nothing hides above while there is room below.
-    local last = math.max(1, lines - api.nvim_win_get_height(win) + 1)
-    api.nvim_win_call(win, function()
-      vim.fn.winrestview({
-        lnum = row + 1,
-        col = place.view.col,
-        topline = math.max(1, math.min(row + 1 - above, last)),
-      })
-    end)
+  for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
+    local place = places[win]
+    if place then
+      local row = require('agentdiff.view').find(review.view, place.at)
+      row = math.max(0, math.min(row, lines - 1))
+      local above = place.view.lnum - place.view.topline
+      -- The cursor keeps its place on the screen, but nothing hides above while below is room.
+      local last = math.max(1, lines - api.nvim_win_get_height(win) + 1)
+      api.nvim_win_call(win, function()
+        vim.fn.winrestview({
+          lnum = row + 1,
+          col = place.view.col,
+          topline = math.max(1, math.min(row + 1 - above, last)),
+        })
+      end)
+    end
   end
 end
 

@@ -13,6 +13,7 @@ local panes = require('agentdiff.panes')
 ---@field open boolean? a window shows it, and `AgentDiffReviewOpen` has said so
 ---@field shape integer raised whenever rows changed
 ---@field drawn boolean whether the text is that of `view`; a drawing may have been broken off
+---@field places agentdiff.Places? what the cursors were on when |:edit| emptied the buffer
 
 local BUFFER_OPTIONS = 'setlocal buftype=acwrite bufhidden=hide noswapfile filetype=agentdiff'
 local GROUPINGS = { 'turn', 'session', 'agent', 'file' }
@@ -103,6 +104,10 @@ local ON = {
   BufWipeout = let_go,
   -- |:bdelete| leaves an empty buffer of that name, without options and keys.
   BufUnload = function(workspace)
+    local review = reviews[workspace]
+    if review and review.drawn and vim.v.exiting == vim.NIL then
+      review.places = panes.remember(review) -- |:edit|, too, tells that the text goes
+    end
     vim.schedule(function()
       let_go_of_dead(workspace)
     end)
@@ -205,7 +210,7 @@ function M.open(filters, root)
   end
   panes.dress(review)
   local first = review.view.hunks.row[1]
-  if first and api.nvim_win_get_cursor(0)[1] == 1 then
+  if first and not open and api.nvim_win_get_cursor(0)[1] == 1 then
     panes.go_to(review, first)
   elseif not first and #(review.summary.agents or {}) == 0 then
     local hint = 'no agent is at work; :AgentDiff install --detect says which are connected'
@@ -261,8 +266,8 @@ function M.draw(workspace, view, summary)
   if view.splices and render.is_short(review.buf) then
     return M.ask_again()
   end
-  local places = panes.remember(review)
-  review.drawn = false
+  local places = review.places or panes.remember(review)
+  review.drawn, review.places = false, nil
   local changed = render.draw(review.buf, view)
   review.shape = review.shape + (changed and 1 or 0)
   review.view, review.summary, review.held, review.drawn = view, summary, nil, true

@@ -182,3 +182,40 @@ def test_a_window_that_is_fixed_to_the_review_is_left(review: Editor) -> None:
     review.command("setlocal winfixbuf")
     review.keys("q")
     assert review.lua("return { vim.fn.expand('%:t'), vim.wo.winfixbuf }") == ["a.txt", False]
+
+
+def test_folds_of_a_split_stay_as_they_were(review: Editor, agent: Agent) -> None:
+    """Also in a tab page of its own (CTRL-W T), while the agent goes on."""
+    shut = SHUT.replace("return ", "local function shut() return ", 1) + "end\n"
+    shut += "return vim.tbl_map(function(win) return vim.api.nvim_win_call(win, shut) end, ...)"
+    wins = "vim.fn.win_findbuf(vim.fn.bufnr('agentdiff://*'))"
+    review.command("/^modified b.txt")
+    review.keys("zc")
+    review.command("split")
+    review.command("wincmd T | tabprevious | split")
+    agent.edit("c.txt", "new\n", "new\nmore\n")
+    review.wait("vim.fn.search('^+more', 'n') > 0")
+    assert review.lua(shut, review.lua(f"return {wins}")) == [["modified b.txt"]] * 3
+
+
+@pytest.mark.parametrize("bang", ["", "!"])
+def test_reading_it_again_moves_no_cursor(review: Editor, bang: str) -> None:
+    """``:edit`` and ``:edit!`` leave every window's cursor on its line, and folds closed."""
+    review.command("/^modified b.txt")
+    review.keys("zc")
+    review.command("split")
+    on_line(review, "+1010")
+    review.command("wincmd p")
+    on_line(review, "+new")
+    if bang:
+        row = review.lines().index("+10")
+        review.nvim.api.buf_set_lines(0, row, row + 1, False, ["+edited"])
+    review.command(f"edit{bang}")
+    lines = review.lua(
+        """
+        return vim.tbl_map(function(win)
+          return vim.api.nvim_win_call(win, vim.api.nvim_get_current_line)
+        end, vim.api.nvim_tabpage_list_wins(0))
+        """
+    )
+    assert (lines, review.lua(SHUT)) == (["+1010", "+new"], ["modified b.txt"])
