@@ -113,8 +113,12 @@ local function lines_of(first, last)
   local buf = api.nvim_get_current_buf()
   local review, workspace = require('agentdiff.review').get(buf)
   if not review then
+    local path = api.nvim_buf_get_name(buf)
+    if path == '' or vim.bo[buf].buftype ~= '' then
+      return nil -- no file, whatever it may be called
+    end
     local from, to = require('agentdiff.linemap').of(buf).to_disk(first, last)
-    return from and { path = api.nvim_buf_get_name(buf), params = { lines = { from, to } } }
+    return from and { path = path, params = { lines = { from, to } } }
   end
   local geometry = require('agentdiff.view')
   local from, to = geometry.lnum(review.view, first - 1), geometry.lnum(review.view, last - 1)

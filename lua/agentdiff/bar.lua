@@ -27,18 +27,18 @@ end
 --- Cuts a line at the first bar or comment, as Neovim does.
 ---@param args string
 ---@return string head where `\|` has become `|`
----@return string rest the next command
+---@return string? rest the next command; nil when there is no bar
 local function cut(args)
   local from = 1
   while true do
     local at = args:find('[|"]', from)
     if not at then
-      return args, ''
+      return args
     elseif args:sub(at, at) == '|' and args:sub(at - 1, at - 1) == '\\' then
       args = args:sub(1, at - 2) .. args:sub(at)
       from = at
     else
-      return args:sub(1, at - 1), args:sub(at, at) == '|' and args:sub(at + 1) or ''
+      return args:sub(1, at - 1), args:sub(at, at) == '|' and args:sub(at + 1) or nil
     end
   end
 end
@@ -46,11 +46,21 @@ end
 --- Splits at blanks, as |<f-args>| does.
 ---@param text string
 ---@return string[]
-local function words(text)
+function M.words(text)
   text = text:gsub('\\([\\ ])', { ['\\'] = '\1', [' '] = '\2' })
   return vim.tbl_map(function(word)
     return (word:gsub('[\1\2]', { ['\1'] = '\\', ['\2'] = ' ' }))
   end, vim.split(text, '%s+', { trimempty = true }))
+end
+
+--- Returns what stands behind the first bar that ends a line.
+---@param args string
+---@param bang boolean
+---@return string? rest nil when there is none
+function M.behind(args, bang)
+  if not has_text(args, bang) then
+    return select(2, cut(args))
+  end
 end
 
 --- Runs a line of :AgentDiff.
@@ -62,15 +72,15 @@ end
 ---@return string rest for |:execute|: the command behind a bar
 function M.run(args, bang, range, line1, line2)
   local ctx = { bang = bang == 1, range = range, line1 = line1, line2 = line2 }
-  local rest = ''
+  local rest ---@type string?
   if has_text(args, ctx.bang) then
     ctx.fargs = vim.split(args, '%s+', { trimempty = true })
   else
     args, rest = cut(args)
-    ctx.fargs = words(args)
+    ctx.fargs = M.words(args)
   end
   require('agentdiff.command').run('AgentDiff', ctx)
-  return rest
+  return rest or ''
 end
 
 return M

@@ -10,20 +10,8 @@ end
 ---@param args string[]
 ---@param known string[]
 ---@return table<string, string>? options
-local function parse_options(args, known)
-  local out = {}
-  for _, arg in ipairs(args) do
-    local name, value = arg:match('^(%w+)=(.+)$')
-    if not name or not vim.tbl_contains(known, name) then
-      notify(
-        ('unknown argument %s (expected %s=…)'):format(arg, table.concat(known, '=…, ')),
-        levels.ERROR
-      )
-      return nil
-    end
-    out[name] = value
-  end
-  return out
+local function parse(args, known)
+  return require('agentdiff.arguments').parse(args, known)
 end
 
 local OWNERS = { 'agent', 'session', 'turn' }
@@ -71,7 +59,7 @@ local function decide(op)
     local intent = { op = op, scope = scope }
     intent = vim.tbl_extend('error', intent, take_words(args, op, scope))
     if scope == 'all' then
-      local options = parse_options(args, OWNERS)
+      local options = parse(args, OWNERS)
       if not options then
         return
       end
@@ -107,20 +95,12 @@ local function report(name)
   end
 end
 
-local GROUPS = { 'turn', 'session', 'agent', 'file' }
 local FILTERS = { 'agent', 'session', 'turn', 'path', 'group' }
 
 ---@param args string[]
 local function review(args)
-  local options = parse_options(args, FILTERS)
+  local options = parse(args, FILTERS)
   if not options then
-    return
-  end
-  if options.group and not vim.tbl_contains(GROUPS, options.group) then
-    notify(
-      ('group: expected one of %s, not %s'):format(table.concat(GROUPS, ', '), options.group),
-      levels.ERROR
-    )
     return
   end
   local shown = require('agentdiff.review').get(vim.api.nvim_get_current_buf())
@@ -128,14 +108,6 @@ local function review(args)
     options.group = options.group or shown.view.group
   end
   require('agentdiff.review').open(options)
-end
-
-local function review_completion()
-  local out = { 'agent=', 'session=', 'turn=', 'path=' }
-  for _, group in ipairs(GROUPS) do
-    out[#out + 1] = 'group=' .. group
-  end
-  return out
 end
 
 local function comment(args, ctx)
@@ -156,10 +128,6 @@ local function switch(what, word, toggle)
     return
   end
   require('agentdiff.report').echo({ ('%s %s'):format(what, toggle(wanted) and 'on' or 'off') })
-end
-
-local function inline(args)
-  switch('inline hunks', args[1], require('agentdiff.inline').toggle)
 end
 
 local function install(args)
@@ -186,128 +154,130 @@ local function install(args)
   end)
 end
 
----@param op 'accept'|'reject'
-local function decision_completion(op)
-  return function()
-    local words = { 'hunk', 'file', 'group', 'all', 'agent=', 'session=', 'turn=', 'external' }
-    if op == 'reject' then
-      words[#words + 1] = 'discard-user'
-    end
-    return words
-  end
-end
+---@class agentdiff.Command
+---@field run fun(args: string[], ctx: table)
+---@field takes number? how many words it takes; none by default
+---@field bang boolean?
+---@field range boolean?
+---@field words string[]? what its words may be
+---@field options string[]? names of those that it takes
 
+local ANY = math.huge
+local SWITCH = { 'on', 'off' }
+local DECISION = { 'hunk', 'file', 'group', 'all', 'external' }
+local AGENTS = { 'claude', 'codex', 'copilot', 'gemini', 'opencode', 'qwen' }
+local INSTALL = { '--detect', '--scope', 'user', 'project', 'local', '--dry-run' }
+vim.list_extend(INSTALL, AGENTS)
+
+---@type table<string, agentdiff.Command>
 local diff_commands = {
-  review = { run = review, complete = review_completion },
-  accept = { run = decide('accept'), complete = decision_completion('accept') },
-  reject = { run = decide('reject'), complete = decision_completion('reject') },
+  review = { run = review, takes = ANY, options = FILTERS },
+  accept = {
+    run = decide('accept'),
+    takes = ANY,
+    bang = true,
+    range = true,
+    words = DECISION,
+    options = OWNERS,
+  },
+  reject = {
+    run = decide('reject'),
+    takes = ANY,
+    bang = true,
+    range = true,
+    words = vim.list_extend({ 'discard-user' }, DECISION),
+    options = OWNERS,
+  },
   undo = { run = action('undo') },
   redo = { run = action('redo') },
-  next = { run = action('next-hunk') },
-  prev = { run = action('prev-hunk') },
-  preview = { run = action('preview-hunk') },
-  owner = { run = action('owner') },
-  actions = { run = action('actions') },
+  next = { run = action('next-hunk'), range = true },
+  prev = { run = action('prev-hunk'), range = true },
+  preview = { run = action('preview-hunk'), range = true },
+  owner = { run = action('owner'), range = true },
+  actions = { run = action('actions'), range = true },
   files = { run = report('files') },
   log = { run = report('log') },
   rejected = { run = report('rejected') },
-  qf = { run = report('qf') },
+  qf = { run = report('qf'), bang = true },
   pick = {
     run = function(args)
       require('agentdiff.pick').open(args[1])
     end,
-    complete = function()
-      return { 'telescope', 'fzf', 'snacks', 'mini', 'select' }
-    end,
+    takes = 1,
+    words = { 'telescope', 'fzf', 'snacks', 'mini', 'select' },
   },
   follow = {
     run = function(args)
       switch('follow', args[1], require('agentdiff.follow').toggle)
     end,
-    complete = function()
-      return { 'on', 'off' }
-    end,
+    takes = 1,
+    words = SWITCH,
   },
-  filter = { run = review, complete = review_completion },
-  explain = { run = action('explain') },
-  comment = { run = comment },
+  filter = { run = review, takes = ANY, options = FILTERS },
+  explain = { run = action('explain'), range = true },
+  comment = { run = comment, takes = ANY, range = true },
   feedback = {
     run = function()
       require('agentdiff.about').feedback()
     end,
   },
   inline = {
-    run = inline,
-    complete = function()
-      return { 'on', 'off' }
+    run = function(args)
+      switch('inline hunks', args[1], require('agentdiff.inline').toggle)
     end,
+    takes = 1,
+    words = SWITCH,
   },
-  install = {
-    run = install,
-    complete = function()
-      local words = { 'claude', 'codex', 'copilot', 'gemini', 'opencode', 'qwen', '--detect' }
-      return vim.list_extend(words, { '--scope', 'user', 'project', 'local', '--dry-run' })
-    end,
-  },
+  install = { run = install, takes = ANY, words = INSTALL },
   status = { run = report('status') },
 }
 
---- Refuses words that a verb does not take.
----@param run fun(ctx: table)
----@param op string
-local function plain(run, op)
-  return function(args, ctx)
-    if #args > 0 then
-      notify(('%s: unknown argument %s'):format(op, args[1]), levels.ERROR)
-      return
-    end
+---@param module string
+---@param name string
+local function baseline(module, name)
+  return function(_, ctx)
     require('agentdiff.buffers').enable()
-    run(ctx)
+    require('agentdiff.' .. module)[name](ctx.bang)
   end
 end
 
 local function restore(args, ctx)
-  local options = parse_options(args, { 'turn' })
+  local options = parse(args, { 'turn' })
   if options then
     require('agentdiff.buffers').enable()
     require('agentdiff.restore').restore(ctx.bang, options.turn)
   end
 end
 
+---@type table<string, agentdiff.Command>
 local baseline_commands = {
-  show = {
-    run = function()
-      require('agentdiff.buffers').enable()
-      require('agentdiff.baseline').show()
-    end,
-  },
-  list = {
-    run = plain(function(ctx)
-      require('agentdiff.restore').list(ctx.bang)
-    end, 'list'),
-  },
-  set = {
-    run = plain(function(ctx)
-      require('agentdiff.restore').set(ctx.bang)
-    end, 'set'),
-  },
-  restore = {
-    run = restore,
-    complete = function()
-      return { 'turn=' }
-    end,
-  },
-  clear = {
-    run = plain(function()
-      require('agentdiff.restore').clear()
-    end, 'clear'),
-  },
+  show = { run = baseline('baseline', 'show') },
+  list = { run = baseline('restore', 'list'), bang = true },
+  set = { run = baseline('restore', 'set'), bang = true },
+  restore = { run = restore, takes = ANY, bang = true, options = { 'turn' } },
+  clear = { run = baseline('restore', 'clear') },
 }
 
 local commands = {
   AgentDiff = { default = 'review', sub = diff_commands },
   AgentBaseline = { default = 'show', sub = baseline_commands },
 }
+
+--- Returns what a command was given that it does not take: who meant something by it would believe
+--- that it was done.
+---@param command agentdiff.Command
+---@param args string[]
+---@param ctx table
+---@return string? problem
+local function excess(command, args, ctx)
+  if ctx.bang and not command.bang then
+    return 'no ! allowed'
+  elseif ctx.range > 0 and not command.range then
+    return 'no range allowed'
+  elseif #args > (command.takes or 0) then
+    return 'unknown argument ' .. args[command.takes and command.takes + 1 or 1]
+  end
+end
 
 --- Runs a command line.
 ---@param name 'AgentDiff'|'AgentBaseline'
@@ -325,7 +295,24 @@ function M.run(name, ctx)
     )
     return
   end
+  local problem = excess(command, args, ctx)
+  if problem then
+    notify(('%s: %s'):format(sub, problem), levels.ERROR)
+    return
+  end
   command.run(args, ctx)
+end
+
+--- Completes another command, behind a bar of ours.
+---@param line string
+---@param lead string may have the bar in it
+---@return string[]
+local function complete_another(line, lead)
+  local before = lead:match('^.*|') or ''
+  local found = vim.tbl_map(function(word)
+    return before .. word
+  end, vim.fn.getcompletion(line, 'cmdline'))
+  return require('agentdiff.arguments').beginning(found, lead)
 end
 
 --- Completes subcommands and their arguments.
@@ -335,20 +322,26 @@ end
 ---@param position integer of the cursor in it, in bytes
 ---@return string[]
 function M.complete(name, lead, line, position)
-  -- The name may be cut down to what Neovim takes for it, and another command stand before it.
-  local command_name = '^.*' .. name:sub(1, #'AgentX') .. '%a*!?%s+'
-  local words = vim.split(line:sub(1, position):gsub(command_name, ''), '%s+')
-  local candidates
-  if #words <= 1 then
-    candidates = vim.tbl_keys(commands[name].sub)
-  else
-    local command = commands[name].sub[words[1]]
-    candidates = command and command.complete and command.complete() or {}
+  -- The name may be cut down to what Neovim takes for it, and other commands stand before it. What
+  -- stands behind a bar of :AgentDiff is ours too, as Neovim sees it.
+  local last = name == 'AgentBaseline' and '^.*' or ''
+  local pattern = last .. '%f[%a]' .. name:sub(1, #'AgentX') .. '%a*(!?)%s+(.*)$'
+  local bang, args = line:sub(1, position):match(pattern)
+  local bar = require('agentdiff.bar')
+  local another = name == 'AgentDiff' and bar.behind(args, bang == '!')
+  if another then
+    return complete_another(another, lead)
   end
-  table.sort(candidates)
-  return vim.tbl_filter(function(candidate)
-    return vim.startswith(candidate, lead)
-  end, candidates)
+  local words = bar.words(args:sub(1, #args - #lead))
+  if #words == 0 then
+    return require('agentdiff.arguments').beginning(vim.tbl_keys(commands[name].sub), lead)
+  end
+  local command = commands[name].sub[words[1]]
+  if not command or #words > (command.takes or 0) then
+    return {}
+  end
+  local options, known = command.options or {}, command.words or {}
+  return require('agentdiff.arguments').complete(lead, options, known)
 end
 
 return M

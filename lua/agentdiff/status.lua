@@ -136,6 +136,16 @@ function M.connected()
   remark()
 end
 
+--- Returns the names of the agents at work, in every workspace that was heard of.
+---@return string[]
+function M.agents()
+  local out = {}
+  for _, summary in pairs(newest) do
+    vim.list_extend(out, summary.agents or {})
+  end
+  return out
+end
+
 --- Whether what is shown may be out of date.
 ---@return boolean
 function M.is_stale()

@@ -1,14 +1,16 @@
 """Parameters of requests that come from what Lua sent.
 
-Owns how a folder and a file are named to the daemon.  Must not do any I/O.  Hop 1.
+Owns how a folder and a file are named to the daemon.  Must not do any I/O, but for the look that
+resolves links.  Hop 1.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypeAlias
 
 from agentdiff.daemon.ports import RequestError
-from agentdiff.nvim.paths import path_param, relative, resolve
+from agentdiff.nvim.paths import path_key, path_param, relative, resolve, to_bytes
 from agentdiff.nvim.screen import Workspace
 
 Json: TypeAlias = dict[str, Any]
@@ -41,6 +43,30 @@ def exact(params: Json, payload: Json, workspace: Workspace) -> Json:
     if payload.get("as_list"):
         return {**params, "paths": [named.get("path", named)]}
     return {**params, **named}
+
+
+def filters(payload: Json, workspace: Workspace) -> Json:
+    """Returns what a review is limited to: a ``path`` that is absolute becomes relative and exact.
+
+    A name that is not UTF-8 is there twice: to be shown (``path``) and to be meant (``path_b64``).
+
+    Raises:
+        RequestError: the path is not in the workspace.
+    """
+    chosen = dict(payload.get("filters") or {})
+    given = to_bytes(chosen.get("path") or "")
+    if not given.startswith(b"/"):
+        return chosen
+    # A link at its end is itself what is under review, not what it leads to.
+    folder, name = os.path.split(given)
+    path = os.path.normpath(os.path.join(os.path.realpath(folder), name))
+    if path == workspace.root:
+        return {key: value for key, value in chosen.items() if key != "path"}
+    inside = relative(path, workspace.root)
+    if inside is None:
+        shown, root = path_key(path), path_key(workspace.root)
+        raise RequestError("refused", f"{shown} is outside the workspace {root}")
+    return {**chosen, "path": path_key(inside), **path_param(inside)}
 
 
 def decided(payload: Json, selection: Json, workspace: Workspace) -> Json:

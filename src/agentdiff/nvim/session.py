@@ -18,7 +18,7 @@ from agentdiff.nvim.claims import Claims
 from agentdiff.nvim.history import History
 from agentdiff.nvim.link import Connection, DaemonLink
 from agentdiff.nvim.merging import merged
-from agentdiff.nvim.params import decided, exact
+from agentdiff.nvim.params import decided, exact, filters
 from agentdiff.nvim.paths import home_folder, resolve, to_bytes
 from agentdiff.nvim.screen import Screen, Workspace
 from agentdiff.nvim.views import Json
@@ -161,7 +161,7 @@ class EditorSession:
         workspace = await self._workspace_of(payload)
         match kind:
             case "review.open":
-                workspace.review, workspace.drawn = dict(payload.get("filters") or {}), None
+                workspace.review, workspace.drawn = filters(payload, workspace), None
                 await self._refresh(workspace)
                 return {"workspace": workspace.params["workspace"]}
             case "decide":

@@ -114,7 +114,7 @@ class ReviewView:
             name: self.filters[name] for name in _OWNER_FILTERS if self.filters.get(name)
         }
         if self.filters.get("path"):
-            selection["paths"] = [self.filters["path"]]
+            selection["paths"] = [path_ref(self.filters)]
         else:
             selection["all"] = True
         selection["seen"] = self.data["seq"]
