@@ -79,7 +79,7 @@ def _lines(call: Json) -> list[str]:
     files = [f"{indent}  {output.path_name(path)}" for path in call.get("paths", [])]
     if call.get("covers"):
         return [f"{indent}(itself){_took(call)}", *files] if files else []
-    return [f"{indent}{_head(call)}{_took(call)}{_outcome(call)}", *files]
+    return [f"{indent}{_head(call)}{_took(call)}{_outcome(call)}{_id(call)}", *files]
 
 
 def _head(call: Json) -> str:
@@ -96,6 +96,12 @@ def _outcome(call: Json) -> str:
         return ""
     by = f" by {call['decided_by']}" if outcome == "denied" and call.get("decided_by") else ""
     return f"  [{output.escaped(f'{outcome}{by}')}]"
+
+
+def _id(call: Json) -> str:
+    """Returns what ``--call`` names it by; of a command inside a call only if it changed a file."""
+    named = call.get("tool_call") and (not call.get("depth") or call.get("paths"))
+    return f"  {output.escaped(str(call['tool_call']))}" if named else ""
 
 
 def _took(call: Json) -> str:
@@ -141,7 +147,7 @@ def _news(call: Json, shown: dict[tuple[str, str], tuple[str, int]]) -> Iterator
     shown[key] = (str(call["outcome"]), len(paths))
     indent = "  " * int(call.get("depth", 0))
     if not call.get("covers") and call["outcome"] != outcome:
-        yield f"{indent}{_head(call)}{_took(call)}{_outcome(call)}"
+        yield f"{indent}{_head(call)}{_took(call)}{_outcome(call)}{_id(call)}"
     for path in paths[files:]:
         yield f"{indent}  {output.path_name(path)}"
 

@@ -153,6 +153,9 @@ def _add_owner(target: argparse.ArgumentParser) -> None:
     target.add_argument("--session", metavar="ID", help="only changes of this session")
     target.add_argument("--turn", metavar="ID", help="only changes of this turn")
     target.add_argument(
+        "--call", metavar="ID", help="only changes of this tool call, as `agentdiff log` has it"
+    )
+    target.add_argument(
         "--external", action="store_true", help="also changes that no agent is known to have made"
     )
 

@@ -123,6 +123,7 @@ def diff(context: Context) -> int:
         agent=args.agent,
         session=args.session,
         turn=args.turn,
+        call=args.call,
         external=args.external,
     )
     data = b64decode(answer["diff_b64"])
@@ -157,7 +158,7 @@ def _selection(context: Context, op: str) -> dict[str, object]:
         UsageError: nothing is selected, or in several ways at once.
     """
     args = context.args
-    owner = {"agent": args.agent, "session": args.session, "turn": args.turn}
+    owner = {name: getattr(args, name) for name in ("agent", "session", "turn", "call")}
     filters = {name: value for name, value in owner.items() if value is not None}
     ways = [
         name
@@ -167,7 +168,8 @@ def _selection(context: Context, op: str) -> dict[str, object]:
     if len(ways) > 1:
         raise UsageError(f"{op}: {' and '.join(ways)} exclude each other")
     if not ways and not filters:
-        raise UsageError(f"{op}: say what: --all, PATH…, --hunk ID, --agent, --session or --turn")
+        options = "--agent, --session, --turn or --call"
+        raise UsageError(f"{op}: say what: --all, PATH…, --hunk ID, {options}")
     chosen: dict[str, object] = {**filters, "external": args.external}
     if args.seen is not None:
         chosen["seen"] = args.seen

@@ -40,6 +40,7 @@ from agentdiff.core.records import (
     DecisionMade,
     DecisionTurned,
 )
+from agentdiff.core.scoping import pinned
 
 if TYPE_CHECKING:
     from agentdiff.core.ledger import Ledger
@@ -80,10 +81,7 @@ class Executor:
         """Returns the commands for a request, or for the outcome of one of its writes."""
         match event:
             case ev.DecisionRequested():
-                ledger = self._ledger
-                planned = plan(ledger.paths, event, self._changed_since, ledger.new_id)
-                op = event.label or event.op
-                return self._start(_Execution(event, ledger.new_id(), op, planned))
+                return self._decide(event)
             case ev.EditRequested():
                 planned = plan_edits(self._ledger.paths, event.edits, self._ledger.new_id)
                 return self._start(_Execution(event, self._ledger.new_id(), "edit", planned))
@@ -99,7 +97,17 @@ class Executor:
     def _changed_since(self, path: bytes, seen: int) -> bool:
         return self._ledger.changed_at.get(path, 0) > seen
 
-    # --- the three kinds of request --------------------------------------------------------------
+    # --- the kinds of request --------------------------------------------------------------------
+
+    def _decide(self, event: ev.DecisionRequested) -> list[Command]:
+        ledger = self._ledger
+        meant = pinned(ledger.sessions, event.selection)
+        if isinstance(meant, str):
+            planned = Plan([], [Refusal(path=b"", change=None, reason=meant)], [])
+        else:
+            event = replace(event, selection=meant)
+            planned = plan(ledger.paths, event, self._changed_since, ledger.new_id)
+        return self._start(_Execution(event, ledger.new_id(), event.label or event.op, planned))
 
     def _turn(self, event: ev.UndoRequested) -> list[Command]:
         verb = "redo" if event.redo else "undo"

@@ -51,6 +51,15 @@ def _owner(ledger: Ledger, owner: Owner, calls: dict[tuple[str, str, str], Any])
         "command": None if call is None else call.opened.command,
         "outcome": None if call is None else call.outcome or "open",
         "started": None if call is None else call.opened.at_ns / 1_000_000_000,
+        "calls": [
+            {
+                "agent": one.agent,
+                "session": one.session,
+                "turn": one.turn,
+                "tool_call": one.tool_call,
+            }
+            for one in owner.among
+        ],
     }
 
 

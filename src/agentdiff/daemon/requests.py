@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from agentdiff.core import panes, patch, view
+from agentdiff.core import panes, patch, scoping, view
 from agentdiff.core.codec import path_fields
 from agentdiff.core.entries import Entry, File, Link
 from agentdiff.core.events import (
@@ -25,7 +25,6 @@ from agentdiff.core.events import (
     UndoRequested,
 )
 from agentdiff.core.grouping import GROUPINGS
-from agentdiff.core.sessions import Turn
 from agentdiff.daemon import reviewing, telling
 from agentdiff.daemon.desk import Desk
 from agentdiff.daemon.ports import ClientPort, RequestError
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from agentdiff.daemon.engine import Engine
 
 Json: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +66,22 @@ class Request:
 
     def filter(self) -> Selection:
         """Returns the owner and path filter of the parameters."""
-        return Selection(
-            paths=editor.paths(self.params, self.desk.root),
-            agent=editor.optional(self.params, "agent", str),
-            session=editor.optional(self.params, "session", str),
-            turn=self.turn_id(editor.optional(self.params, "turn", str)),
-        )
+        owner = editor.owner(self.params)
+        return self.meant(replace(owner, paths=editor.paths(self.params, self.desk.root)))
 
-    def turn_id(self, name: str | None) -> str | None:
-        """Returns the id of the turn that a filter names; see `turn`."""
-        return None if name is None else self.turn(name).id
-
-    def turn(self, name: str) -> Turn:
-        """Returns a turn by its id, or by its number in this workspace.
+    def meant(self, selection: Selection) -> Selection:
+        """Returns a selection whose turn and calls are those of one session.
 
         Raises:
-            RequestError: ``usage``, there is no such turn.
+            RequestError: ``usage``, there is no such turn or call, or several sessions have one.
         """
-        for turn in self.desk.ledger.sessions.turns.values():
-            if name in (turn.id, str(turn.n)):
-                return turn
-        raise RequestError("usage", f"turn: no turn {name!r} here: see `agentdiff log`")
+        return _found(scoping.pinned(self.desk.ledger.sessions, selection))
+
+
+def _found(named: T | str) -> T:
+    if isinstance(named, str):
+        raise RequestError("usage", named)
+    return named
 
 
 Handler: TypeAlias = Callable[[Request], None]
@@ -208,7 +203,7 @@ def decide(request: Request) -> None:
     client = request.client.kind
     root = request.desk.root
     event = editor.decision(request.params, client, time.time_ns(), root=root)
-    selection = replace(event.selection, turn=request.turn_id(event.selection.turn))
+    selection = request.meant(event.selection)
     request.desk.handle(replace(event, selection=selection, request=request.later()))
 
 
@@ -310,7 +305,7 @@ def baseline_restore(request: Request) -> None:
         _decide_all(request, "reject", "restore")
         return
     desk = request.desk
-    turn = request.turn(name)
+    turn = _found(scoping.turn_named(request.desk.ledger.sessions, name))
     refs = desk.recall.content_at(turn.started_seq, editor.paths(request.params, request.desk.root))
     contents = []
     for path, ref in refs.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from base64 import b64decode
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal, TypeVar
 
 from agentdiff.core.events import (
@@ -170,6 +171,17 @@ def _picks(value: object) -> tuple[HunkPick, ...]:
     return tuple(picks)
 
 
+def owner(params: Mapping[str, object]) -> Selection:
+    """Returns a selection of nothing but whose changes are meant."""
+    call = optional(params, "call", str)
+    return Selection(
+        agent=optional(params, "agent", str),
+        session=optional(params, "session", str),
+        turn=optional(params, "turn", str),
+        calls=() if call is None else (call,),
+    )
+
+
 def selection(value: object, root: bytes = b"") -> Selection:
     """Returns the *selection* of doc/protocol.md.
 
@@ -185,13 +197,11 @@ def selection(value: object, root: bytes = b"") -> Selection:
         given = " and ".join(chosen) or "none"
         raise RequestError("usage", f"selection: exactly one of all, paths, hunks (given: {given})")
     named = paths(value, root)
-    return Selection(
+    return replace(
+        owner(value),
         everything=everything or (chosen == ["paths"] and not named),
         paths=named,
         picks=_picks(value.get("hunks") or []),
-        agent=optional(value, "agent", str),
-        session=optional(value, "session", str),
-        turn=optional(value, "turn", str),
         include_external=flag(value, "external"),
         seen=optional(value, "seen", int),
     )

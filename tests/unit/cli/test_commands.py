@@ -96,7 +96,8 @@ def test_diff_without_changes_exits_1(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    "chosen", [["--all"], ["a.txt"], ["."], ["--hunk", "ID"], ["--agent", "claude"]]
+    "chosen",
+    [["--all"], ["a.txt"], ["."], ["--hunk", "ID"], ["--agent", "claude"], ["--call", "toolu_1"]],
 )
 def test_reject_restores_the_file(pending: Shell, chosen: list[str]) -> None:
     """Each way to choose the hunk rejects it on disk."""
@@ -167,6 +168,20 @@ def test_undo_and_redo(pending: Shell) -> None:
     assert pending.out.decode() == said
 
 
+@pytest.mark.parametrize("command", ["diff", "accept", "reject"])
+def test_an_unknown_call_is_a_usage_error(pending: Shell, command: str) -> None:
+    """Nothing is decided, and it is said where the ids are."""
+    assert pending.run(command, "--call", "toolu_9") == 2
+    assert "call: no tool call 'toolu_9' here: see `agentdiff log`" in pending.err
+    assert (pending.workspace / "a.txt").read_bytes() == AFTER
+
+
+def test_diff_of_a_call(pending: Shell) -> None:
+    """What a decision on it would be about."""
+    assert pending.run("diff", "--call", "toolu_1") == 0
+    assert pending.out.startswith(b"diff --git a/a.txt b/a.txt\n")
+
+
 def test_log_lists_the_call(pending: Shell) -> None:
     """``log --json`` is an array with one object per tool call; without --json it is readable."""
     [call] = pending.json("log", "--json")
@@ -174,7 +189,7 @@ def test_log_lists_the_call(pending: Shell) -> None:
     pending.run("log")
     assert "\x1b" not in pending.out.decode()
     shown = pending.out.decode()
-    assert re.search(r"(?m)^    Edit  [\d.]+ (?:ms|s)\n      a\.txt$", shown), shown
+    assert re.search(r"(?m)^    Edit  [\d.]+ (?:ms|s)  toolu_1\n      a\.txt$", shown), shown
 
 
 def test_baseline_show_is_exact(pending: Shell) -> None:

@@ -222,6 +222,34 @@ def test_a_decision_may_be_restricted_to_an_owner(
     assert disk(play, F) == left
 
 
+def test_a_decision_may_be_restricted_to_a_tool_call(play: Play) -> None:
+    """P8: what the same agent wrote in another call stays."""
+    play.run("claude", "s", {F: File(data=lines(l2="claude", l5="again", l8="codex"))})
+    play.decide("reject", Selection(everything=True, calls=(f"claude-{play.calls}",)))
+    assert disk(play, F) == lines(l2="claude", l8="codex")
+    answer = play.decide("reject", Selection(everything=True, calls=("claude-1",)))
+    assert sorted(one["path"] for one in answer["done"]) == ["d/e", "f", "g"]
+    assert disk(play, F) == lines(l8="codex")
+
+
+@pytest.mark.parametrize("chosen", [{"turn": "t1"}, {"calls": ("claude-1",)}])
+@pytest.mark.parametrize("op", ["accept", "reject"])
+def test_a_name_that_two_sessions_have_decides_nothing(
+    play: Play, op: str, chosen: dict[str, Any]
+) -> None:
+    """What is meant is not known: whose it may be is named, and with one of them it is done."""
+    play.calls = 0
+    play.prompt("claude", "s2", turn="t1")
+    play.run("claude", "s2", {b"new": File(data=b"x\n")})
+    before = dict(play.disk)
+    answer = play.decide(op, Selection(everything=True, **chosen))
+    (refused,) = answer["refused"]
+    assert "may be that of claude s, claude s2" in refused["reason"]
+    assert (answer["done"], answer["decision"], play.disk) == ([], None, before)
+    answer = play.decide(op, Selection(everything=True, session="s2", **chosen))
+    assert [one["path"] for one in answer["done"]] == ["new"]
+
+
 def test_entangled_lines_are_refused_for_one_owner(play: Play) -> None:
     """Codex changed what Claude had changed: neither can be rejected alone (DESIGN §5.3)."""
     play.run("codex", "r", {D: File(data=lines(l2="claude", l3="codex"))})

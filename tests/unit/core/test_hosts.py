@@ -9,7 +9,13 @@ import pytest
 from agentdiff.agents import acp, run
 from agentdiff.core import view
 from agentdiff.core.entries import File
-from agentdiff.core.events import PromptSubmitted, SessionEnded, SessionStarted, ToolStarted
+from agentdiff.core.events import (
+    PromptSubmitted,
+    Selection,
+    SessionEnded,
+    SessionStarted,
+    ToolStarted,
+)
 from agentdiff.core.owners import Owner
 from tests.play import Play
 
@@ -61,6 +67,19 @@ def test_a_program_owns_what_is_written_while_it_runs(play: Play) -> None:
         "likely",
     )
     assert play.ledger.sessions.by_key["mine", "R"].state == "ended"
+
+
+def test_a_decision_on_a_call_covers_the_commands_inside_it(play: Play) -> None:
+    """A person names the shell call; what it ran is what changed the files."""
+    tell(play, '"event":"started","command":"sh x"')
+    tell(play, '"event":"command_started","call":"outer"')
+    command(play, "inner", b"a", parent="outer")
+    command(play, "innermost", b"b", parent="inner")
+    tell(play, '"event":"command_finished","call":"outer","outcome":"ok"')
+    command(play, "other", b"c")
+    answer = play.decide("reject", Selection(everything=True, calls=("outer",)))
+    assert ([one["path"] for one in answer["done"]], list(play.pending())) == (["a", "b"], [b"c"])
+    assert play.decide("accept", Selection(everything=True, calls=("inner",)))["done"] == []
 
 
 def test_the_innermost_command_is_the_owner(play: Play) -> None:

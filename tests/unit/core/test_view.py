@@ -334,7 +334,24 @@ def test_an_explanation_names_prompt_command_and_evidence() -> None:
         "likely",
         {"added": 1, "removed": 1},
     )
-    assert owner["outcome"] == "ok"
+    assert (owner["outcome"], owner["tool_call"], owner["calls"]) == ("ok", "claude-1", [])
+
+
+def test_explain_names_the_calls_of_which_one_was_it() -> None:
+    """None of them can be taken for certain: a person sees why a reject of one is refused."""
+    play = Play(disk={F: text()})
+    play.prompt("claude", "s", turn="t")
+    play.prompt("codex", "r", turn="u")
+    started = [play.start("claude", "s"), play.start("codex", "r")]
+    play.put(F, text(l2=b"two\n"))
+    for one in started:
+        play.finish(one)
+    (owner,) = explain(play.ledger, set(play.ids(F)))[0]["owners"]
+    assert (owner["kind"], owner["among"]) == ("shared", ["s", "r"])
+    assert [(one["agent"], one["turn"], one["tool_call"]) for one in owner["calls"]] == [
+        ("claude", "t", "claude-1"),
+        ("codex", "u", "codex-2"),
+    ]
 
 
 # --- inline --------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agentdiff.daemon.ports import RequestError
 from agentdiff.daemon.requests import METHODS, UNSETTLED
 from tests.unit.daemon.bench import Bench, Client
 
@@ -109,6 +110,7 @@ def test_seen_is_the_sequence_number_of_an_answer(bench: Bench) -> None:
         ({"session": "session-1"}, ["f", "new"]),
         ({"turn": "prompt-1"}, ["f", "new"]),
         ({"turn": "1"}, ["f", "new"]),
+        ({"call": "toolu_2"}, ["new"]),
         ({"paths": ["new"]}, ["new"]),
         ({"paths": ["."]}, ["f", "new"]),
     ],
@@ -116,10 +118,34 @@ def test_seen_is_the_sequence_number_of_an_answer(bench: Bench) -> None:
 def test_diff_shows_what_the_filters_leave(
     bench: Bench, filters: dict[str, object], paths: list[str]
 ) -> None:
-    """By agent, session, turn and path."""
+    """By agent, session, turn, call and path."""
     diff = base64.b64decode(bench.call("diff", **filters)["diff_b64"]).decode()
     headers = [line for line in diff.split("\n") if line.startswith("diff --git")]
     assert headers == [f"diff --git a/{path} b/{path}" for path in paths]
+
+
+@pytest.mark.parametrize("filters", [{"turn": "prompt-1"}, {"call": "toolu_1"}])
+def test_a_name_that_two_sessions_have_is_refused(bench: Bench, filters: dict[str, str]) -> None:
+    """By everything that takes it; the message says whose it may be."""
+    bench.prompt(session="session-2")
+    bench.write("other", b"x\n", session="session-2")
+    why = f"{next(iter(filters))}: '.*' may be that of claude session-1, claude session-2"
+    for method in ("diff", "review"):
+        with pytest.raises(RequestError, match=why):
+            bench.call(method, **filters)
+    with pytest.raises(RequestError, match=why):
+        bench.decide("reject", all=True, **filters)
+    answer = bench.decide("reject", all=True, session="session-2", **filters)
+    assert [one["path"] for one in answer["done"]] == ["other"]
+
+
+def test_a_review_of_a_call(bench: Bench) -> None:
+    """What it shows is what a reject of it takes."""
+    shown = bench.call("review", call="toolu_2")
+    assert [file["path"] for file in shown["files"]] == ["new"]
+    answer = bench.decide("reject", all=True, call="toolu_2")
+    assert [one["path"] for one in answer["done"]] == ["new"]
+    assert list(bench.status()) == ["f"]
 
 
 def test_absolute_paths_are_made_relative(bench: Bench) -> None:
