@@ -8,22 +8,23 @@ Must not read anything, nor open or close windows (`agentdiff.core.tracking`).  
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentdiff.core import events as ev
 from agentdiff.core.attribution import resolve
 from agentdiff.core.codec import encode_state
 from agentdiff.core.commands import Command, Publish, Report
+from agentdiff.core.commits import commit_heard
 from agentdiff.core.entries import ABSENT, Absent, Directory, Entry, File, Ref, begins
-from agentdiff.core.epochs import Epochs, authored, committed, first_of_git
+from agentdiff.core.epochs import Epochs, authored, first_of_git
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER, Owner
 from agentdiff.core.pairing import Pairing
 from agentdiff.core.parking import Parking
 from agentdiff.core.pathstate import PathState
-from agentdiff.core.proofs import WHOLE_NS, Correction, Match, Proofs, Sighting
-from agentdiff.core.records import HunksCommitted, PathChanged, PathParked
+from agentdiff.core.proofs import WHOLE_NS, Correction, Match, Proofs, Sighting, mode_before
+from agentdiff.core.records import PathChanged, PathParked
 
 if TYPE_CHECKING:
     from agentdiff.core.ledger import Ledger
@@ -72,7 +73,7 @@ class Observer:
             case ev.GitMoved():
                 commands = self._git_moved(event)
             case ev.GitCommitted():
-                commands = self._git_committed(event)
+                commands = commit_heard(self._ledger, event)
             case _:
                 commands = []
         return [*commands, *self.pairing.mend(event.received_ns)] if commands else commands
@@ -126,14 +127,28 @@ class Observer:
     def _saved(
         self, event: ev.FileObserved, known: Entry, after: Entry, match: Match
     ) -> list[Command]:
-        """Returns what follows from a write of the user's, seen half done before or not."""
-        start, path = match.torn, event.path
+        """Returns what follows from a write of the user's, seen half done before or not.
+
+        What the editor proves is the content; a mode that changed with it has an author of its own.
+        """
+        start, path, now = match.torn, event.path, event.received_ns
+        assert isinstance(after, File)
+        pended = self._ledger.paths.get(path)
+        users = replace(
+            after, mode=mode_before(pended, known if not start else start.before, after)
+        )
+        by = USER if users == after else self._owner(path, users, after, now)
         if start is None:
-            return self._observe_as(event, known, after, USER)
+            commands = [] if users == known else self._observe_as(event, known, users, USER)
+            return commands + ([] if by is USER else self._observe_as(event, users, after, by))
         self._ledger.leaves(start.state)
-        whole = self._stepped(start.state, path, start.before, after, USER)
+        whole = self._stepped(start.state, path, start.before, users, USER)
         self.proofs.forget(path)
-        return self.changed(path, known, after, USER, whole, event.received_ns, since=start.seq)
+        if by is USER:
+            return self.changed(path, known, after, USER, whole, now, since=start.seq)
+        whole = self._stepped(whole, path, users, after, by)
+        both = [(users, USER), (after, by)]
+        return self.changed(path, known, after, by, whole, now, since=start.seq, steps=both)
 
     def _owner(self, path: bytes, before: Entry, after: Entry, now_ns: int) -> Owner:
         ledger = self._ledger
@@ -301,11 +316,13 @@ class Observer:
 
     def _correct(self, path: bytes, correction: Correction, now_ns: int) -> list[Command]:
         """Gives the sightings since the user's write again, with the right authors."""
-        first = correction.sightings[0]
-        model = first.before if isinstance(first.before, File) else first.after
-        users = File(data=correction.data, mode=model.mode if isinstance(model, File) else 0o644)
+        first, whole = correction.sightings[0], correction.whole
+        mode = mode_before(first.state, first.before, first.after if whole is None else whole.after)
+        users = File(data=correction.data, mode=mode)
         steps: list[tuple[Entry, Owner]] = [(users, USER)]
-        rest = correction.sightings if correction.spliced else correction.sightings[1:]
+        if whole is not None and whole.after != users:
+            steps.append((whole.after, whole.owner))  # the mode, which no proof covers
+        rest = correction.sightings if whole is None else correction.sightings[1:]
         steps += [(sighting.after, sighting.owner) for sighting in rest]
         why = "a late proof of the user corrected an author"
         return self._again(path, first, steps, now_ns, why)
@@ -348,45 +365,6 @@ class Observer:
             steps += [(one.after, one.owner) for one in seen[n + 1 :]]
             commands += self._again(path, seen[n], steps, event.received_ns, why)
         return commands
-
-    def _git_committed(self, event: ev.GitCommitted) -> list[Command]:
-        """A person's commit accepts what it contains; an agent's accepts nothing, and is noted."""
-        ledger = self._ledger
-        author = ledger.sessions.at_work(event.received_ns)
-        if author is None:
-            self.epochs.expect(event.changed, event.received_ns, written=False)
-        found: list[tuple[PathState, tuple[int, ...]]] = []
-        # A rename is one change: a commit that has only one of its paths does not contain it.
-        origins = {ledger.paths[path].origin for path in ledger.renamed}
-        gone = {path for path, entry in event.contents if isinstance(entry, Absent)}
-        for path, entry in event.contents:
-            state = None if path in origins else ledger.paths.get(path)
-            if state is not None and state.origin is not None and state.origin not in gone:
-                continue
-            ids = committed(state, entry) if state is not None else ()
-            if state is not None and ids:
-                found.append((state, ids))
-        if not found:
-            return []
-        if author is not None:
-            marked = HunksCommitted(
-                commit=event.commit,
-                agent=author.agent,
-                session=author.id,
-                changes=tuple(one for _, ids in found for one in ids),
-                at_ns=event.received_ns,
-            )
-            return [ledger.commit(marked), Publish(files=tuple(state.path for state, _ in found))]
-        picks = tuple(ev.HunkPick(hunk=one) for _, ids in found for one in ids)
-        accepted = ev.DecisionRequested(
-            op="accept",
-            selection=ev.Selection(picks=picks),
-            client="git",
-            received_ns=event.received_ns,
-            label="commit",
-            reason=event.commit,
-        )
-        return ledger.executor.handle(accepted)
 
 
 def _as_entry(seen: Entry, base: Entry) -> Entry:

@@ -183,11 +183,13 @@ def _styled_text(state: PathState) -> Text:
 def _proved_base(state: PathState, after: Entry) -> Entry | None:
     """Returns the base that a proved write works on; None when the base simply follows it."""
     base, cur = state.base, state.cur
-    if not (is_line_text(base) and is_line_text(after)) or isinstance(after, Absent):
-        return None
-    if isinstance(cur, Other) and state.gen > 1:
+    lined = is_line_text(base) and is_line_text(after) and not isinstance(after, Absent)
+    if lined and isinstance(cur, Other) and state.gen > 1:
         return base  # something pended before it could not be read: it is in there, undecided
-    if not is_line_text(cur):
+    if not lined or not is_line_text(cur):
+        modes = [entry.mode for entry in (base, cur) if isinstance(entry, File)]
+        if isinstance(after, File) and len(set(modes)) > 1:
+            return replace(after, mode=modes[0])  # the content follows, a mode that pends does not
         return None
     if not (isinstance(base, File) and isinstance(cur, File) and isinstance(after, File)):
         return base

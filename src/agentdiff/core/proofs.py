@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agentdiff.core.entries import Absent, Entry, File, begins
+from agentdiff.core.entries import Absent, Entry, File, Other, begins
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState
 
@@ -64,13 +64,13 @@ class Correction:
     Attributes:
         data: what the user wrote.
         sightings: the sightings to be given again, oldest first.
-        spliced: True when the user's content was never seen itself and lies before the first of
-            them.
+        whole: the sighting of all of it, which the first of them stands for; None when the user's
+            content was never seen itself and lies before the first of them.
     """
 
     data: bytes
     sightings: tuple[Sighting, ...]
-    spliced: bool
+    whole: Sighting | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ class Proofs:
                     if not self._is_half(half, claim):
                         break
                     first = half
-                return Correction(data, (first, *seen[n + 1 :]), False)
+                return Correction(data, (first, *seen[n + 1 :]), seen[n])
         return self._spliced(path, claim) if mine and not self._torn(path, claim) else None
 
     def _spliced(self, path: bytes, claim: Claim) -> Correction | None:
@@ -243,7 +243,7 @@ class Proofs:
         if not since:
             return None
         claim.used = True
-        return Correction(claim.data, tuple(since), True)
+        return Correction(claim.data, tuple(since), None)
 
     def settle(self, before_ns: int) -> list[tuple[bytes, Correction]]:
         """Returns what follows from proved writes of which only a part is there.
@@ -276,6 +276,21 @@ class Proofs:
         for path, at_ns in list(self._decided.items()):
             if now_ns - at_ns > CLAIM_NS:
                 del self._decided[path]
+
+
+def mode_before(state: PathState | None, before: Entry, after: Entry) -> int:
+    """Returns the permissions that a file had when the user saved it.
+
+    A proof covers bytes.  An editor gives a file that it writes the mode that it had, and one that
+    it makes a mode of its own.
+
+    Args:
+        state: what pended there; of what cannot be read its base tells the mode.
+        before: what was there.
+        after: what was seen afterwards, maybe only half written.
+    """
+    known = state.rest if state is not None and isinstance(before, Other) else before
+    return next((entry.mode for entry in (known, after) if isinstance(entry, File)), 0o644)
 
 
 def _is_part(claim: Claim, seen: Entry) -> bool:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from agentdiff.core.entries import File
+from agentdiff.core.entries import File, Other
 from agentdiff.core.events import EditorClaimed, Selection, TimePassed
+from agentdiff.core.pathstate import check
 from agentdiff.core.proofs import CLAIM_NS
 from tests.play import Play, image
 
@@ -239,3 +240,88 @@ def test_a_proof_that_comes_after_a_decision_is_not_put_on_top_of_it(play: Play)
     other = BASE.replace(b"4\n", b"again\n")
     play.run("claude", "s", {F: File(data=other)})
     assert (base(play), play.owners(F)) == (BASE, [("agent", "s", "likely")])
+
+
+# --- a proof covers bytes -------------------------------------------------------------------------
+
+
+def modes(play: Play) -> list[tuple[str, str | None]]:
+    """Returns (kind, session) of the owners of the mode change that pends."""
+    state = play.ledger.paths.get(F)
+    found = () if state is None else state.meta
+    return [(o.kind, o.session) for m in found if m.kind == "mode" for o in m.owners]
+
+
+def sound(play: Play) -> None:
+    """The state is what the disk has, and the log alone gives the same."""
+    state = play.ledger.paths[F]
+    check(state)
+    assert state.cur == play.disk[F]
+    assert image(play.reload()) == image(play.ledger)
+
+
+ALL = Selection(everything=True, include_external=True)
+
+
+@pytest.mark.parametrize("pends", [True, False])
+@pytest.mark.parametrize("binary", [b"", b"\0"])
+@pytest.mark.parametrize("when", ["at once", "torn", "late", "late and torn"])
+def test_a_mode_that_changed_with_a_save_is_its_own_author_s(
+    play: Play, when: str, binary: bytes, pends: bool
+) -> None:
+    """An agent's ``chmod +x`` and the user's save in one reading: the mode still pends (P13)."""
+    play.disk[F] = play.seen[F] = File(data=binary + BASE)
+    if pends:
+        play.run("claude", "s", {F: File(data=binary + AGENTS)})
+    users = b"TOP\n" + binary + (AGENTS if pends else BASE)
+    started = play.start("claude", "s")
+    since_ns = play.tick()
+    if "late" not in when:
+        play.claim(F, users)
+    if "torn" in when:
+        put(play, b"")
+        play.cut()
+    play.put(F, File(data=users, mode=0o755))
+    play.cut()
+    play.claim(F, users, written=True, since_ns=since_ns)
+    play.finish(started)
+    assert modes(play) == [("agent", "s")]
+    sound(play)
+    play.decide("reject", ALL)
+    kept = b"TOP\n" + binary + (AGENTS if pends and binary else BASE)
+    assert (play.disk[F], play.pending()) == (File(data=kept), {})
+
+
+def test_a_stranger_s_mode_beside_a_save_is_a_stranger_s(play: Play) -> None:
+    """Nobody is known to have done it: it pends as external."""
+    play.end("claude", "s")
+    play.now += CLAIM_NS
+    play.attach()
+    play.save(F, USERS, File(data=USERS, mode=0o755))
+    assert modes(play) == [("external", None)]
+    assert base(play) == USERS
+    sound(play)
+
+
+def test_a_save_keeps_a_mode_that_pends(play: Play) -> None:
+    """The agent's ``chmod`` came before; text or not, the save decides nothing about it."""
+    for before in (BASE, b"\0" + BASE):
+        play.disk[F] = play.seen[F] = File(data=before)
+        play.run("claude", "s", {F: File(data=before, mode=0o755)})
+        new = before + b"9\n"
+        play.save(F, new, File(data=new, mode=0o755))
+        assert modes(play) == [("agent", "s")]
+        assert play.base(F) == File(data=new)
+        sound(play)
+        play.decide("reject", ALL)
+        assert play.disk[F] == File(data=new)
+        play.cut()
+
+
+def test_a_save_that_makes_the_file_gives_it_its_mode(play: Play) -> None:
+    """What was not there had no mode; what an agent deleted comes back as the editor makes it."""
+    play.save(b"new", b"x\n", File(data=b"x\n", mode=0o755))
+    assert play.pending() == {}
+    play.run("claude", "s", {F: Other(kind="unreadable: Permission denied")})
+    play.save(F, USERS, File(data=USERS, mode=0o755))
+    assert modes(play) == [("agent", "s")]
