@@ -65,8 +65,9 @@ end
 --- that is said, and nothing is left behind.
 ---@param file_win integer
 ---@param buf integer
+---@param layout agentdiff.Layout of the tab page
 ---@return integer? win
-local function open_beside(file_win, buf)
+local function open_beside(file_win, buf, layout)
   local ok, problem = pcall(function()
     vim.cmd('leftabove vsplit')
     api.nvim_win_set_buf(0, buf)
@@ -81,6 +82,7 @@ local function open_beside(file_win, buf)
   if api.nvim_buf_is_valid(buf) then
     api.nvim_buf_delete(buf, { force = true })
   end
+  require('agentdiff.layout').restore(layout, file_win)
   require('agentdiff.windows').warn(problem, 'baseline')
 end
 
@@ -171,8 +173,25 @@ local function close_known(file_buf)
   return false
 end
 
+--- Closes a tab page that was opened for a comparison, unless the user has made it one of theirs.
+---@param tab integer
+---@param file_buf integer
+---@param home integer the window that it was opened from
+local function close_tab(tab, file_buf, home)
+  if not api.nvim_tabpage_is_valid(tab) or #api.nvim_list_tabpages() == 1 then
+    return
+  end
+  local wins = api.nvim_tabpage_list_wins(tab)
+  if #wins == 1 and api.nvim_win_get_buf(wins[1]) == file_buf then
+    if api.nvim_get_current_tabpage() == tab and api.nvim_win_is_valid(home) then
+      api.nvim_set_current_win(home)
+    end
+    api.nvim_win_close(wins[1], false)
+  end
+end
+
 --- Opens the base of the current file at its left, or closes it. Closing it restores the file's
---- window.
+--- window and the layout around it.
 ---@return boolean ok
 local function show_here()
   local file_buf = api.nvim_get_current_buf()
@@ -188,16 +207,21 @@ local function show_here()
   if not base then
     return false
   end
-  if tab_is_diffed() and not require('agentdiff.windows').split('tab split') then
+  local home, apart = api.nvim_get_current_win(), tab_is_diffed()
+  if apart and not require('agentdiff.windows').split('tab split') then
     return false
   end
   local file_win = api.nvim_get_current_win()
   local comparison = require('agentdiff.comparison')
   local saved = comparison.options_of(file_win)
   local view = vim.fn.winsaveview()
+  local layout = require('agentdiff.layout').take()
   local buf = make_buffer(file_buf, base.path, to_lines(base, file_buf))
-  local win = open_beside(file_win, buf)
+  local win = open_beside(file_win, buf, layout)
   if not win then
+    if apart then
+      close_tab(layout.tab, file_buf, home)
+    end
     return false
   end
   local open = {
@@ -206,9 +230,13 @@ local function show_here()
     file_win = file_win,
     saved = saved,
     view = view,
+    layout = layout,
     forget = function()
       shown[file_buf] = nil
     end,
+    after = apart and function()
+      close_tab(layout.tab, file_buf, home)
+    end or nil,
   }
   shown[file_buf] = open
   require('agentdiff.inline').hide(file_buf, true)
@@ -222,24 +250,11 @@ local function show_here()
   return true
 end
 
---- Closes a tab page that was opened for a comparison, unless the user has made it one of theirs.
----@param tab integer
----@param file_buf integer
-local function close_tab(tab, file_buf)
-  if not api.nvim_tabpage_is_valid(tab) or #api.nvim_list_tabpages() == 1 then
-    return
-  end
-  local wins = api.nvim_tabpage_list_wins(tab)
-  if #wins == 1 and api.nvim_win_get_buf(wins[1]) == file_buf then
-    api.nvim_win_close(wins[1], false)
-  end
-end
-
 --- Shows the comparison of the file under the cursor of a review in a tab page of its own, which
 --- goes with it: the windows of the review stay as they are.
 ---@return boolean ok
 local function show_beside_review()
-  local review_tab = api.nvim_get_current_tabpage()
+  local home = api.nvim_get_current_win()
   if not require('agentdiff.motion').jump_to_file('tabedit') then
     return false
   end
@@ -247,15 +262,15 @@ local function show_beside_review()
   local open = shown[file_buf]
   local win = open and vim.fn.win_findbuf(open.buf)[1]
   if win or not show_here() then
-    close_tab(tab, file_buf)
-    api.nvim_set_current_tabpage(review_tab)
+    close_tab(tab, file_buf, home)
+    api.nvim_set_current_win(home)
     if win then
       api.nvim_set_current_win(win)
     end
     return win ~= nil
   end
   shown[file_buf].after = function()
-    close_tab(tab, file_buf)
+    close_tab(tab, file_buf, home)
   end
   return true
 end

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nvim_driver import Editor
+import pytest
+from nvim_driver import Editor, wait_for
 from test_baseline import shown
 
 __all__ = ["shown"]  # a fixture
@@ -38,14 +39,94 @@ def test_a_base_that_is_left_ends_the_comparison(shown: Editor) -> None:
     assert (during, after) == ([2, False], [0, True, 0])
 
 
-def test_a_file_that_left_its_window_gets_its_options_later(shown: Editor) -> None:
-    """What is shown there meanwhile is not touched."""
-    shown.command("setlocal foldlevel=3 | AgentBaseline | enew | setlocal foldlevel=7")
-    shown.command("wincmd h")
-    shown.keys("q")
-    meanwhile = shown.lua("return vim.wo.foldlevel")
-    shown.command("buffer a.txt")
-    assert (meanwhile, shown.lua(f"return {{ vim.wo.foldlevel, {DIFFS} }}")) == (7, [3, 0])
+@pytest.mark.parametrize("elsewhere", ["", "tab split | tabprevious | "])
+def test_a_comparison_ends_when_its_file_leaves_its_window(shown: Editor, elsewhere: str) -> None:
+    """The base goes by itself, and so does what it changed; what is shown there is not touched."""
+    shown.command(f"{elsewhere}setlocal foldlevel=3 | AgentBaseline | enew | setlocal foldlevel=7")
+    shown.wait(f"{BASES} == 0")
+    assert shown.lua(f"return {{ vim.wo.foldlevel, {DIFFS}, #vim.fn.gettabinfo() }}")[:2] == [7, 0]
+    shown.command("split | buffer a.txt")  # it would inherit from the window that it left
+    other = shown.lua(f"return {{ vim.wo.foldlevel, {DIFFS}, {FILE_SHOWN} }}")
+    shown.command("close | buffer a.txt")
+    assert (other, shown.lua(f"return {{ vim.wo.foldlevel, {DIFFS} }}")) == ([3, 0, True], [3, 0])
+
+
+def test_the_next_file_is_compared_in_the_same_windows(shown: Editor, workspace: Path) -> None:
+    """Also in one command: the base of the file before is no reason for a tab page."""
+    (workspace / "next.txt").write_text("next\n")
+    shown.command("AgentBaseline | edit next.txt | AgentBaseline")
+    look = f"return {{ {BASES}, {DIFFS}, #vim.api.nvim_list_tabpages(), vim.fn.winnr('$') }}"
+    shown.wait(f"{BASES} == 1")
+    assert shown.lua(look) == [1, 2, 1, 2]
+    base = shown.lua("return vim.fn.winbufnr(1)")
+    assert shown.lines(base) != shown.lines()  # of an unknown file there is none
+
+
+def test_a_file_that_another_window_compares_may_leave(shown: Editor) -> None:
+    """A split of it is compared as well; with that one it ends."""
+    shown.command("AgentBaseline | split | wincmd j | enew")
+    during = shown.lua(f"return {{ {BASES}, {DIFFS} }}")
+    shown.command("wincmd k | enew")
+    shown.wait(f"{BASES} == 0")
+    assert (during, shown.lua(f"return {DIFFS}")) == ([1, 2], 0)
+
+
+LAYOUT = """
+local out = { vim.fn.winlayout(), vim.fn.winnr(), vim.fn.winnr('#') }
+for _, win in ipairs(vim.api.nvim_tabpage_list_wins(0)) do
+  local look = vim.api.nvim_win_call(win, vim.fn.winsaveview)
+  out[#out + 1] = { vim.api.nvim_win_get_width(win), vim.api.nvim_win_get_height(win),
+    look.lnum, look.col, look.topline }
+end
+return out
+"""
+ENDINGS = ["AgentBaseline", "wincmd h | normal q", "wincmd h | close", "bwipeout! {base}"]
+
+
+@pytest.mark.parametrize("equal", ["equalalways", "noequalalways splitright"])
+def test_the_layout_is_restored(shown: Editor, tmp_path: Path, equal: str) -> None:
+    """Sizes, previous window, and where every window looks; however the comparison ends."""
+    (tmp_path / "long.txt").write_text("".join(f"{n} {'x' * 70}\n" for n in range(1, 201)))
+    shown.command(f"vsplit {tmp_path}/long.txt | wincmd l | new | resize 25 | wincmd h")
+    shown.command("vertical resize 72 | normal! 150Gzb")
+    shown.command("wincmd b | normal! 12Gzt")
+    shown.command(f"set {equal} | redraw")
+    before = shown.lua(LAYOUT)
+    assert before[1:3] == [3, 1]
+    for ending in ENDINGS:
+        shown.command("AgentBaseline | redraw")
+        during = shown.lua(LAYOUT)
+        base = shown.lua("return vim.fn.winbufnr(vim.fn.winnr() - 1)")
+        shown.command(ending.format(base=base))
+        wait_for(lambda: shown.lua(LAYOUT) == before, f"{ending}: {before}", shown)
+        assert during != before
+    shown.command("AgentBaseline | tab split | AgentBaseline | tabclose")
+    wait_for(lambda: shown.lua(LAYOUT) == before, f"from another tab page: {before}", shown)
+
+
+def test_a_layout_that_the_user_changed_is_theirs(shown: Editor, tmp_path: Path) -> None:
+    """Another window: nothing is moved; the same ones: where they were gone through, they stay."""
+    (tmp_path / "long.txt").write_text("".join(f"{n}\n" for n in range(1, 201)))
+    shown.command(f"split {tmp_path}/long.txt | resize 10 | wincmd j | AgentBaseline")
+    shown.command("1wincmd w | normal! 100Gzt")
+    shown.command("3wincmd w | AgentBaseline")
+    stayed = shown.lua(LAYOUT)
+    assert (stayed[2], stayed[3][1:], stayed[1]) == (1, [10, 100, 0, 100], 2)
+    shown.command("AgentBaseline | new | resize 3 | wincmd p")
+    sizes = shown.lua("return vim.fn.winheight(1)")
+    shown.command("AgentBaseline")
+    assert shown.lua("return { vim.fn.winheight(2), vim.fn.winheight(1) }") == [3, sizes]
+
+
+def test_a_tab_page_for_a_comparison_goes_with_it(shown: Editor) -> None:
+    """It was opened because of another diff; one is back in the window that one came from."""
+    shown.command("tabnew | tabprevious | diffthis | new | diffthis | wincmd p")
+    home = shown.lua("return vim.api.nvim_get_current_win()")
+    shown.command("AgentBaseline")
+    during = shown.lua("return #vim.api.nvim_list_tabpages()")
+    shown.command("AgentBaseline")
+    shown.wait("#vim.api.nvim_list_tabpages() == 2")
+    assert (during, home) == (3, shown.lua("return vim.api.nvim_get_current_win()"))
 
 
 def test_a_comparison_ends_with_its_file(shown: Editor) -> None:
