@@ -59,6 +59,10 @@ class Memory:
         """Returns a content, as `BlobStore.get`."""
         return self._play.blobs[oid]
 
+    def record(self, seq: int) -> Record:
+        """Returns the record with a number, as `Store.record`."""
+        return dict(self._play.records())[seq]
+
     def changes_since(self, seq: int) -> Iterator[tuple[int, Record]]:
         """Yields what changed paths after a record, as `Store.changes_since`."""
         for at, record in self._play.records():
@@ -307,16 +311,13 @@ class Play:
     def undo(self, *, redo: bool = False, client: str = "cli") -> dict[str, Any]:
         """Undoes (or redoes) and returns the answer."""
         step = self.ledger.turns.target(client, redo=redo)
-        loaded = () if step is None else step.made.items
-        items = tuple(
-            self.recall.item(item, step.since, redo=redo) for item in loaded if step is not None
-        )
+        items = () if step is None else self.recall.turned(step, redo=redo)
         self.handle(
             UndoRequested(
                 client=client,
                 received_ns=self.tick(),
                 redo=redo,
-                decision=None if step is None else step.made.decision,
+                decision=None if step is None else step.decision,
                 items=items,
             )
         )

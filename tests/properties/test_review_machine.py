@@ -248,7 +248,7 @@ class ReviewMachine(Surroundings):
                 # Somebody wrote to the old path of a rename while it was rejected: what undo brings
                 # back is a creation, and no rename that could be rejected once more.
                 assert step is not None
-                items = step.made.items
+                items = self.play.recall.items(step)
                 assert any((item.before or item.after or {}).get("origin") for item in items)
                 return
         # A pair that was let go meanwhile is found again by the next reading, with other ids.
@@ -274,7 +274,7 @@ class ReviewMachine(Surroundings):
         step = turns.target("cli", redo=redo)
         if step is None:
             return
-        paths = {item.path for item in step.made.items}
+        paths = {item.path for item in self.play.recall.items(step)}
         failing = data.draw(st.lists(st.sampled_from(sorted(paths)), min_size=1, unique=True))
         self.play.fails = dict.fromkeys(failing, "Permission denied")
         answer = self.play.undo(redo=redo)
@@ -283,8 +283,8 @@ class ReviewMachine(Surroundings):
         assert bool(done) == (answer["decision"] is not None)
         left = turns.left("cli", redo=redo)
         if paths - done:
-            assert left[0].made.decision == step.made.decision
-            assert {item.path for item in left[0].made.items} == paths - done
+            assert left[0].decision == step.decision
+            assert {item.path for item in self.play.recall.items(left[0])} == paths - done
         self.play.cut()
 
     @precondition(lambda self: self.play.ledger.paths)

@@ -23,6 +23,7 @@ from agentdiff.core.events import CommentAdded
 from agentdiff.core.owners import Owner
 from agentdiff.core.records import (
     CommentMade,
+    Decided,
     DecisionItem,
     DecisionMade,
     DecisionTurned,
@@ -90,7 +91,7 @@ class Feedback:
         """Applies the record with this sequence number; records of other kinds are ignored."""
         match record:
             case DecisionMade():
-                self.waiting += _notes(record, seq)
+                self.waiting += _notes(record, record.items, record.at_ns, seq)
             case DecisionTurned():
                 self._turned(record, seq)
             case CommentMade():
@@ -109,8 +110,7 @@ class Feedback:
         if made is None or not record.items:
             return
         if not record.undone:
-            again = replace(made, items=record.items, at_ns=record.at_ns)
-            self.waiting += _notes(again, seq)
+            self.waiting += _notes(made, record.items, record.at_ns, seq)
             return
         paths = {item.path for item in record.items}
         known = {(note.to, note.path) for note in self.told if note.source == record.decision}
@@ -119,10 +119,10 @@ class Feedback:
             for note in self.waiting
             if note.source != record.decision or note.path not in paths
         ]
-        undone = replace(made, items=tuple(item.swapped() for item in record.items))
+        undone = [item.swapped() for item in record.items]
         self.waiting += [
             replace(note, kind="restored", text="")
-            for note in _notes(undone, seq)
+            for note in _notes(made, undone, made.at_ns, seq)
             if (note.to, note.path) in known
         ]
 
@@ -199,10 +199,10 @@ class Feedback:
         return owners, b"".join(rows).decode(errors="replace")[:EXCERPT_CHARS]
 
 
-def _notes(made: DecisionMade, seq: int) -> list[Note]:
+def _notes(made: Decided, items: Iterable[DecisionItem], at_ns: int, seq: int) -> list[Note]:
     """Returns what a decision means for agents: only what it took away from the disk counts."""
     out: list[Note] = []
-    for item in made.items:
+    for item in items:
         if item.cur_before == item.cur_after:
             continue
         for to in _addresses(_decided(item)):
@@ -213,7 +213,7 @@ def _notes(made: DecisionMade, seq: int) -> list[Note]:
                 path=item.path,
                 text=made.reason,
                 to=to,
-                at_ns=made.at_ns,
+                at_ns=at_ns,
                 before=item.cur_before,
                 after=item.cur_after,
             )

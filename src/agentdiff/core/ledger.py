@@ -26,6 +26,7 @@ from agentdiff.core.observer import Observer
 from agentdiff.core.parking import ids_of
 from agentdiff.core.pathstate import PathState
 from agentdiff.core.records import (
+    Decided,
     DecisionIntended,
     DecisionItem,
     DecisionMade,
@@ -47,10 +48,10 @@ class Ledger:
     Attributes:
         paths: every path with something pending.
         sessions: agents' sessions, turns and calls.
-        decisions: every decision, as it was made, oldest first, by id.
+        decisions: every decision, without what it did, oldest first, by id.
         turns: what can be undone and redone.
         seq: number of the newest record.
-        changed_at: path → number of the record that last changed it.
+        changed_at: pending path → number of the record that last changed it.
         editors: attached Neovims.
         renamed: the pending paths that were renamed.
         moved: renamed path → what its base was when it last agreed with its old path's; until the
@@ -61,7 +62,7 @@ class Ledger:
     def __init__(self) -> None:
         self.paths: dict[bytes, PathState] = {}
         self.sessions = Sessions()
-        self.decisions: dict[int, DecisionMade] = {}
+        self.decisions: dict[int, Decided] = {}
         self.turns = Turns()
         self.unfinished: dict[int, DecisionIntended] = {}
         self.seq = 0
@@ -152,7 +153,7 @@ class Ledger:
         match record:
             case PathChanged():
                 self._count_ids(record.state)
-                self.changed_at[record.path] = self.seq
+                self._note_change(record.path, record.state)
                 self.sessions.count(record.owner, record.path)
             case HunksCommitted():
                 self.committed.update(dict.fromkeys(record.changes, record.commit))
@@ -161,13 +162,14 @@ class Ledger:
                 self.unfinished[record.decision] = record
             case DecisionMade():
                 self._last_id = max(self._last_id, record.decision)
-                self.decisions[record.decision] = record
+                self.decisions[record.decision] = record.decided()
                 self.unfinished.pop(record.decision, None)
                 self.turns.made(record, self.seq)
                 self._count_items(record.items, record.at_ns)
             case DecisionTurned():
                 self.unfinished.pop(record.decision, None)
-                self.turns.turned(record, self.decisions[record.decision].client, self.seq)
+                if (made := self.decisions.get(record.decision)) is not None:
+                    self.turns.turned(record, made.client, self.seq)
                 self._count_items(record.items, record.at_ns)
             case _:
                 pass
@@ -175,9 +177,15 @@ class Ledger:
     def _count_items(self, items: Iterable[DecisionItem], at_ns: int) -> None:
         for item in items:
             self._count_ids(item.after)
-            self.changed_at[item.path] = self.seq
+            self._note_change(item.path, item.after)
             self.observer.proofs.decided(item.path, at_ns)
             self.observer.parking.decided(item.path, item.before)
+
+    def _note_change(self, path: bytes, stored: Json | None) -> None:
+        if stored is None:
+            self.changed_at.pop(path, None)  # only what pends is decided
+        else:
+            self.changed_at[path] = self.seq
 
     def _count_ids(self, stored: Json | None) -> None:
         if stored is not None:

@@ -193,15 +193,22 @@ class DecisionItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Decision:
-    """What is known of a decision; `op` is the user's word (``accept``, ``undo``, ``restore``)."""
+class Decided:
+    """What is known of a decision; `op` is the user's word (``accept``, ``undo``, ``restore``).
+
+    This much of every decision stays in memory.
+    """
 
     decision: int
     client: str
     op: str
     reason: str
-    items: tuple[DecisionItem, ...]
     at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decision(Decided):
+    items: tuple[DecisionItem, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +219,10 @@ class DecisionIntended(_Decision):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionMade(_Decision):
     """A decision was carried out: one undoable step of one client."""
+
+    def decided(self) -> Decided:
+        """Returns it without what it did."""
+        return Decided(**{name: getattr(self, name) for name in Decided.__slots__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ Owns the JSON of ``rejected`` (doc/protocol.md).  Must not change anything.  Hop
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from agentdiff.core.codec import path_fields
@@ -16,6 +16,7 @@ from agentdiff.core.ledger import Ledger
 from agentdiff.core.patch import render
 from agentdiff.core.pathstate import PathState, is_line_text
 from agentdiff.core.records import DecisionItem
+from agentdiff.core.undoing import UndoStep
 
 Json: TypeAlias = dict[str, Any]
 
@@ -24,7 +25,12 @@ MAX_CHARS = 200_000
 """Of one patch: more is not read in a list."""
 
 
-def rejected(ledger: Ledger, load: Callable[[Ref], Entry], limit: int = MAX_ITEMS) -> list[Json]:
+def rejected(
+    ledger: Ledger,
+    items: Callable[[UndoStep], Iterable[DecisionItem]],
+    load: Callable[[Ref], Entry],
+    limit: int = MAX_ITEMS,
+) -> list[Json]:
     """Returns what decisions in effect replaced on disk, newest first, one object for each path.
 
     ``patch`` is a unified diff that puts the text back with ``git apply``, from what the decision
@@ -32,12 +38,14 @@ def rejected(ledger: Ledger, load: Callable[[Ref], Entry], limit: int = MAX_ITEM
 
     Args:
         ledger: the state.
+        items: brings what a step did, from the log.
         load: brings the content that a ref names.
         limit: largest number of objects.
     """
     out: list[Json] = []
-    for made in ledger.turns.in_effect():
-        for item in made.items:
+    for step in ledger.turns.in_effect():
+        made = ledger.decisions[step.decision]
+        for item in items(step) if step.wrote else ():
             if item.cur_before == item.cur_after:
                 continue
             if len(out) == limit:

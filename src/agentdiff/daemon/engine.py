@@ -170,9 +170,7 @@ class Engine:
                 return
             reasons = [] if method in requests.UNSETTLED else self._settling.settle(desk, client)
             if method in patience.WRITING:
-                ask = functools.partial(
-                    patience.edits_under_way, desk.ledger, method, params, client.kind, desk.root
-                )
+                ask = functools.partial(patience.edits_under_way, desk, method, params, client.kind)
                 patience.wait_for_edits(lambda: self._asked(ask), client, desk.name)
             in_use = used.pop_all()
 

@@ -7,13 +7,14 @@ that serves the request, never on the worker.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from agentdiff.core.codec import path_fields
 from agentdiff.core.decisions import below, concerned
-from agentdiff.core.ledger import Ledger
+from agentdiff.daemon.desk import Desk
 from agentdiff.daemon.ports import ClientPort, RequestError
 from agentdiff.sources import editor
 
@@ -44,26 +45,29 @@ def wait_for_edits(
 
 
 def edits_under_way(
-    ledger: Ledger, method: str, params: Mapping[str, object], client: str, root: bytes
+    desk: Desk, method: str, params: Mapping[str, object], client: str
 ) -> list[dict[str, Any]]:
     """Returns the open calls that announced a path which a request may write; worker thread."""
+    calls = [one for one in desk.ledger.sessions.open_calls() if one.opened.scope == "paths"]
+    if not calls:
+        return []
     try:
-        may_write = _written(ledger, method, params, client, root)
-    except RequestError:
+        may_write = _written(desk, method, params, client)
+    except (RequestError, sqlite3.OperationalError):
         return []  # the request itself will say so
     return [
         {"agent": call.opened.agent, "tool": call.opened.tool, **path_fields(path)}
-        for call in ledger.sessions.open_calls()
-        if call.opened.scope == "paths"
+        for call in calls
         for path in call.opened.targets
         if may_write(path)
     ]
 
 
 def _written(
-    ledger: Ledger, method: str, params: Mapping[str, object], client: str, root: bytes
+    desk: Desk, method: str, params: Mapping[str, object], client: str
 ) -> Callable[[bytes], bool]:
     """Returns what tells whether a request may write a path."""
+    ledger, root = desk.ledger, desk.root
     if method == "decide":
         event = editor.decision(params, client, 0, root=root)
         paths = concerned(ledger.paths, event.selection) if event.op == "reject" else set()
@@ -74,5 +78,5 @@ def _written(
         named = editor.paths(params, root)  # none: everything
         return lambda path: not named or below(path, named)
     step = ledger.turns.target(client, redo=method == "redo")
-    items = set() if step is None else {item.path for item in step.made.items}
-    return items.__contains__
+    items = () if step is None else desk.recall.items(step)
+    return {item.path for item in items}.__contains__

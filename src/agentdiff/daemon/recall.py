@@ -15,6 +15,7 @@ from agentdiff.core.events import LoadedItem
 from agentdiff.core.proofs import CLAIM_NS
 from agentdiff.core.records import DecisionItem, DecisionMade, DecisionTurned, PathChanged
 from agentdiff.core.turning import recalled
+from agentdiff.core.undoing import UndoStep
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.store import Store
 
@@ -54,20 +55,31 @@ class Recall:
             return Other(kind="content lost: git has it in another form", stamp=ref.oid)
         return File(data=data, mode=ref.mode, oid=ref.oid)
 
-    def item(
-        self, item: DecisionItem, since: int | None = None, *, redo: bool = False
-    ) -> LoadedItem:
-        """Returns a decision's path with its states and contents.
+    def item(self, item: DecisionItem) -> LoadedItem:
+        """Returns a decision's path with its states and contents."""
+        return recalled(item, self.load)
 
-        Args:
-            item: what the decision did to the path.
-            since: number of the record after which what happened to the path is brought back too.
-            redo: see `agentdiff.core.turning.recalled`.
+    def items(self, step: UndoStep) -> tuple[DecisionItem, ...]:
+        """Returns what an undo, or a redo, would turn.
+
+        Raises:
+            sqlite3.OperationalError: the disk refuses, so that it is not in the file.
         """
-        if since is None:
-            return recalled(item, self.load)
-        later = self.store.changes_since(since)
-        return recalled(item, self.load, redo=redo, seq=since, later=later)
+        record = self.store.record(step.since)
+        assert isinstance(record, DecisionMade | DecisionTurned)
+        return step.items(record)
+
+    def turned(self, step: UndoStep, *, redo: bool) -> tuple[LoadedItem, ...]:
+        """Returns what an undo (or redo) turns, with what happened to these paths since.
+
+        Raises:
+            sqlite3.OperationalError: as `items`.
+        """
+        later = list(self.store.changes_since(step.since))
+        return tuple(
+            recalled(item, self.load, redo=redo, seq=step.since, later=later)
+            for item in self.items(step)
+        )
 
     def content_at(self, seq: int, paths: Iterable[bytes]) -> dict[bytes, Ref]:
         """Returns what paths were at a record, for those that changed since.

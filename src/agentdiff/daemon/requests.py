@@ -19,7 +19,6 @@ from agentdiff.core.codec import path_fields
 from agentdiff.core.entries import Entry, File, Link
 from agentdiff.core.events import (
     DecisionRequested,
-    LoadedItem,
     RestoreRequested,
     Selection,
     UndoRequested,
@@ -221,17 +220,14 @@ def _turn(request: Request, *, redo: bool) -> None:
     client = request.client.kind
     ledger = request.desk.ledger
     step = ledger.turns.target(client, redo=redo)
-    items: tuple[LoadedItem, ...] = ()
-    if step is not None:
-        recall = request.desk.recall
-        items = tuple(recall.item(item, step.since, redo=redo) for item in step.made.items)
+    items = () if step is None else request.desk.recall.turned(step, redo=redo)
     request.desk.handle(
         UndoRequested(
             client=client,
             received_ns=time.time_ns(),
             request=request.later(),
             redo=redo,
-            decision=None if step is None else step.made.decision,
+            decision=None if step is None else step.decision,
             items=items,
         )
     )

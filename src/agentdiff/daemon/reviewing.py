@@ -66,5 +66,6 @@ def explain(request: Request) -> None:
 def rejected(request: Request) -> None:
     """Answers ``rejected``."""
     ledger = request.desk.ledger
-    found = listed(ledger, request.desk.recall.load)
+    recall = request.desk.recall
+    found = listed(ledger, recall.items, recall.load)
     request.answer({"v": 1, "seq": ledger.seq, "rejected": found})

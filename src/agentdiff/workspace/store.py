@@ -158,6 +158,20 @@ class Store:
         for seq, body in self._db.execute("SELECT seq, body FROM log ORDER BY seq"):
             yield seq, decode_record(orjson.loads(body))
 
+    def record(self, seq: int) -> Record:
+        """Returns the record with a number.
+
+        Raises:
+            KeyError: there is none.
+            sqlite3.OperationalError: as `changes_since`.
+        """
+        if self.problem is not None:
+            raise sqlite3.OperationalError(self.problem)
+        row = self._db.execute("SELECT body FROM log WHERE seq = ?", (seq,)).fetchone()
+        if row is None:
+            raise KeyError(seq)
+        return decode_record(orjson.loads(row[0]))
+
     def changes_since(self, seq: int) -> Iterator[tuple[int, Record]]:
         """Yields (number, record) of what changed paths after a record, oldest first.
 

@@ -424,11 +424,17 @@ def half(play: Play) -> Play:
     return play
 
 
+def listed(play: Play) -> list[str]:
+    """Returns the paths whose rejected text can be had back."""
+    found = rejected_texts(play.ledger, play.recall.items, play.contents.__getitem__)
+    return [one["path"] for one in found]
+
+
 def test_what_an_undo_could_not_do_stays_in_effect(half: Play) -> None:
     """It is listed as rejected, and undone when that has become possible."""
-    (made,) = half.ledger.turns.in_effect()
-    assert [item.path for item in made.items] == [G]
-    assert [one["path"] for one in rejected_texts(half.ledger, half.contents.__getitem__)] == ["g"]
+    (step,) = half.ledger.turns.in_effect()
+    assert [item.path for item in half.recall.items(step)] == [G]
+    assert listed(half) == ["g"]
     half.fails.clear()
     answer = half.undo()
     assert ([one["path"] for one in answer["done"]], answer["refused"]) == (["g"], [])

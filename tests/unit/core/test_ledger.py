@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from agentdiff.core.commands import Append, Publish
@@ -10,6 +12,7 @@ from agentdiff.core.events import (
     EditorAttached,
     EditorDetached,
     FileObserved,
+    Selection,
     SessionEnded,
     Target,
 )
@@ -185,3 +188,24 @@ def test_two_workspaces_count_their_own_records() -> None:
     play.prompt("claude", "s")
     play.run("claude", "s", {F: TWO})
     assert [seq for seq, _ in play.log] == list(range(1, len(play.log) + 1))
+
+
+def test_a_log_with_a_hole_is_readable() -> None:
+    """Whatever single record is missing, or any two: the rest is replayed, and goes on."""
+    play = Play(disk={b"a": File(data=b"1\n"), b"b": File(data=b"1\n")})
+    play.prompt("claude", "A")
+    for number in (2, 3):
+        content = File(data=b"%d\n" % number)
+        play.run("claude", "A", {b"a": content, b"b": content})
+        play.decide("accept" if number == 2 else "reject", Selection(everything=True))
+        play.undo()
+        play.undo(redo=True)
+        play.cut()
+    play.undo()
+    records = play.records()
+    for first, second in itertools.combinations_with_replacement(range(len(records)), 2):
+        holed = [one for n, one in enumerate(records) if n not in (first, second)]
+        ledger = Ledger.replay(holed, play.contents.__getitem__)
+        left = [step for redo in (False, True) for step in ledger.turns.left("cli", redo=redo)]
+        assert {step.since for step in left} <= {seq for seq, _ in holed}
+        assert all(step.items(dict(holed)[step.since]) for step in left)  # type: ignore[arg-type]

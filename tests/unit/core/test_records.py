@@ -86,7 +86,10 @@ RECORDS: list[Record] = [
         state=None,
         at_ns=1,
         since=3,
-        steps=((File(data=b"").ref(), USER), (ABSENT_REF, Owner(kind="external", evidence="external"))),
+        steps=(
+            (File(data=b"").ref(), USER),
+            (ABSENT_REF, Owner(kind="external", evidence="external")),
+        ),
     ),
     DecisionIntended(decision=1, client="cli", op="reject", reason="", items=(ITEM,), at_ns=1),
     DecisionMade(decision=1, client="cli", op="reject", reason="no", items=(ITEM,), at_ns=1),

@@ -22,7 +22,7 @@ def changed() -> Play:
 
 def listed(play: Play, limit: int = 9) -> list[tuple[str, str]]:
     """Returns (path, patch) of everything rejected."""
-    found = rejected(play.ledger, play.contents.__getitem__, limit)
+    found = rejected(play.ledger, play.recall.items, play.contents.__getitem__, limit)
     return [(item["path"], item["patch"]) for item in found]
 
 
@@ -30,7 +30,7 @@ def test_a_rejected_text_is_a_patch_that_puts_it_back() -> None:
     """From what the reject left."""
     play = changed()
     play.decide("reject", Selection(paths=(F,)), reason="no German")
-    (item,) = rejected(play.ledger, play.contents.__getitem__)
+    (item,) = rejected(play.ledger, play.recall.items, play.contents.__getitem__)
     assert (item["op"], item["reason"]) == ("reject", "no German")
     assert item["patch"].endswith("@@ -1,3 +1,3 @@\n one\n-two\n+zwei\n three\n")
 
