@@ -139,6 +139,7 @@ local function after_write(args)
   -- A handler that ran after ours may have changed the text before it was written.
   local data = require('agentdiff.bytes').of_buffer(args.buf, vim.v.cmdarg) or before.data
   if is_own(args.buf, args.match) then
+    require('agentdiff.merge').saved(args.buf)
     require('agentdiff.reload').synced(args.buf)
     require('agentdiff.merge').agreed(args.buf, data)
   end

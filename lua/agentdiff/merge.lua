@@ -10,6 +10,7 @@ local FIRST, LAST = '<<<<<<< your unsaved text', '>>>>>>> on disk'
 
 ---@class agentdiff.MergeState
 ---@field base string? what buffer and disk last agreed on
+---@field merged integer? state of the undo history that the last merge made
 ---@field behind boolean? the text has seen the disk, the time stamp that |W12| is about has not
 ---@field waiting boolean? until the user has left Insert mode
 ---@field told string? the last problem that was said
@@ -42,7 +43,7 @@ end
 ---@param bytes string? nil: what saving the unmodified buffer would write
 function M.agreed(buf, bytes)
   local known = of(buf)
-  known.behind, known.waiting, known.told = nil, nil, nil
+  known.behind, known.waiting, known.told, known.merged = nil, nil, nil, nil
   local size = bytes and #bytes or api.nvim_buf_get_offset(buf, api.nvim_buf_line_count(buf))
   known.base = size <= MAX_BYTES and (bytes or require('agentdiff.bytes').of_buffer(buf, '', true))
     or nil
@@ -172,6 +173,7 @@ local function apply(buf, theirs, result)
   require('agentdiff.reload').synced(buf, theirs.stamp)
   M.agreed(buf, theirs.bytes)
   of(buf).behind = true
+  of(buf).merged = vim.fn.undotree(buf).seq_cur
   if #result.conflicts > 0 then
     show_conflicts(buf, result.conflicts)
   end
@@ -260,6 +262,32 @@ function M.resume(done)
         done(buf)
       end)
     end
+  end
+end
+
+--- Whether a state of the undo history is undone: later than the present one, or in another branch.
+---@param entries table[] of |undotree()|
+---@param seq integer
+---@param now integer
+---@return boolean
+local function is_undone(entries, seq, now)
+  for _, entry in ipairs(entries) do
+    if entry.seq == seq then
+      return seq > now
+    elseif entry.alt and is_undone(entry.alt, seq, 0) then
+      return true
+    end
+  end
+  return false -- or so long ago that it cannot be undone any more
+end
+
+--- Says that a write has taken from the disk what was merged in before: |undo| shows older text.
+---@param buf integer
+function M.saved(buf)
+  local merged = of(buf).merged
+  local tree = merged and vim.fn.undotree(buf)
+  if tree and is_undone(tree.entries, merged, tree.seq_cur) then
+    tell(buf, 'saved without what was written meanwhile and is undone here')
   end
 end
 

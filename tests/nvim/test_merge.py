@@ -106,6 +106,33 @@ def test_undo_takes_the_merge_back_in_one_step(reviewer: Editor, agent: Agent) -
     assert expected == (first, reviewer.lines())
 
 
+LOST = "a.txt: saved without what was written meanwhile and is undone here"
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("u", True),
+        ("uGotoo<Esc>", True),
+        ("u<C-r>", False),
+        ("Gotoo<Esc>", False),
+        ("Gotoo<Esc>uu<C-r>Gomore<Esc>", False),
+        (":set undolevels=0<CR>Gotoo<Esc>", False),
+    ],
+)
+def test_saving_what_undo_made_of_a_merge(
+    reviewer: Editor, agent: Agent, workspace: Path, keys: str, said: bool
+) -> None:
+    """It takes the agent's text from the disk: that is said, once."""
+    change(reviewer, 1, "mine")
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    reviewer.wait("vim.fn.getline(10) == 'ten'")
+    reviewer.keys(keys)
+    reviewer.keys(":write<CR>:call setline(1, 'mine, too')<CR>:write<CR>")
+    on_disk = "ten\n" in (workspace / "a.txt").read_text()
+    assert (reviewer.messages().count(LOST), on_disk) == (int(said), not said)
+
+
 def test_nothing_moves_while_the_user_types(reviewer: Editor, agent: Agent) -> None:
     """In Insert mode the merge waits for <Esc>."""
     reviewer.nvim.input("ggomine")
