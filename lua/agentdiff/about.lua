@@ -56,6 +56,13 @@ local function owner_lines(owner)
   add(lines, 'outcome', owner.outcome)
   add(lines, 'subagent', owner.subagent)
   add(lines, 'session', owner.session)
+  -- Which of several calls it was may not be known; then none is named as if it were.
+  local perhaps = owner.calls or {}
+  add(lines, 'call', #perhaps == 0 and owner.tool_call)
+  for i, call in ipairs(perhaps) do
+    local named = vim.tbl_filter(text_of, { call.agent, call.session, call.tool_call })
+    add(lines, i == 1 and 'one of' or '', table.concat(named, ' '))
+  end
   add(lines, 'evidence', EVIDENCE[owner.evidence] or owner.evidence)
   if type(owner.started) == 'number' then
     add(lines, 'started', os.date('%Y-%m-%d %H:%M:%S', math.floor(owner.started)) --[[@as string]])

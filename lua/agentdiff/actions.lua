@@ -75,6 +75,7 @@ end
 ---@field agent string?
 ---@field session string?
 ---@field turn string?
+---@field call string?
 
 ---@param intent agentdiff.Intent
 ---@param payload table

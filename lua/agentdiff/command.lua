@@ -14,7 +14,7 @@ local function parse(args, known)
   return require('agentdiff.arguments').parse(args, known)
 end
 
-local OWNERS = { 'agent', 'session', 'turn' }
+local OWNERS = { 'agent', 'session', 'turn', 'call' }
 -- Words of a decision that have no value, and how Python calls them.
 local WORDS = { external = 'external', ['discard-user'] = 'discard_user' }
 
@@ -95,7 +95,7 @@ local function report(name)
   end
 end
 
-local FILTERS = { 'agent', 'session', 'turn', 'path', 'group' }
+local FILTERS = { 'agent', 'session', 'turn', 'call', 'path', 'group' }
 
 ---@param args string[]
 local function review(args)

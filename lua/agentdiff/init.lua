@@ -67,7 +67,7 @@ function M.mini_source()
 end
 
 --- Opens the review buffer of the workspace of the working directory.
----@param filters table<string, string>? `agent`, `session`, `turn`, `path`
+---@param filters table<string, string>? `agent`, `session`, `turn`, `call`, `path`
 function M.review(filters)
   require('agentdiff.review').open(filters)
 end

@@ -89,7 +89,7 @@ end
 ---@return string
 local function winbar(review)
   local parts = { 'by ' .. review.view.group }
-  for _, name in ipairs({ 'agent', 'session', 'turn', 'path' }) do
+  for _, name in ipairs({ 'agent', 'session', 'turn', 'call', 'path' }) do
     local value = review.view.filters[name]
     if value then
       parts[#parts + 1] = name .. '=' .. tostring(value)

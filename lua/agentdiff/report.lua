@@ -140,6 +140,10 @@ function M.log()
         took = ('%.1f s'):format(call.finished - call.started)
       end
       local tool = ('  '):rep(call.depth or 0) .. (call.covers and '(itself)' or call.tool)
+      -- What `call=` takes; of a command inside a call only if it changed a file.
+      if (call.depth or 0) == 0 or #paths > 0 then
+        what = vim.trim(what .. '  ' .. call.tool_call)
+      end
       lines[#lines + 1] = ('  %-14s %-8s %7s  %s'):format(tool, call.outcome or '', took, what)
     end
     if #paths > 0 and type(call.command) == 'string' then

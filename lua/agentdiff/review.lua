@@ -170,7 +170,7 @@ local function make_buffer(workspace)
 end
 
 --- Opens the review buffer, filled.
----@param filters table<string, any>? `agent`, `session`, `turn`, `path`, `group`
+---@param filters table<string, any>? `agent`, `session`, `turn`, `call`, `path`, `group`
 ---@param root string? the workspace, where no review is open to say it
 ---@return boolean ok
 function M.open(filters, root)

@@ -60,7 +60,11 @@ def test_what_a_mapping_shows_of_a_hunk(shown: Editor) -> None:
         seen.append(shown.lua(FLOAT))
         shown.command("fclose!")
     assert seen[0] == seen[1] == ["@@ claude · turn 1 · Edit @@", "-line 10", "+ten"]
-    assert (seen[2], "  tool      Edit" in seen[2]) == (seen[3], True)
+    assert (seen[2], "  tool      Edit" in seen[2], "  call      t1" in seen[2]) == (
+        seen[3],
+        True,
+        True,
+    )
     press(shown, "comment")
     press(shown, "actions")
     asked = shown.lua("return vim.g.asked")

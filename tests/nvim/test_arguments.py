@@ -48,6 +48,8 @@ OFFERED = {
     "AgentDiff follow on o": [],
     "AgentDiff undo ": [],
     "AgentDiff filter agent=x gr": ["group="],
+    "AgentDiff filter c": ["call="],
+    "AgentDiff reject all c": ["call="],
     "AgentDiff qf | cope": ["copen"],
     "AgentDiff qf |cope": ["|copen"],
     "AgentDiff next|cope": ["next|copen"],

@@ -95,6 +95,21 @@ def test_a_filter_shows_a_part(shown: Editor) -> None:
     assert expected == (heading, pending(shown))
 
 
+def test_all_of_one_call(shown: Editor, workspace: Path) -> None:
+    """The log names a call; ``call=`` limits a review to it, and ``all`` in it and by command."""
+    shown.command("AgentDiff log")
+    (deletion,) = [line for line in shown.lines() if line.startswith("  Bash")]
+    call = deletion.split()[-1]
+    shown.command(f"close | AgentDiff filter call={call}")
+    heading, bar = shown.lines()[1], shown.lua("return vim.wo.winbar")
+    other = shown.told("AgentDiff reject all call=nothing")
+    shown.command(f"AgentDiff reject all call={call}")
+    assert (heading, f"call={call}" in bar) == ("deleted b.txt  +0 -3", True)
+    assert "no tool call 'nothing' here" in other
+    assert (workspace / "b.txt").exists()
+    assert (workspace / "a.txt").read_text() != BEFORE
+
+
 def test_all_of_one_agent(shown: Editor, workspace: Path) -> None:
     """``:AgentDiff reject all agent=…`` rejects only what that agent did."""
     shown.command("AgentDiff reject all agent=codex")

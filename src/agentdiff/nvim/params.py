@@ -71,7 +71,7 @@ def filters(payload: Json, workspace: Workspace) -> Json:
 
 def decided(payload: Json, selection: Json, workspace: Workspace) -> Json:
     """Returns the parameters of `decide`: what is selected, as far as the payload's filters go."""
-    filters = ("agent", "session", "turn", "external")
+    filters = ("agent", "session", "turn", "call", "external")
     chosen = {**selection, **{name: payload[name] for name in filters if payload.get(name)}}
     extra = {name: payload[name] for name in ("reason", "discard_user") if payload.get(name)}
     return {**workspace.params, "op": payload["op"], "selection": chosen, **extra}

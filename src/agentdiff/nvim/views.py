@@ -22,7 +22,7 @@ from agentdiff.nvim.splices import splices
 Json: TypeAlias = dict[str, Any]
 Scope: TypeAlias = Literal["hunk", "lines", "file", "group", "all"]
 
-_OWNER_FILTERS = ("agent", "session", "turn")
+_OWNER_FILTERS = ("agent", "session", "turn", "call")
 
 
 def path_ref(item: Mapping[str, Any]) -> str | Json:
@@ -39,7 +39,8 @@ class ReviewView:
     Attributes:
         token: names this version of the view in intents that come back from Lua.
         data: the daemon's *review view*.
-        filters: ``agent``, ``session``, ``turn``, ``path``, ``group`` that it was asked with.
+        filters: ``agent``, ``session``, ``turn``, ``call``, ``path``, ``group`` that it was asked
+            with.
     """
 
     token: int
