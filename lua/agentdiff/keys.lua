@@ -47,6 +47,29 @@ local function press_in_review(name, key)
   end
 end
 
+--- Returns how a key of the review is mapped. `q` ends a recording here, too: as the value of an
+--- expression, because only then Neovim takes it out of what was recorded.
+---@param name string
+---@param key string
+---@return table opts
+local function mapping_of(name, key)
+  local opts = { noremap = true, nowait = true, desc = 'agentdiff: ' .. name }
+  if key == 'q' then
+    opts.expr, opts.replace_keycodes = true, true
+    opts.callback = function()
+      if vim.bo.modified or vim.fn.reg_recording() ~= '' then
+        return 'q'
+      end
+      return ("<Cmd>lua require('agentdiff.keys').press('%s')<CR>"):format(name)
+    end
+  else
+    opts.callback = function()
+      press_in_review(name, key)
+    end
+  end
+  return opts
+end
+
 -- By the table of the configuration: made once, because fifty mappings are a good part of what
 -- the first screen waits for.
 local made ---@type table<string, string|false>?
@@ -59,12 +82,7 @@ local function review_mappings()
     made, mappings = keys, {}
     for name, key in pairs(keys) do
       if key then
-        local function press()
-          press_in_review(name, key)
-        end
-        local opts =
-          { callback = press, noremap = true, nowait = true, desc = 'agentdiff: ' .. name }
-        mappings[#mappings + 1] = { key, opts }
+        mappings[#mappings + 1] = { key, mapping_of(name, key) }
       end
     end
   end

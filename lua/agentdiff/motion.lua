@@ -73,6 +73,8 @@ function M.jump_to_file(how)
   vim.cmd("normal! m'")
   if not require('agentdiff.windows').open(path, how) then
     return false
+  elseif how == 'edit' then
+    require('agentdiff.panes').note_jump()
   end
   if lnum then
     lnum = math.min(lnum, api.nvim_buf_line_count(0))

@@ -32,6 +32,30 @@ local function nearest(wins)
   return wins[1]
 end
 
+--- Notes that the current window went from the review to the file that it shows.
+function M.note_jump()
+  local from = vim.w.agentdiff_review
+  if from then
+    from.jumped = api.nvim_get_current_buf()
+    vim.w.agentdiff_review = from
+  end
+end
+
+--- Returns a window that was opened for a review and still shows the file one went to from there.
+---@param how string the option `review.open`
+---@return integer?
+local function own_window(how)
+  local function is_own(win)
+    local from = vim.w[win].agentdiff_review
+    return from ~= nil
+      and from.opened
+      and from.jumped == api.nvim_win_get_buf(win)
+      and require('agentdiff.windows').can_change(win)
+  end
+  local wins = how == 'tab' and api.nvim_list_wins() or api.nvim_tabpage_list_wins(0)
+  return nearest(vim.tbl_filter(is_own, wins))
+end
+
 --- Shows a review in the current window, or where the option says; goes to one that shows it.
 ---@param buf integer
 ---@return boolean done
@@ -45,6 +69,12 @@ function M.show(buf)
   local how = require('agentdiff.config').get().review.open
   if how == 'current' and not windows.can_change(0) then
     how = 'split' -- 'winfixbuf', or 'nohidden' and unsaved changes
+  end
+  local own = how ~= 'current' and own_window(how)
+  if own then
+    api.nvim_set_current_win(own)
+    api.nvim_win_set_buf(own, buf)
+    return true
   end
   local previous, alternate = api.nvim_get_current_buf(), vim.fn.bufnr('#')
   if how ~= 'current' and not windows.split(how == 'tab' and 'tab split' or how) then

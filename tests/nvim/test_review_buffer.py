@@ -537,7 +537,10 @@ def test_a_window_that_shows_something_else_keeps_its_options(reviewer: Editor, 
 def test_where_the_review_opens(
     spawn: Callable[..., Editor], agent: Agent, turns: str, option: str, expected: list[int]
 ) -> None:
-    """The layout is changed only as the option says, and ``q`` gives it back."""
+    """The layout is changed only as the option says, and ``q`` gives it back.
+
+    Going to a file and coming back leaves no window behind.
+    """
     editor = spawn(
         "a.txt",
         cwd=agent.workspace,
@@ -546,6 +549,10 @@ def test_where_the_review_opens(
     layout = "return { #vim.api.nvim_tabpage_list_wins(0), #vim.api.nvim_list_tabpages() }"
     editor.command("AgentDiff")
     opened = editor.lua(layout)
+    editor.keys("<CR>")
+    editor.command("AgentDiff")
+    again = (editor.lua(layout), editor.lua("return vim.bo.filetype"))
+    assert again == (opened, "agentdiff")
     editor.keys("q")
     assert (expected, [1, 1]) == (opened, editor.lua(layout))
 

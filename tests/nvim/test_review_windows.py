@@ -219,3 +219,17 @@ def test_reading_it_again_moves_no_cursor(review: Editor, bang: str) -> None:
         """
     )
     assert (lines, review.lua(SHUT)) == (["+1010", "+new"], ["modified b.txt"])
+
+
+def test_a_recording_ends_as_everywhere(review: Editor) -> None:
+    """The first ``q`` ends it and leaves the review open; the next one closes that."""
+    review.keys("<CR>")
+    for keys in ("qa0", ":AgentDiff<CR>"):
+        review.nvim.input(keys)
+    review.wait("vim.bo.filetype == 'agentdiff'")
+    review.nvim.input("jq")
+    review.wait("vim.fn.reg_recording() == ''")
+    recorded = review.lua("return { vim.fn.getreg('a'), vim.bo.filetype }")
+    assert recorded == ["0:AgentDiff\rj", "agentdiff"]
+    review.keys("q")
+    assert review.lua("return vim.bo.filetype") != "agentdiff"
