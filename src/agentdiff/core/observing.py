@@ -8,6 +8,7 @@ sessions, windows or disks.  Hop 4.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 
 from agentdiff.core import eol
 from agentdiff.core.diff import diff_bytes
@@ -73,15 +74,56 @@ def observe(
         if moved is None:
             return None
         base = moved
+    restyled = _restyled_base(state, base, after) if mirror else None
+    base = restyled or base
     if after == base:
         return _finish(state, base, after, (), owner, new_id)
     state = replace(state, base=base)
+    if restyled is not None and not flips_eol(base, after):
+        return _finish(state, base, after, _styled_hunks(state, after, new_id), owner, new_id)
     if mirror and flips_eol(state.cur, after):
         state = _restyled(state, after, new_id)
     if not (is_line_text(base) and is_line_text(after)) or flips_eol(state.base, after):
         return _finish(state, state.base, after, (), owner, new_id)
     base, hunks = _observe_text(state, after, owner, new_id, mirror)
     return _finish(state, base, after, hunks, owner, new_id)
+
+
+def _restyled_base(state: PathState, base: Entry, after: Entry) -> File | None:
+    """Returns the base after the user edited a file of which only the style of line endings pends.
+
+    The edit goes into both sides, into each in its own style.  None where that is not the case.
+
+    Args:
+        state: the state so far.
+        base: what a proved write works on.
+        after: what the user left.
+    """
+    if state.hunks or not flips_eol(state.base, state.cur):
+        return None
+    if not (isinstance(base, File) and isinstance(after, File) and is_line_text(after)):
+        return None
+    to = eol.style(base.data)
+    data = eol.converted(after.data, to)
+    if eol.style(data) not in (to, "none"):
+        return None  # what ends in two carriage returns has no other style
+    return replace(base, data=data, oid="")
+
+
+def _styled_hunks(state: PathState, after: Entry, new_id: NewId) -> tuple[Hunk, ...]:
+    """Returns the lines that differ, in their style only, where some lines do not: the user's."""
+    change = next(m for m in state.meta if m.kind == "eol")
+    pairs = zip(lines_of(state.base), lines_of(after), strict=True)
+    hunks: list[Hunk] = []
+    for differs, run in groupby(enumerate(pairs), key=lambda one: one[1][0] != one[1][1]):
+        at = [n for n, _ in run]
+        if not differs:
+            continue
+        owners = (change.owners[0],) * len(at)
+        here = {"a0": at[0], "a1": at[-1] + 1, "b0": at[0], "b1": at[-1] + 1}
+        hunk_id = new_id() if hunks else change.id
+        hunks.append(Hunk(id=hunk_id, gen=new_id(), **here, old_owners=owners, new_owners=owners))
+    return tuple(hunks)
 
 
 def _restyled(state: PathState, after: Entry, new_id: NewId) -> PathState:
@@ -211,8 +253,8 @@ def _finish(
     carried = [meta for meta in state.meta if meta.kind not in _APART]
     meta: list[MetaChange] = []
     for kind in meta_kinds(base, cur, lined=_lined(base, cur, hunks), origin=state.origin):
-        if kind == "renamed":
-            meta.append(known["renamed"])
+        if kind == "renamed" or (kind == "eol" and kind in known and owner.proved):
+            meta.append(known[kind])  # the user's edit of a file is none of its style
             continue
         if kind == "mode":
             old = known.get("mode")
