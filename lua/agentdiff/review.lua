@@ -179,10 +179,7 @@ function M.open(filters, root)
     let_go_of_dead(dead)
   end
   local options = require('agentdiff.config').get().review
-  filters = vim.tbl_extend('keep', filters or {}, {
-    context = options.context,
-    group = options.group,
-  })
+  filters = vim.tbl_extend('keep', filters or {}, { context = options.context })
   local open, workspace = of_buffer(api.nvim_get_current_buf())
   if open and require('agentdiff.edit').refuse(open.buf) then
     return false
@@ -192,6 +189,7 @@ function M.open(filters, root)
   end
   local result, err = require('agentdiff.rpc').wait('review.open', {
     filters = filters,
+    group = options.group, -- where no review of the workspace is open, which keeps its own
     workspace = workspace or root,
   })
   if err then

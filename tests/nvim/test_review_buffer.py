@@ -71,7 +71,7 @@ def test_the_review_is_grouped_by_prompt(reviewer: Editor, turns: str) -> None:
 
 
 def test_a_key_and_an_argument_change_the_grouping(reviewer: Editor, turns: str) -> None:
-    """``gs`` goes round; ``group=`` names it; a filter keeps it."""
+    """``gs`` goes round; ``group=`` names it; a filter keeps it, and so does coming back."""
     open_review(reviewer)
     seen = []
     for _ in range(4):
@@ -86,6 +86,13 @@ def test_a_key_and_an_argument_change_the_grouping(reviewer: Editor, turns: str)
         "turn 1 · claude: Please change things",
     ]
     assert headings(reviewer) == ["modified a.txt  +1 -1", "modified b.txt  +1 -1"]
+    reviewer.command("edit b.txt")
+    reviewer.command("AgentDiff")
+    kept = reviewer.lua("return vim.wo.winbar")
+    reviewer.keys("q")
+    reviewer.command("AgentDiff")
+    anew = reviewer.lua("return vim.wo.winbar")
+    assert (kept.split("  ")[0], anew.split("  ")[0]) == ("%<by file", "%<by turn")
 
 
 def test_a_heading_stands_for_what_is_below_it(

@@ -49,11 +49,15 @@ def filters(payload: Json, workspace: Workspace) -> Json:
     """Returns what a review is limited to: a ``path`` that is absolute becomes relative and exact.
 
     A name that is not UTF-8 is there twice: to be shown (``path``) and to be meant (``path_b64``).
+    Without a ``group`` that of the open review stays, else it is the payload's.
 
     Raises:
         RequestError: the path is not in the workspace.
     """
     chosen = dict(payload.get("filters") or {})
+    group = (workspace.review or {}).get("group") or payload.get("group")
+    if group:
+        chosen.setdefault("group", group)
     given = to_bytes(chosen.get("path") or "")
     if not given.startswith(b"/"):
         return chosen
