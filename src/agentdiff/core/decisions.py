@@ -23,7 +23,7 @@ from agentdiff.core.settle import settle_entries
 _ENTANGLED = "lines of somebody else are entangled with it: decide it by its hunk"
 _OTHERS = "lines of it may be somebody else's (several calls were at work): decide it by its hunk"
 _STRANGERS = (
-    "lines that no agent is known to have written are entangled with it: "
+    "lines of git's or of nobody known are entangled with it: "
     "decide it by its hunk or file, or name what is external, too"
 )
 

@@ -81,7 +81,7 @@ def entangle(play: Play, path: bytes, *, created: bool) -> bytes:
 
 
 STRANGERS = (
-    "lines that no agent is known to have written are entangled with it: "
+    "lines of git's or of nobody known are entangled with it: "
     "decide it by its hunk or file, or name what is external, too"
 )
 
