@@ -14,7 +14,7 @@ another one is that of a pending deletion, or of the same call.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agentdiff.core.entries import File
 from agentdiff.core.owners import Owner
@@ -45,9 +45,14 @@ class Departure:
     by: Owner | None
 
     @property
-    def key(self) -> bytes:
-        """What is spent when it has arrived: a deletion is half of one rename."""
-        return self.path if self.old is None else self.old.path
+    def origin(self) -> bytes | None:
+        """The path that is half of a rename when it has arrived, and can be that once only."""
+        return None if self.old is None else self.old.path
+
+    @property
+    def pended(self) -> bytes | None:
+        """The path whose pending content it is, and which arrives once only."""
+        return None if self.was is None else self.path
 
 
 def find_moves(
@@ -63,22 +68,44 @@ def find_moves(
         moves: new path → old path, as a tool call announced it.
     """
     here = dict(arrivals)
-    left = {departure.key for departure in departures}
+    open_ = _Open({one.origin for one in departures}, {one.pended for one in departures})
     found: list[tuple[Departure, PathState]] = []
-    for departure, path in _matches(departures, here, left, moves):
-        if departure.key in left and path in here:
-            left.discard(departure.key)
-            found.append((departure, here.pop(path)))
+    for departure, path in _matches(departures, here, open_, moves):
+        left = open_.left(departure)
+        if left is not None and path in here and _gives(left, here[path]):
+            open_.spend(left)
+            found.append((left, here.pop(path)))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What is not matched yet."""
+
+    origins: set[bytes | None]
+    pended: set[bytes | None]
+
+    def left(self, departure: Departure) -> Departure | None:
+        """Returns what is left of a departure: without its deletion if another one has that."""
+        if departure.pended not in self.pended:
+            return None
+        if departure.origin in self.origins:
+            return departure
+        return None if departure.was is None else replace(departure, old=None)
+
+    def spend(self, departure: Departure) -> None:
+        """Takes out what has arrived; of each there is one, and of nothing there is enough."""
+        self.origins.discard(departure.origin or b"")
+        self.pended.discard(departure.pended or b"")
 
 
 def _matches(
     departures: Sequence[Departure],
     here: Mapping[bytes, PathState],
-    left: set[bytes],
+    open_: _Open,
     moves: Mapping[bytes, bytes],
 ) -> Iterator[tuple[Departure, bytes]]:
-    """Yields pairs, the surest first; `here` and `left` shrink as they are taken."""
+    """Yields pairs, the surest first; `here` and `open_` shrink as they are taken."""
     yield from _announced(departures, here, moves)
     by_content: dict[str, list[Departure]] = {}
     for departure in departures:
@@ -87,9 +114,9 @@ def _matches(
         same = by_content.get(_file(state).oid, [])
         # Of several equal files the one whose name, and folder, is the same.
         for one in sorted(same, key=lambda one: -_same_end(one.path, path)):
-            if one.key in left and path in here and _gives(one, state) and _related(one, state):
+            if path in here and _gives(one, state) and _related(one, state):
                 yield one, path
-    rest = [one for one in departures if one.key in left]
+    rest = [left for one in departures if (left := open_.left(one)) is not None]
     if len(rest) * len(here) > MAX_COMPARISONS:
         return
     scored = [
@@ -112,7 +139,9 @@ def _announced(
         if new not in here:
             continue
         cur = _file(here[new])
-        said = [one for one in departures if old in (one.path, one.key) and _gives(one, here[new])]
+        said = [
+            one for one in departures if old in (one.path, one.origin) and _gives(one, here[new])
+        ]
         for one in sorted(said, key=lambda one: -similarity(one.content.data, cur.data)):
             yield one, new
 
@@ -134,7 +163,7 @@ def _same_end(old: bytes, new: bytes) -> int:
 
 def _gives(departure: Departure, state: PathState) -> bool:
     """Whether an arrival learns anything: one that stands on a base of its own has no origin."""
-    return state.status == "created" or departure.was is not None
+    return departure.was is not None or (departure.old is not None and state.status == "created")
 
 
 def _may_be_edited(departure: Departure, state: PathState) -> bool:
@@ -143,12 +172,14 @@ def _may_be_edited(departure: Departure, state: PathState) -> bool:
         return False
     if departure.was is not None and departure.was.origin == state.path:
         return True  # renamed, and back at its old path
-    if state.status != "created":
-        return False
-    if departure.old is not None:
+    new = state.status == "created"
+    if departure.old is not None and new:
         return True
     call = None if departure.by is None else departure.by.tool_call
-    return any(owner.tool_call == call for change in state.meta for owner in change.owners)
+    if call is None and not new:
+        return False
+    changes = state.changes().values()
+    return any(owner.tool_call == call for change in changes for owner in change.owners)
 
 
 def _related(departure: Departure, state: PathState) -> bool:

@@ -109,7 +109,7 @@ class Pairing:
         commands: list[Command] = []
         for departure, new in find_moves(departures, arrivals, moves):
             state, owner = self._arrived(departure, new), renames.mover(new)
-            if departure.path != departure.key or departure.old is None:
+            if departure.was is not None:
                 self._gone.pop(departure.path, None)
             commands += observer.changed(new.path, new.cur, new.cur, owner, state, now_ns)
             if state.origin is not None:
@@ -150,14 +150,16 @@ class Pairing:
             fits = began is not None and renames.can_be_origin(began) and began.base == was.base
             found += _departure(path, was.cur, began if fits else None, was, gone.by)
         for path, old in paths.items():
-            if path in origins or not renames.can_be_origin(old):
+            if not renames.can_be_origin(old):
                 continue
+            half = None if path in origins else old
             left = self._gone.get(path)
             by = None if left is None else left.by
             was = parking.get(path) if left is not None and left.parked else None
             if was is not None:
-                found += _departure(path, was.cur, old, was, by)
-            found += _departure(path, old.base, old, None, by)
+                found += _departure(path, was.cur, half, was, by)
+            if half is not None:
+                found += _departure(path, old.base, half, None, by)
         return found
 
     def mend(self, now_ns: int) -> list[Command]:

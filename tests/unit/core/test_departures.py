@@ -436,3 +436,28 @@ def test_a_copy_is_its_makers() -> None:
     play.run(*MOVER, {b"f": File(data=b"B\n" + MIXED.data), b"g": there})
     assert set(_wrote(play, b"g").values()) == {"B"}
     _holds(play, left=KEPT)
+
+
+def test_moved_after_its_base_was_put_elsewhere() -> None:
+    """f's base is at g, which is f renamed; what pended on f goes on to h, and is no rename."""
+    play = _play(f=BASE)
+    play.run(*AGENT, {b"f": File(data=b"A1\nA2\nA3\n"), b"g": BASE})
+    _type(play, b"f")
+    _move(play, b"f", b"h", head=b"B\n")
+    assert play.pending() == {b"f": "deleted", b"g": "renamed", b"h": "created"}
+    assert _wrote(play, b"h") == {b"B\n": "B", **WRITTEN}
+    _holds(play, left={b"f": BASE.data, b"h": b"USER\n"})
+
+
+@pytest.mark.parametrize("head", [b"", b"B\n"])
+def test_moved_to_where_another_one_was_moved_away(head: bytes) -> None:
+    """f→g, and then h→f: the pair comes apart, and the lines of h are whose they were."""
+    play = _play(f=File(data=b"f\n"), h=BASE)
+    play.run(*AGENT, {b"h": File(data=b"".join(OURS))})
+    _type(play, b"h")
+    _move(play, b"f", b"g", AGENT)
+    _move(play, b"h", b"f", head=head)
+    assert play.pending() == {b"f": "modified", b"g": "created", b"h": "deleted"}
+    wrote = set(_wrote(play, b"f").items())
+    assert wrote >= {*WRITTEN.items(), *([(head, "B")] if head else [])}
+    _holds(play, left={b"f": b"f\nUSER\n", b"h": BASE.data})
