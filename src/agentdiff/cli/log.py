@@ -78,7 +78,7 @@ def _lines(call: Json) -> list[str]:
     indent = "  " * int(call.get("depth", 0))
     files = [f"{indent}  {output.path_name(path)}" for path in call.get("paths", [])]
     if call.get("covers"):
-        return [f"{indent}(itself){_took(call)}", *files] if files else []
+        return [f"{indent}(itself){_took(call)}{_id(call)}", *files] if files else []
     return [f"{indent}{_head(call)}{_took(call)}{_outcome(call)}{_id(call)}", *files]
 
 

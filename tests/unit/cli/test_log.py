@@ -16,7 +16,10 @@ from agentdiff.cli.log import _lines
         ({"tool": "Bash", "command": "git mv a b"}, ["Bash  git mv a b  1.5 s"]),
         ({"tool": "Edit", "paths": [{"path": "a"}]}, ["Edit  1.5 s", "  a"]),
         ({"tool": "sh", "covers": True}, []),
-        ({"tool": "sh", "covers": True, "paths": [{"path": "a"}]}, ["(itself)  1.5 s", "  a"]),
+        (
+            {"tool": "sh", "tool_call": "c", "covers": True, "paths": [{"path": "a"}]},
+            ["(itself)  1.5 s  c", "  a"],
+        ),
         (
             {"tool": "Bash", "outcome": "denied", "decided_by": "user"},
             ["Bash  1.5 s  [denied by user]"],
