@@ -208,9 +208,10 @@ class Parking:
         if not (has_lines(parked.cur) and has_lines(after)):
             return None
         if state is None:
-            # Nothing was, or is, the matter with that path: a new file may just have that name.
-            alike = similarity(parked.cur.data, after.data) >= SIMILAR
-            return parked if alike and not owner.proved else None
+            # Nothing pends there: a new file may just have that name.  But no line of the user's.
+            spared = not owner.proved and any(hunk.spares for hunk in parked.hunks)
+            alike = spared and similarity(parked.cur.data, after.data) >= SIMILAR
+            return parked if alike else None
         return parked
 
 

@@ -277,3 +277,24 @@ def test_a_part_of_the_gap_is_not_kept_in_place_of_the_lines() -> None:
     step(play, "stranger", MIXED)
     assert play.ledger.paths[b"f"].hunks == before.hunks
     sound(play)
+
+
+@pytest.mark.parametrize("users", [True, False])
+def test_a_created_file_that_is_removed_and_written_anew(users: bool) -> None:
+    """Nothing pends in between; a line that the user has in it is theirs all the same."""
+    play = Play(disk={})
+    play.attach()
+    play.prompt(*CLAUDE)
+    play.prompt(*CODEX)
+    play.run(*CLAUDE, {b"f": TEXT})
+    if users:
+        play.save(b"f", MIXED.data, MIXED)
+    play.run(*CODEX, {b"f": ABSENT})
+    assert not play.pending()
+    there = MIXED if users else TEXT
+    play.run(*CODEX, {b"f": File(data=b"TOP\n" + there.data)})
+    sound(play)
+    sessions = {owner.session for owner in play.ledger.paths[b"f"].hunks[0].new_owners}
+    assert sessions == ({"A", "B", None} if users else {"B"})
+    play.decide("reject", ALL)
+    assert play.disk == ({b"f": File(data=b"A1\nUSER\nA2\n")} if users else {})
