@@ -3,6 +3,17 @@
 local M = {}
 
 local api = vim.api
+local NAME = 'agentdiff://'
+
+--- Gives a review buffer its name, also after |:file| or |:saveas| gave it another.
+---@param buf integer
+---@param workspace string
+function M.name(buf, workspace)
+  local name = NAME .. workspace
+  if api.nvim_buf_is_valid(buf) and api.nvim_buf_get_name(buf) ~= name then
+    api.nvim_buf_set_name(buf, name)
+  end
+end
 
 --- Whether the user is editing, about to, or selecting lines: then nothing is refreshed.
 ---@param buf integer
@@ -33,7 +44,10 @@ end
 ---@return string command for |:execute|, which fails as Neovim does
 function M.write(buf, path)
   local review, workspace = require('agentdiff.review').get(buf)
-  if path ~= api.nvim_buf_get_name(buf) then
+  if path ~= NAME .. (workspace or '') then
+    if workspace then
+      M.name(buf, workspace) -- |:saveas| has renamed it; a buffer's own name is not copied into
+    end
     -- That nothing is overwritten unasked has been seen to.
     return ('noautocmd write! %s %s'):format(vim.v.cmdarg, vim.fn.fnameescape(path))
   elseif not review or not vim.bo[buf].modified then

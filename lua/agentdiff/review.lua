@@ -125,6 +125,12 @@ local ON = {
     end
   end,
   BufWinLeave = announce_soon,
+  -- It is the review as before; |:saveas| has made a copy.
+  BufFilePost = function(workspace, buf)
+    vim.schedule(function() -- who renames it still holds the buffer that has the name now
+      require('agentdiff.edit').name(buf, workspace)
+    end)
+  end,
 }
 local EVENTS = vim.tbl_keys(ON)
 
@@ -137,7 +143,7 @@ local function set_up(workspace, buf)
       ON[args.event](workspace, buf)
     end,
   })
-  api.nvim_buf_set_name(buf, 'agentdiff://' .. workspace)
+  require('agentdiff.edit').name(buf, workspace)
   api.nvim_buf_set_var(buf, 'agentdiff_workspace', workspace)
   api.nvim_buf_call(buf, function()
     vim.cmd(BUFFER_OPTIONS)

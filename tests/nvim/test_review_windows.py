@@ -233,3 +233,26 @@ def test_a_recording_ends_as_everywhere(review: Editor) -> None:
     assert recorded == ["0:AgentDiff\rj", "agentdiff"]
     review.keys("q")
     assert review.lua("return vim.bo.filetype") != "agentdiff"
+
+
+def test_a_review_keeps_its_name(review: Editor, workspace: Path) -> None:
+    """``:saveas`` copies it as ``:w {file}`` does, and ``:file`` changes nothing."""
+    before = (workspace / "a.txt").read_text()
+    name = review.lua("return vim.fn.bufname()")
+    listed = review.command("ls!").count("agentdiff:")
+    row = review.lines().index("+ten")
+    review.nvim.api.buf_set_lines(0, row, row + 1, False, ["+edited"])
+    copy = workspace.parent / "copy.diff"
+    for line in (f"silent saveas {copy}", "silent file other"):
+        review.command(line)
+        review.wait(f"vim.fn.bufname() == '{name}'")
+        assert (review.lua("return vim.bo.modified"), listed) == (
+            True,
+            review.command("ls!").count("agentdiff:"),
+        )
+    assert (copy.read_text().splitlines(), (workspace / "a.txt").read_text()) == (
+        review.lines(),
+        before,
+    )
+    review.command("silent write")
+    assert (workspace / "a.txt").read_text() == before.replace("ten", "edited")
