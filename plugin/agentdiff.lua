@@ -77,12 +77,13 @@ vim.api.nvim_create_autocmd('BufReadCmd', {
 vim.api.nvim_create_autocmd('SessionLoadPost', {
   group = session,
   callback = function()
-    for _, buf in ipairs(vim.api.nvim_list_bufs()) do
-      local name = vim.api.nvim_buf_get_name(buf)
-      if vim.startswith(name, 'agentdiff://') then
-        require('agentdiff.restored').open(buf, name)
-      end
-    end
+    require('agentdiff.sessionfile').loaded()
+  end,
+})
+vim.api.nvim_create_autocmd('SessionWritePost', {
+  group = session,
+  callback = function()
+    require('agentdiff.sessionfile').write()
   end,
 })
 

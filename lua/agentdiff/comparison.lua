@@ -16,7 +16,7 @@ local DIFF_OPTIONS = {
   'foldlevel',
 }
 
-local compared = {} ---@type table<integer, boolean> the buffers of files that are compared now
+local compared = {} ---@type table<integer, agentdiff.Comparison> the open ones by the file's buffer
 
 ---@class agentdiff.Comparison
 ---@field buf integer of the base
@@ -49,9 +49,42 @@ function M.options_of(win)
   return saved
 end
 
+--- Returns what Neovim has them at.
+---@return table<string, any>
+function M.defaults()
+  local out = {}
+  for _, name in ipairs(DIFF_OPTIONS) do
+    out[name] = vim.go[name]
+  end
+  return out
+end
+
+--- Returns what is given back to the windows of the files that are compared now.
+---@return table<string, table<string, any>> options by path
+function M.saved()
+  local out = {}
+  for file_buf, open in pairs(compared) do
+    out[api.nvim_buf_get_name(file_buf)] = open.saved
+  end
+  return out
+end
+
+--- Whether a buffer is the base of an open comparison.
+---@param buf integer
+---@return boolean
+function M.is_open(buf)
+  for _, open in pairs(compared) do
+    if open.buf == buf then
+      return true
+    end
+  end
+  return false
+end
+
+--- Gives a window the options that it had without a vimdiff.
 ---@param win integer
 ---@param saved table<string, any>
-local function restore(win, saved)
+function M.give_options(win, saved)
   for _, name in ipairs(DIFF_OPTIONS) do
     -- Not the value for files to come (`:setlocal`, not `:set`).
     vim.wo[win][0][name] = saved[name]
@@ -83,7 +116,7 @@ end
 --- Gives the window of a file back what the vimdiff changed.
 ---@param open agentdiff.Comparison
 local function give_back_window(open)
-  restore(open.file_win, open.saved)
+  M.give_options(open.file_win, open.saved)
   scroll_back(open)
 end
 
@@ -99,7 +132,7 @@ local function give_back_later(open)
       if win == open.file_win then
         give_back_window(open)
       elseif not compared[open.file_buf] and vim.wo[win].diff then
-        restore(win, open.saved)
+        M.give_options(win, open.saved)
       end
       return win == open.file_win or not api.nvim_win_is_valid(open.file_win)
     end,
@@ -209,7 +242,7 @@ end
 ---@param base_win integer
 function M.watch(open, base_win)
   open.base_win = base_win
-  compared[open.file_buf] = true
+  compared[open.file_buf] = open
   require('agentdiff.layout').opened(open.layout)
   open.group = api.nvim_create_augroup('agentdiff.comparison.' .. open.buf, {})
   local function on(event, where, callback)

@@ -65,7 +65,10 @@ end
 ---@param workspace string
 local function ask(buf, workspace)
   local options = require('agentdiff.config').get().review
-  local filters = { context = options.context, group = options.group }
+  local filters = vim.tbl_extend('keep', require('agentdiff.sessionfile').filters(workspace), {
+    context = options.context,
+    group = options.group,
+  })
   local request = { filters = filters, workspace = workspace }
   require('agentdiff.buffers').enable()
   require('agentdiff.rpc').request('review.open', request, function(result, err)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,23 @@ def test_comparisons_leave_no_handlers(shown: Editor) -> None:
     for _ in range(10):
         shown.command("AgentBaseline | AgentBaseline")
     assert before == shown.lua(count)
+
+
+@pytest.mark.parametrize("more", ["", "localoptions"])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_session_file_brings_no_comparison_back(
+    shown: Editor, spawn: Callable[..., Editor], workspace: Path, more: str, told: bool
+) -> None:
+    """The text of a base is not in it: the file has its window, and its own options, alone."""
+    session = workspace.parent / "Session.vim"
+    shown.command(f"set sessionoptions+={more} | setlocal foldmethod=indent")
+    shown.command(f"AgentBaseline | {'' if told else 'noautocmd '}mksession {session}")
+    again = spawn("-S", str(session), cwd=workspace)
+    again.wait(f"{BASES} == 0 and vim.fn.winnr('$') == 1")
+    # Written without autocommands it cannot tell: then they are those of any window.
+    method = "indent" if told else "manual"
+    look = "return { vim.fn.bufname(), vim.wo.foldmethod, vim.wo.diff, vim.wo.scrollbind }"
+    assert again.lua(look) == ["a.txt", method, False, False]
+    again.wait("vim.b.agentdiff_workspace")
+    again.command("AgentBaseline")
+    assert again.lua(f"return {{ {BASES}, {DIFFS}, vim.fn.winnr('$') }}") == [1, 2, 2]

@@ -316,6 +316,20 @@ def test_a_session_file_brings_the_review_back(
     assert again.lua("return _G.asked") == []
 
 
+def test_a_session_file_keeps_how_the_review_was_limited(
+    shown: Editor, agent: Agent, spawn: Callable[..., Editor], workspace: Path, tmp_path: Path
+) -> None:
+    """Grouping and filters: what a key on a heading decides is no more than before."""
+    agent.edit("b.txt", "two\n", "zwei\n")
+    shown.command(f"AgentDiff review group=file path=b.txt | mksession {tmp_path}/Session.vim")
+    bar, limited = shown.lua("return vim.wo.winbar"), shown.lines()
+    again = spawn("-S", str(tmp_path / "Session.vim"), cwd=workspace)
+    again.wait("vim.fn.search('+zwei', 'nw') > 0")
+    assert (again.lines(), again.lua("return vim.wo.winbar")) == (limited, bar)
+    assert "by file" in bar
+    assert again.lua("return vim.g.AgentdiffSession") is None
+
+
 def test_a_review_that_cannot_be_restored(
     spawn: Callable[..., Editor], user: Path, tmp_path: Path
 ) -> None:
