@@ -16,7 +16,6 @@ from agentdiff.core import renames
 from agentdiff.core.commands import Command, Publish
 from agentdiff.core.departures import Departure, find_moves
 from agentdiff.core.entries import ABSENT, ABSENT_REF, Absent, Entry, File
-from agentdiff.core.observing import as_created
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState, lines_of
 from agentdiff.core.records import DecisionMade, DecisionTurned, PathChanged, PathParked, Record
@@ -179,7 +178,7 @@ class Pairing:
                     again = renames.rebased(old, state.base, ledger.new_id)
                     commands += observer.changed(old.path, ABSENT, ABSENT, owner, again, now_ns)
                 continue
-            alone = as_created(state, ledger.new_id)
+            alone = renames.parted(state, moved.get(path, state.base), ledger.new_id)
             commands += observer.changed(path, state.cur, state.cur, owner, alone, now_ns)
             self.wanted = True  # with another base the two may still belong together
         return commands

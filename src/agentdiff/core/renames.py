@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agentdiff.core.diff import diff_bytes, split_lines
-from agentdiff.core.entries import File
+from agentdiff.core.entries import Entry, File
 from agentdiff.core.hunks import Hunk, NewId
-from agentdiff.core.observing import observe
-from agentdiff.core.owners import Owner, unique
+from agentdiff.core.observing import as_created, observe
+from agentdiff.core.owners import USER, Owner, unique
 from agentdiff.core.pathstate import (
     MetaChange,
     PathState,
@@ -159,7 +159,7 @@ def _wrote(new: PathState, was: PathState | None, by: Owner | None) -> list[Owne
     for hunk in was.hunks:
         before[hunk.b0 : hunk.b1] = hunk.new_owners
     at_a = at_b = 0
-    ends = [(b.a0, b.b0, b.a1, b.b1) for b in diff_bytes(_data(was), _data(new))]
+    ends = [(b.a0, b.b0, b.a1, b.b1) for b in diff_bytes(_data(was.cur), _data(new.cur))]
     for a0, b0, a1, b1 in (*ends, (len(before), len(wrote), 0, 0)):
         for there, here in zip(range(at_a, a0), range(at_b, b0), strict=True):
             owner = before[there]
@@ -191,13 +191,43 @@ def _painted(
     return replace(state, hunks=tuple(hunks))
 
 
-def _data(state: PathState) -> bytes:
-    return state.cur.data if isinstance(state.cur, File) else b""
+def _data(entry: Entry) -> bytes:
+    return entry.data if isinstance(entry, File) else b""
 
 
 def author(owner: Owner) -> tuple[str, str | None, str | None]:
     """Returns what two owners share who are one: a session, or nobody known."""
     return owner.kind, owner.agent, owner.session
+
+
+def parted(state: PathState, agreed: Entry, new_id: NewId) -> PathState:
+    """Returns a renamed path as created, because its pair came apart.
+
+    What came into the base since the pair was whole is not in the old path's base, and would be
+    lost with a rejected creation: only the user, or an accept, can have put it there.
+
+    Args:
+        state: the renamed path.
+        agreed: what its base was when it last was that of the old path, too.
+        new_id: makes ids and generations.
+    """
+    alone = as_created(state, new_id)
+    if agreed == state.base or not (is_line_text(agreed) and alone.hunks):
+        return alone
+    wrote = list(alone.hunks[0].new_owners)
+    added = diff_bytes(_data(agreed), _data(state.base))
+    kept = [n for block in added for n in range(block.b0, block.b1)]
+    for at in kept:
+        above = [hunk for hunk in state.hunks if hunk.a0 <= at]
+        if not above or at >= above[-1].a1:
+            wrote[at + (above[-1].b1 - above[-1].a1 if above else 0)] = USER
+    alone = _painted(alone, wrote, (), new_id)
+    created = replace(
+        alone.meta[0],
+        gen=alone.hunks[0].gen,
+        owners=unique([*alone.meta[0].owners, *alone.hunks[0].owners]),
+    )
+    return replace(alone, meta=(created,))
 
 
 def foreign(state: PathState, by: Owner) -> Counter[bytes]:

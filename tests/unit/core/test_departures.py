@@ -461,3 +461,18 @@ def test_moved_to_where_another_one_was_moved_away(head: bytes) -> None:
     wrote = set(_wrote(play, b"f").items())
     assert wrote >= {*WRITTEN.items(), *([(head, "B")] if head else [])}
     _holds(play, left={b"f": b"f\nUSER\n", b"h": BASE.data})
+
+
+def test_what_is_typed_while_the_pair_comes_apart_is_left() -> None:
+    """P6: it is in the base of the new path alone, for the old one is something else by then."""
+    play = _mixed()
+    _move(play, b"f", b"g")
+    typed = File(data=b"mine\n" + MIXED.data + b"and mine\n")
+    play.claim(b"g", typed.data)
+    started = play.start(*MOVER, Target(path=b"f", action="write", new_text=b"other\n"))
+    play.put(b"g", typed)
+    play.put(b"f", File(data=b"other\n"))
+    play.finish(started)
+    assert play.pending() == {b"f": "modified", b"g": "created"}
+    assert _wrote(play, b"g").items() >= {**WRITTEN, b"mine\n": "user"}.items()
+    _holds(play, left={b"f": BASE.data, b"g": b"mine\nUSER\nand mine\n"})
