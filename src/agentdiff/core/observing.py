@@ -32,6 +32,10 @@ def _data(entry: Entry) -> bytes:
     return entry.data if isinstance(entry, File) else b""
 
 
+def _same_bytes(one: Entry, other: Entry) -> bool:
+    return isinstance(one, File) and isinstance(other, File) and one.data == other.data
+
+
 def observe(
     state: PathState | None,
     path: bytes,
@@ -76,7 +80,7 @@ def observe(
         base = moved
     restyled = _restyled_base(state, base, after) if mirror else None
     base = restyled or base
-    if after == base:
+    if after == base or _same_bytes(base, after):
         return _finish(state, base, after, (), owner, new_id)
     state = replace(state, base=base)
     if restyled is not None and not flips_eol(base, after):

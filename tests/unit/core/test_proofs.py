@@ -318,6 +318,15 @@ def test_a_save_keeps_a_mode_that_pends(play: Play) -> None:
         play.cut()
 
 
+def test_a_save_over_what_an_agent_left_of_a_binary_keeps_the_mode_that_pends(play: Play) -> None:
+    """The content is the user's on both sides, without a line that differs."""
+    play.disk[F] = play.seen[F] = File(data=b"\0")
+    play.run("claude", "s", {F: File(data=b"", mode=0o755)})
+    play.save(F, b"x\n", File(data=b"x\n", mode=0o755))
+    assert (modes(play), play.base(F)) == ([("agent", "s")], File(data=b"x\n"))
+    sound(play)
+
+
 def test_a_save_that_makes_the_file_gives_it_its_mode(play: Play) -> None:
     """What was not there had no mode; what an agent deleted comes back as the editor makes it."""
     play.save(b"new", b"x\n", File(data=b"x\n", mode=0o755))
