@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nvim_driver import Editor, wait_for
+from nvim_driver import CHECKOUT, Editor, wait_for
 from scripted_agent import Agent
 from test_codeaction import OFFERED
 
@@ -53,6 +53,47 @@ def test_the_text_of_a_clean_file_is_that_of_the_workspace(shown: Editor) -> Non
     shown.wait("vim.b.agentdiff_status == ''", "the file is known to be clean")
     text = shown.lua("return { require('agentdiff').statusline(), vim.g.agentdiff_status }")
     assert text == ["1 file 2 hunks claude working"] * 2
+
+
+HEIRLINE = """
+package.loaded.heirline = { setup = function(config)
+  local component, kept = config.statusline, {}
+  function _G.heirline()
+    local win = vim.api.nvim_get_current_win()
+    local text = component.update and kept[win] or component.provider(component)
+    kept[win] = text
+    return text
+  end
+  if component.update then
+    vim.api.nvim_create_autocmd(component.update[1], {
+      pattern = component.update.pattern, callback = function() kept = {} end })
+  end
+  vim.o.statusline = '%{v:lua.heirline()}'
+end }
+"""
+"""What heirline's cookbook promises of a component: a provider is called with each redraw, in its
+window and buffer, unless `update` names the events from one of which to the next its text is kept.
+"""
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_the_component_for_heirline(shown: Editor, real: bool) -> None:
+    """The one of the manual shows the buffer that is in the window, from its first redraw on."""
+    if real:
+        plugin(shown, "heirline.nvim")
+    else:
+        shown.lua(HEIRLINE)
+    manual = (CHECKOUT / "doc" / "agentdiff.txt").read_text()
+    example = manual.split("For heirline: >lua\n")[1].split("\n<\n")[0]
+    shown.wait("vim.g.agentdiff_status == '1 file 2 hunks claude working'")
+    shown.lua("require('heirline').setup({ statusline = load('return ' .. ...)() })", example)
+    look = """
+    vim.cmd(...)
+    vim.cmd('redrawstatus!')
+    return vim.trim(vim.api.nvim_eval_statusline(vim.o.statusline, {}).str)
+    """
+    first, other, back = (shown.lua(look, f"edit {name}.txt") for name in "aba")
+    assert (first, other, back) == ("~2", "1 file 2 hunks claude working", "~2")
 
 
 def test_hunks_for_scripts(shown: Editor) -> None:
