@@ -176,13 +176,18 @@ def decode_state(obj: Json | None, load: Callable[[Ref], Entry]) -> PathState | 
         ),
         gen=obj["gen"],
         coverage=obj["coverage"],
-        origin=path_of(obj, "origin") if "origin" in obj else None,
+        origin=origin_of(obj),
     )
     base_lost, cur_lost = (
         ref.kind in ("file", "link") and isinstance(entry, Other)
         for ref, entry in zip(refs, (state.base, state.cur), strict=True)
     )
     return without_lines(state, base_lost=base_lost) if base_lost or cur_lost else state
+
+
+def origin_of(obj: Json) -> bytes | None:
+    """Returns the path from which a stored path state was renamed."""
+    return path_of(obj, "origin") if "origin" in obj else None
 
 
 def state_refs(obj: Json | None) -> tuple[Ref, ...]:

@@ -268,6 +268,8 @@ class LoadedItem:
         cur_before, cur_after: its content then.
         since: what happened to it since, oldest first; None when another decision was among that,
             or it does not matter.
+        moved: as `since`, and then what happened at the path to which it was renamed; None where
+            it was not.
     """
 
     path: bytes
@@ -276,6 +278,7 @@ class LoadedItem:
     cur_before: Entry
     cur_after: Entry
     since: tuple[Step, ...] | None = None
+    moved: tuple[Step, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -275,7 +275,8 @@ class Executor:
         states = {planned.path: planned.after for planned in run.done}
         commands: list[Command] = []
         over = run.decision in self._ledger.unfinished
-        passed_over = isinstance(run.event, ev.UndoRequested) and bool(run.plan.refused)
+        turned = run.event.items if isinstance(run.event, ev.UndoRequested) else ()
+        passed_over = bool(turned and run.plan.refused)
         # One of which nothing was done is over too: no restart may find it done by coincidence.
         if items or over or passed_over:
             record = _record(
@@ -286,6 +287,7 @@ class Executor:
                 items=items,
                 at_ns=run.event.received_ns,
                 refused=bool(run.plan.refused),
+                left=sum(item.path not in states for item in turned),
             )
             commands.append(self._ledger.commit(record, states, _entries(run.done), durable=True))
         written = [one.path for one in run.done if one.cur_before != one.cur_after]
@@ -340,7 +342,6 @@ class Executor:
         )
         states = {planned.path: planned.after for planned in plans}
         made = self._ledger.commit(record, states, durable=True)
-        # Of a rename only one half may have been done.
         return [made, *self._ledger.observer.pairing.mend(intended.at_ns)]
 
 
@@ -353,12 +354,18 @@ def _record(
     items: tuple[DecisionItem, ...],
     at_ns: int,
     refused: bool = False,
+    left: int | None = None,
 ) -> DecisionMade | DecisionTurned:
     """Returns the record of what was carried out: a new decision, or the turn of an old one."""
     if op in ("undo", "redo"):
         undone = op == "undo"
         return DecisionTurned(
-            decision=decision, undone=undone, items=items, at_ns=at_ns, refused=refused
+            decision=decision,
+            undone=undone,
+            items=items,
+            at_ns=at_ns,
+            refused=refused,
+            left=left,
         )
     return DecisionMade(
         decision=decision, client=client, op=op, reason=reason, items=items, at_ns=at_ns

@@ -36,6 +36,7 @@ from agentdiff.core.records import (
     PathParked,
     Record,
     SessionChanged,
+    states_of,
 )
 from agentdiff.core.sessions import Sessions
 from agentdiff.core.tracking import Tracking
@@ -93,7 +94,7 @@ class Ledger:
         for seq, record in records:
             ledger.seq = seq
             ledger._fold(record)
-            pending.update(_states(record))
+            pending.update(states_of(record))
             if isinstance(record, PathParked):
                 parked.pop(record.path, None)  # the newest come last
                 parked[record.path] = record
@@ -267,13 +268,3 @@ class Ledger:
                 # Whoever asks has had the disk read: what is only half there is all there is.
                 settled = self.observer.settle(event.received_ns, event.received_ns)
                 return [*settled, *self.executor.handle(event)]
-
-
-def _states(record: Record) -> dict[bytes, Json | None]:
-    match record:
-        case PathChanged():
-            return {record.path: record.state}
-        case DecisionMade() | DecisionTurned():
-            return {item.path: item.after for item in record.items}
-        case _:
-            return {}

@@ -231,6 +231,8 @@ class DecisionTurned:
 
     Attributes:
         refused: whether what `items` lacks was refused, and not only interrupted.
+        left: of how many paths of the decision that is so; None: as many as it had more.  `items`
+            has both paths of a rename where the decision had one.
     """
 
     decision: int
@@ -238,6 +240,7 @@ class DecisionTurned:
     items: tuple[DecisionItem, ...]
     at_ns: int
     refused: bool = False
+    left: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,6 +284,18 @@ Record: TypeAlias = (
     | CommentMade
     | FeedbackTold
 )
+
+
+def states_of(record: Record) -> dict[bytes, Json | None]:
+    """Returns path → what pends on it after a record, in stored shape, for those it changed."""
+    match record:
+        case PathChanged():
+            return {record.path: record.state}
+        case DecisionMade() | DecisionTurned():
+            return {item.path: item.after for item in record.items}
+        case _:
+            return {}
+
 
 _KINDS: dict[str, type[Record]] = {cls.__name__: cls for cls in get_args(Record)}
 

@@ -19,10 +19,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
-from agentdiff.core.codec import decode_state, encode_state
+from agentdiff.core.codec import Json, decode_state, encode_state, origin_of
 from agentdiff.core.decisions import PathPlan, Plan, Refusal
-from agentdiff.core.entries import Entry, File, Ref
+from agentdiff.core.entries import ABSENT, ABSENT_REF, Entry, File, Ref
 from agentdiff.core.events import LoadedItem, Step, UndoRequested
 from agentdiff.core.hunks import NewId
 from agentdiff.core.merge import merge3
@@ -35,10 +36,13 @@ from agentdiff.core.records import (
     DecisionTurned,
     PathChanged,
     Record,
+    states_of,
 )
+from agentdiff.core.renames import rebased, unnamed
 
 _FAR = 1 << 62
 """Ids from here on name nothing that lasts."""
+_Told: TypeAlias = tuple[Ref, Owner, str]
 
 
 def recalled(
@@ -60,25 +64,49 @@ def recalled(
             matter.
     """
     left = item.cur_before if redo else item.cur_after
-    told = None if later is None else _told(item.path, left, seq, later)
+    records = () if later is None else list(later)
+    here = None if later is None else _told(item.path, left, seq, records)
+    moved = None if here is None else _told_elsewhere(item.path, here, seq, records)
+
+    def steps(told: Sequence[_Told] | None) -> tuple[Step, ...] | None:
+        if told is None:
+            return None
+        return tuple(
+            Step(after=load(after), owner=owner, coverage=coverage)
+            for after, owner, coverage in told
+        )
+
     return LoadedItem(
         path=item.path,
         before=decode_state(item.before, load),
         after=decode_state(item.after, load),
         cur_before=load(item.cur_before),
         cur_after=load(item.cur_after),
-        since=None
-        if told is None
-        else tuple(
-            Step(after=load(after), owner=owner, coverage=coverage)
-            for after, owner, coverage in told
-        ),
+        since=steps(here),
+        moved=steps(moved),
     )
+
+
+def _told_elsewhere(
+    path: bytes, here: Sequence[_Told], seq: int, later: Sequence[tuple[int, Record]]
+) -> list[_Told] | None:
+    """Returns what happened at a path (`here`) and then at the one that it was renamed to."""
+    now: dict[bytes, Json | None] = {}
+    for _, record in later:
+        now |= states_of(record)
+    to = [p for p, state in now.items() if state and origin_of(state) == path]
+    there = _told(to[0], ABSENT_REF, seq, later) if to else None
+    if there is None:
+        return None
+    known = list(here)
+    while known and known[-1][0] == ABSENT_REF:
+        known.pop()
+    return known + there
 
 
 def _told(
     path: bytes, left: Ref, seq: int, later: Iterable[tuple[int, Record]]
-) -> list[tuple[Ref, Owner, str]] | None:
+) -> list[_Told] | None:
     """Returns (content, author, coverage) of each change of a path after a record.
 
     None when a decision was among that, or when a change starts from what was before that record.
@@ -104,9 +132,9 @@ def _told(
     return None if made else _steps(left, [record for _, record in changes])
 
 
-def _steps(left: Ref, changes: Sequence[PathChanged]) -> list[tuple[Ref, Owner, str]]:
+def _steps(left: Ref, changes: Sequence[PathChanged]) -> list[_Told]:
     """Returns the steps of changes that follow each other, from the content that was left."""
-    out: list[tuple[Ref, Owner, str]] = []
+    out: list[_Told] = []
     known = left
     for change in changes:
         if change.since is None and change.before != known:
@@ -148,10 +176,13 @@ def planned(
     pairs, moved = halves(items), {paths[path].origin: path for path in renamed}
     found: dict[bytes, PathPlan | Refusal] = {}
     for item in items:
-        if item.path in moved and item.path not in pairs:
+        if item.path in pairs or item.path not in moved:
+            found[item.path] = _planned(item, paths.get(item.path), new_id)
+        elif any(other.path == moved[item.path] for other in items):
             found[item.path] = _moved_away(item.path, moved[item.path])
         else:
-            found[item.path] = _planned(item, paths.get(item.path), new_id)
+            both = _renamed(item, paths[item.path], paths[moved[item.path]], new_id)
+            found |= {one.path: one for one in both}
     refused = {path for path, one in found.items() if isinstance(one, Refusal)}
     for path, other in pairs.items():
         if other in refused and path not in refused:
@@ -190,6 +221,53 @@ def _planned(item: LoadedItem, current: PathState | None, new_id: NewId) -> Path
         cur_before=cur_before,
         cur_after=cur_after,
     )
+
+
+def _renamed(
+    item: LoadedItem, old: PathState, new: PathState, new_id: NewId
+) -> Sequence[PathPlan | Refusal]:
+    """Returns what the turn of a decision on a path does to that and the path it was renamed to.
+
+    The rename goes on pending; what is turned back to is its base, and both paths have that.
+
+    Args:
+        item: of the old path, from `turned`, with what happened to it at both.
+        old: what pends on the old path.
+        new: what pends on the new path.
+        new_id: makes ids and generations.
+    """
+    item = replace(item, since=item.moved)
+    found = caught_up(item, None if new.base == new.cur else unnamed(new), new_id)
+    if found is None:
+        return [_moved_away(item.path, new.path)]
+    state, there, wanted = found
+    base = wanted if state is None else state.base
+    if there != new.cur or not (isinstance(base, File) and isinstance(wanted, File)):
+        return [_moved_away(item.path, new.path)]
+    name = next(change for change in new.meta if change.kind == "renamed")
+    after = replace(
+        new,
+        base=base,
+        cur=wanted,
+        hunks=() if state is None else state.hunks,
+        meta=(name, *(() if state is None else state.meta)),
+        gen=new.gen + 1,
+        coverage=new.coverage if state is None else state.coverage,
+    )
+    picks = dict.fromkeys(() if state is None else state.ids)
+    return [
+        PathPlan(
+            path=item.path,
+            picks=picks,
+            before=old,
+            after=rebased(old, base, new_id),
+            cur_before=ABSENT,
+            cur_after=ABSENT,
+        ),
+        PathPlan(
+            path=new.path, picks={}, before=new, after=after, cur_before=there, cur_after=wanted
+        ),
+    ]
 
 
 def moved_on(path: bytes) -> Refusal:

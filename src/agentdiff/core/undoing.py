@@ -77,8 +77,9 @@ class Turns:
         step, paths = source.pop(found[-1]), {item.path for item in record.items}
         if paths:
             target.append(_step(record, seq))
-        if step.size > len(paths):
-            left = replace(step, size=step.size - len(paths), without=step.without | paths)
+        size = step.size - len(paths) if record.left is None else record.left
+        if size > 0:
+            left = replace(step, size=size, without=step.without | paths)
             # An interruption is no refusal: that stays in its place.
             source.insert(0 if record.refused else found[-1], left)
 

@@ -388,22 +388,105 @@ def test_an_old_path_belongs_to_one_rename() -> None:
     assert play.pending() == {b"a": "deleted", b"b": "renamed", b"c": "created"}
 
 
-@pytest.mark.parametrize("at", [0, 20, 39])
-def test_an_undo_on_the_old_path_is_refused(at: int) -> None:
-    """What the user typed since is in the rename's base: with an older one it would pend there."""
+def test_undo_on_the_old_path_gives_the_rename_its_older_base() -> None:
+    """The accepted lines pend again, in the pair, and a redo accepts them again."""
     play = _play(a=TEXT)
     changed = _with(3, b"three\n")
     play.run("claude", "A", {b"a": changed})
     play.decide("accept", EVERYTHING)
     play.run("claude", "A", {b"a": ABSENT, b"b": changed})
-    users = _with(at, b"user's\n", changed)
+    renamed = _renamed(play)
+    assert renamed.base == changed
+    assert not play.undo()["refused"]
+    assert (_renamed(play).base, play.base(b"a")) == (TEXT, TEXT)
+    assert len(_renamed(play).hunks) == 1
+    play.cut()
+    assert image(play.reload()) == image(play.ledger)
+    assert not play.undo(redo=True)["refused"]
+    assert (_renamed(play).base, _renamed(play).hunks) == (changed, ())
+    assert _renamed(play).ids == renamed.ids
+    assert not play.undo()["refused"]
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": TEXT}
+
+
+@pytest.mark.parametrize("at", [0, 20, 39])
+@pytest.mark.parametrize("op", ["accept", "reject"])
+@pytest.mark.parametrize("edit", [False, True])
+def test_undo_on_the_old_path_keeps_what_the_user_typed_at_the_new_one(
+    at: int, op: str, edit: bool
+) -> None:
+    """P6: it is in the base of both paths, before and after."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": _with(10, b"ten\n")})
+    play.decide(op, EVERYTHING)
+    play.cut()
+    left = play.disk[b"a"]
+    assert isinstance(left, File)
+    moved = _with(30, b"thirty\n", left) if edit else left
+    play.run("claude", "A", {b"a": ABSENT, b"b": moved})
+    users = _with(at, b"user's\n", moved)
     play.save(b"b", users.data, users)
+    assert not play.undo()["refused"]
+    play.cut()
+    assert _renamed(play).base == _with(at, b"user's\n")
+    assert _renamed(play).cur == play.disk[b"b"] == _with(10, b"ten\n", users)
+    assert len(_renamed(play).hunks) == 1 + edit
+    assert image(play.reload()) == image(play.ledger)
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": _with(at, b"user's\n")}
+
+
+@pytest.mark.parametrize("renamer", ["claude", "codex"])
+def test_undo_on_the_old_path_keeps_the_authors_of_what_was_moved(renamer: str) -> None:
+    """P8: what pends again is not the renamer's, and the user's line in it stays when rejected."""
+    play = _play(a=TEXT)
+    play.prompt("codex", "B")
+    play.run("claude", "A", {b"a": _with(10, b"A1\nA2\n")})
+    users = _with(10, b"A1\nuser's\nA2\n")
+    play.save(b"a", users.data, users)
+    play.decide("accept", EVERYTHING)
+    play.cut()
+    play.run(renamer, "A" if renamer == "claude" else "B", {b"a": ABSENT, b"b": users})
+    assert not play.undo()["refused"]
+    play.cut()
+    (hunk,) = _renamed(play).hunks
+    assert [owner.agent for owner in hunk.new_owners] == ["claude", None, "claude"]
+    play.decide("reject", EVERYTHING)
+    assert b"user's\n" in split_lines(play.disk[b"a"].data)  # type: ignore[union-attr]
+    assert b"A1\n" not in split_lines(play.disk[b"a"].data)  # type: ignore[union-attr]
+
+
+def test_undo_on_the_old_path_leaves_the_rest_of_the_decision_to_another_undo() -> None:
+    """A path that cannot be turned meanwhile stays undoable, though the rename counts twice."""
+    play = _play(a=TEXT, c=_with(1, b"another\n"))
+    changed = _with(3, b"three\n")
+    play.run("claude", "A", {b"a": changed, b"c": File(data=b"c\n")})
+    play.decide("accept", EVERYTHING)
+    play.cut()
+    play.run("claude", "A", {b"a": ABSENT, b"b": changed})
+    play.fails = {b"c": "Permission denied"}
+    answer = play.undo()
+    assert [one["path"] for one in answer["refused"]] == ["c"]
+    play.fails = {}
+    assert [one["path"] for one in play.undo()["done"]] == ["c"]
+    assert play.ledger.turns.target("cli", redo=False) is None
+
+
+def test_undo_on_the_old_path_is_refused_where_the_new_one_was_decided() -> None:
+    """Another decision is on top of it, under another name."""
+    play = _play(a=TEXT)
+    changed = _with(3, b"three\n")
+    play.run("claude", "A", {b"a": changed})
+    play.decide("accept", EVERYTHING)
+    play.run("claude", "A", {b"a": ABSENT, b"b": _with(30, b"thirty\n", changed)})
+    (hunk,) = _renamed(play).hunks
+    play.decide("accept", Selection(picks=(HunkPick(hunk=hunk.id),)), client="nvim")
     (refusal,) = play.undo()["refused"]
     assert "renamed to b" in refusal["reason"]
-    play.cut()
-    assert _renamed(play).base == users
-    play.decide("reject", EVERYTHING)
-    assert play.disk == {b"a": users}
+    assert not play.undo(client="nvim")["refused"]
+    assert not play.undo()["refused"]
+    assert _renamed(play).base == TEXT
 
 
 @pytest.mark.parametrize(("op", "half"), [("accept", b"b"), ("reject", b"a"), ("reject", b"b")])
