@@ -301,6 +301,17 @@ def test_lines_that_can_only_be_the_chosen_ones_are_rejected(play: Play) -> None
     assert disk(play, D) == BASE
 
 
+def test_both_who_may_have_written_it_are_told_why(play: Play) -> None:
+    """Each by agent and session: when a session is over, the agent's next one is told."""
+    at_once(play, ("claude", "s"), ("codex", "r"))
+    play.decide("reject", Selection(picks=(hunk(play, D, 1),)), reason="no")
+    notes = play.ledger.feedback.waiting
+    assert [(note.to, note.text) for note in notes] == [
+        (("claude", "s"), "no"),
+        (("codex", "r"), "no"),
+    ]
+
+
 def test_shared_lines_can_be_accepted_for_one_owner(play: Play) -> None:
     """Accepting touches no disk and loses nothing."""
     at_once(play, ("claude", "s"), ("codex", "r"))
