@@ -8,7 +8,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from agentdiff.core.diff import split_lines
-from agentdiff.core.entries import ABSENT, Entry, File, Link
+from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other
 from agentdiff.core.owners import EXTERNAL, USER, Owner
 
 AGENT_A = Owner(kind="agent", evidence="likely", agent="claude", session="A", tool_call="a1")
@@ -20,12 +20,24 @@ ALPHABET = [b"a\n", b"b\n", b"\n", b"}\n", b"x\r\n", b"\xff\xfe\n", b"  return\n
 KINDS = [*["edit"] * 12, "text", "absent", "binary", "link", "empty", "eol"]
 MODES = [0o644] * 8 + [0o755]
 WHAT = st.sampled_from([(kind, mode) for kind in KINDS for mode in MODES])
+# What cannot be put back, or cannot be read: only where a test knows what to do about it.
+ODD_KINDS = [*KINDS, "odd", "odd"]
+ODD = st.sampled_from([(kind, mode) for kind in ODD_KINDS for mode in MODES])
+ODDITIES = st.sampled_from(
+    [
+        Other(kind="oversized: 9 bytes", stamp="1"),
+        Other(kind="oversized: 9 bytes", stamp="2"),
+        Other(kind="unreadable: Permission denied"),
+        Directory(),
+    ]
+)
 TARGETS = st.sampled_from([b"t", b"../t", b"\xff"])
 HOW_MANY = st.integers(1, 4)
 ENDINGS = ["keep", "keep", "keep", "strip", "tail"]
 TAILS = [b"", b"", b"", b"tail", b"\xef\xbb\xbfq"]
 # One draw for all that an edit is, or all lines of a text, is ten times as fast as one for each.
 EDIT_BYTES = 8
+TYPED = b"typed "
 CODES = [st.binary(min_size=size, max_size=size) for size in range(128)]
 
 
@@ -57,8 +69,15 @@ def texts(draw: st.DrawFn, max_lines: int = 60) -> bytes:
 
 
 @st.composite
-def edits(draw: st.DrawFn, data: bytes) -> bytes:
-    """Draws a text that comes from `data` by a few local edits."""
+def edits(draw: st.DrawFn, data: bytes, typed: bytes = b"") -> bytes:
+    """Draws a text that comes from `data` by a few local edits.
+
+    Args:
+        draw: Hypothesis's.
+        data: the text.
+        typed: a line (without terminator) that one more edit inserts somewhere, for what must be
+            found again; lines that hold `TYPED` are never copied.
+    """
     now = split_lines(data)
     codes = draw(CODES[draw(HOW_MANY) * EDIT_BYTES + 1])
     for first in range(1, len(codes), EDIT_BYTES):
@@ -74,7 +93,10 @@ def edits(draw: st.DrawFn, data: bytes) -> bytes:
                 now[at : at + size] = lines(one[5 : 5 + one[4] % 4])
             case _:
                 start = int.from_bytes(one[4:6]) % (len(now) + 1)
-                now[at:at] = now[start : start + one[3] % 8 + 1]
+                copied = now[start : start + one[3] % 8 + 1]
+                now[at:at] = [line for line in copied if TYPED not in line]
+    if typed:
+        now.insert(codes[-1] % (len(now) + 1), typed + b"\n")
     data = b"".join(terminated(now))
     ending = ENDINGS[codes[0] % len(ENDINGS)]
     if ending == "strip":
@@ -83,9 +105,9 @@ def edits(draw: st.DrawFn, data: bytes) -> bytes:
 
 
 @st.composite
-def entries(draw: st.DrawFn, previous: Entry | None = None) -> Entry:
-    """Draws what a path is next, given what it was."""
-    kind, mode = draw(WHAT)
+def entries(draw: st.DrawFn, previous: Entry | None = None, *, odd: bool = False) -> Entry:
+    """Draws what a path is next, given what it was; `odd` ones may be impossible to restore."""
+    kind, mode = draw(ODD if odd else WHAT)
     if kind == "edit" and isinstance(previous, File):
         return File(data=draw(edits(previous.data)), mode=mode)
     if kind == "eol" and isinstance(previous, File):
@@ -98,4 +120,6 @@ def entries(draw: st.DrawFn, previous: Entry | None = None) -> Entry:
         return Link(target=draw(TARGETS))
     if kind == "empty":
         return File(data=b"", mode=mode)
+    if kind == "odd":
+        return draw(ODDITIES)
     return File(data=draw(texts()), mode=mode)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from agentdiff.core.entries import ABSENT, Entry, File
+from agentdiff.core.entries import ABSENT, Directory, Entry, File, Other
 from agentdiff.core.epochs import EXPECTED_NS
 from agentdiff.core.events import (
     AgentEvent,
@@ -26,8 +26,9 @@ from agentdiff.core.events import (
 from agentdiff.core.pathstate import PathState
 from agentdiff.core.proofs import CLAIM_NS
 from agentdiff.core.sessions import TAIL_NS
-from tests.play import Play
+from tests.properties.oracles import alike
 from tests.properties.strategies import edits, entries, restyled, texts
+from tests.properties.typed import Watched
 
 PATHS = [b"a.py", b"d/b.txt", b"c \xff\n.c"]
 PATH = st.sampled_from(PATHS)
@@ -38,17 +39,24 @@ WHEN = st.sampled_from(["before", "between", "after"])
 FATES = st.sampled_from(["told", "told", "told", "lost", "doubled", "late"])
 
 
+def plain(entry: Entry) -> Entry:
+    """Returns an entry as people see it: a directory is no file."""
+    return ABSENT if isinstance(entry, Directory) else entry
+
+
 class Surroundings(RuleBasedStateMachine):
     """Rules that need no decision; subclasses make `play`."""
 
-    play: Play
+    play: Watched
 
     def __init__(self) -> None:
         super().__init__()
         self.late: list[AgentEvent] = []  # events that have not arrived yet
+        self.seqs: set[int] = {0}  # what somebody may have seen
+        self.turns_begun: dict[int, dict[bytes, Entry]] = {}
 
     def _bases(self) -> dict[bytes, Entry]:
-        return {path: self.play.base(path) for path in PATHS}
+        return {path: plain(self.play.base(path)) for path in PATHS}
 
     def _rest(self) -> None:
         """Ends every turn and waits until no agent can be the author of anything."""
@@ -117,7 +125,7 @@ class Surroundings(RuleBasedStateMachine):
                 back = aside is not None and now is not None and now.rest == aside.rest
                 assert back or path in renamed or self.play.base(path) == tree[path]
             else:
-                assert self.play.base(path) == entry or path in renamed
+                assert plain(self.play.base(path)) == entry or path in renamed
 
     @rule(agent=AGENTS, when=WHEN, data=st.data())
     def agent_checks_out(self, agent: tuple[str, str], when: str, data: st.DataObject) -> None:
@@ -144,6 +152,8 @@ class Surroundings(RuleBasedStateMachine):
             return  # `_move` names blobs only
         if not all(s.cur == ABSENT or isinstance(s.cur, File) for s in before.values()):
             return
+        if any(isinstance(disk.get(path), Directory) for path in before):
+            return  # made room for what pends as deleted
         self._move(tree, stash, "stash")
         assert not self.play.ledger.paths
         self._move({path: state.cur for path, state in before.items()}, pop, "stash", popped=True)
@@ -163,7 +173,10 @@ class Surroundings(RuleBasedStateMachine):
         else:
             self.play.prompt(*by)
         pending = dict(self.play.ledger.paths)
-        paths = data.draw(st.lists(st.sampled_from(sorted(pending)), min_size=1, unique=True))
+        in_git = [p for p, s in sorted(pending.items()) if not isinstance(s.cur, Other | Directory)]
+        if not in_git:
+            return
+        paths = data.draw(st.lists(st.sampled_from(in_git), min_size=1, unique=True))
         whole = data.draw(st.booleans())
         contents = tuple(
             (path, pending[path].cur if whole else _some(pending[path], data)) for path in paths
@@ -196,7 +209,8 @@ class Surroundings(RuleBasedStateMachine):
         if not isinstance(there, File):
             return
         pended = path in self.play.ledger.paths
-        typed = File(data=data.draw(edits(there.data)), mode=there.mode)
+        line = self.play.line()
+        typed = File(data=data.draw(edits(there.data, line)), mode=there.mode)
         formatted = restyled(typed.data) if restyle else data.draw(edits(typed.data))
         after = File(data=formatted, mode=there.mode)
         if there in (typed, after) or typed == after:
@@ -209,6 +223,7 @@ class Surroundings(RuleBasedStateMachine):
                 self.play.cut()
             self.play.claim(path, entry.data, written=True)
         self.play.cut()
+        self.play.types(path, line)
         assert pended or path not in self.play.ledger.paths
 
     @rule(agent=AGENTS, path=PATH, data=st.data())
@@ -218,6 +233,8 @@ class Surroundings(RuleBasedStateMachine):
         """P13: what a hook of the agent writes after its call is the agent's, and moves no base."""
         before, pended = self._bases(), path in self.play.ledger.paths
         earlier = {kind for one in PATHS for kind, _, _ in self.play.owners(one)}
+        aside = self.play.ledger.observer.parking.states()
+        earlier |= {owner.kind for s in aside for one in s.ids for owner in s.owners_of(one)}
         new = File(data=data.draw(texts()))
         self.play.prompt(*agent)
         self.play.run(*agent, {path: new})
@@ -226,10 +243,25 @@ class Surroundings(RuleBasedStateMachine):
         self.play.cut()
         assert before == self._bases()
         kinds = {kind for kind, _, _ in self.play.owners(path)}
-        state = self.play.ledger.paths.get(path)
         # What it wrote may be a file that is missing elsewhere: then that one's history is here.
-        renamed = state is not None and state.origin is not None
-        assert pended or kinds <= {"agent", "shared"} | (earlier if renamed else set())
+        assert pended or kinds <= {"agent", "shared"} | earlier
+
+    # --- what is not there for a moment ---------------------------------------------------------
+
+    @rule(path=PATH, aside=PATH, by=st.tuples(AGENTS, AGENTS), data=st.data())
+    def agents_take_it_away_and_bring_it_back(
+        self, path: bytes, aside: bytes, by: tuple[tuple[str, str], tuple[str, str]],
+        data: st.DataObject,
+    ) -> None:  # fmt: skip
+        """``mv f f.bak``, ``mv f.bak f``, or deleted and written again: nothing has changed."""
+        there, before = self.play.disk.get(path), self.play.ledger.paths.get(path)
+        taken = self.play.disk.get(aside) or self.play.ledger.paths.get(aside)
+        if not isinstance(there, File) or (taken and path != aside):
+            return
+        to = {aside: there} if aside != path else {}
+        self.play.run(*by[0], {**to, path: ABSENT})
+        self.play.run(*by[1], {**dict.fromkeys(to, ABSENT), path: there})
+        assert alike(before, self.play.ledger.paths.get(path))
 
     # --- events ----------------------------------------------------------------------------------
 
@@ -250,7 +282,7 @@ class Surroundings(RuleBasedStateMachine):
         call = {**named, "tool_call": f"call {play.calls}", "tool": "Bash", "scope": "tree"}
         prompt = PromptSubmitted(**named, prompt="x", received_ns=play.tick())
         self._tell([prompt, ToolStarted(**call, received_ns=play.tick())], data)
-        play.put(path, data.draw(entries(play.disk.get(path))))
+        play.put(path, data.draw(entries(play.disk.get(path), odd=True)))
         if data.draw(st.booleans()):
             play.cut()
         done = ToolFinished(**call, outcome="ok", received_ns=play.tick())

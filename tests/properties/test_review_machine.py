@@ -1,23 +1,25 @@
 """P1–P14: one state machine over whole histories.
 
-Every rule is something that happens to a workspace: here what agents, strangers and the user do,
-and decisions; in `tests.properties.surroundings` git, formatters and events that go astray.  After
-each of them the machine is sound (`ReviewMachine.states_are_sound`); what a rule itself must not do
-is asserted in it.
+Every rule is something that happens to a workspace: here what agents, strangers and the user do;
+in `tests.properties.deciding` what people decide, edit and take back; in
+`tests.properties.surroundings` git, formatters and events that go astray.  After each of them the
+machine is sound (`ReviewMachine.states_are_sound`); what a rule itself must not do is asserted in
+it.  What the user types is unique, and `tests.properties.typed` follows it through everything.
 
 Where each property is checked:
 
 * P1, P9, P10, P14: `ReviewMachine.states_are_sound`, after every step; P1 also by ``git apply`` in
   `tests.properties.test_patch`, P14 against a model in `tests.properties.test_owners`.
-* P2, P3: `ReviewMachine.decide_everything`, `Surroundings.somebody_commits`.
+* P2, P3: `Deciding.decide_everything`, `Surroundings.somebody_commits`.
 * P4: `tests.properties.test_order`.
-* P5: `ReviewMachine.decide_some`, `ReviewMachine.decide_lines`.
+* P5: `Deciding.decide_some`, `Deciding.decide_lines` (against `tests.properties.oracles`).
 * P6: `ReviewMachine.user_saves`, `ReviewMachine.user_saves_seen_half_done`,
-  `Surroundings.user_saves_and_formats`,
-  `tests.properties.test_user_text`.
+  `Surroundings.user_saves_and_formats`, `tests.properties.test_user_text`; over whole histories
+  `tests.properties.typed`, at every decision, undo and redo.
 * P7: `ReviewMachine.agent_undoes_itself`.
-* P8: `tests.properties.test_owners`, `tests.properties.test_user_text`.
-* P11: `ReviewMachine.undo_and_redo`, `ReviewMachine.crash`, `tests.properties.test_replay`.
+* P8: `Deciding.decide_by_owner`, `tests.properties.test_owners`, `tests.properties.test_user_text`.
+* P11: `Deciding.undo_and_redo`, `Deciding.everything_goes_back_to_a_turn`, `ReviewMachine.crash`,
+  `tests.properties.test_replay`.
 * P12: `ReviewMachine.reject_races_with_a_write`.
 * P13: every rule in which nothing proves a write; `Surroundings.agent_is_half_heard`,
   `Surroundings.late_events_arrive`.
@@ -32,38 +34,30 @@ import itertools
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from agentdiff.core.codec import path_of
 from agentdiff.core.entries import ABSENT, Absent, Entry, File
 from agentdiff.core.events import HunkPick, Selection, Target
 from agentdiff.core.hunks import glued
 from agentdiff.core.observing import observe
-from agentdiff.core.owners import USER, Owner
-from agentdiff.core.pathstate import PathState, check, is_line_text
+from agentdiff.core.owners import USER
+from agentdiff.core.pathstate import check, is_line_text
 from agentdiff.core.proofs import CLAIM_NS
 from agentdiff.core.records import PathChanged
-from agentdiff.core.view import shown
-from tests.play import Play, image
+from tests.play import image
+from tests.properties.deciding import Deciding
+from tests.properties.oracles import alike
 from tests.properties.strategies import edits, entries, texts
-from tests.properties.surroundings import (
-    AGENTS,
-    PATH,
-    PATHS,
-    SESSIONS,
-    WHEN,
-    Surroundings,
-)
-
-EVERYTHING = Selection(everything=True, include_external=True)
+from tests.properties.surroundings import AGENTS, PATH, PATHS, SESSIONS, WHEN, plain
+from tests.properties.typed import Watched
 
 
-class ReviewMachine(Surroundings):
+class ReviewMachine(Deciding):
     """Two agents, a user and strangers in one workspace of three paths."""
 
-    @initialize(first=st.tuples(entries(), entries(), entries()))
+    @initialize(first=st.tuples(*[entries(odd=True)] * 3))
     def open(self, first: tuple[Entry, Entry, Entry]) -> None:
         """Starts with whatever is there; both agents are alive."""
         disk = {p: e for p, e in zip(PATHS, first, strict=True) if not isinstance(e, Absent)}
-        self.play = Play(disk=disk)
+        self.play = Watched(disk=disk)
         for agent, session in SESSIONS:
             self.play.prompt(agent, session)
 
@@ -75,7 +69,7 @@ class ReviewMachine(Surroundings):
     ) -> None:
         """P13 for proved order: whatever an agent does, no base moves."""
         before = self._bases()
-        after = data.draw(entries(self.play.disk.get(path)))
+        after = data.draw(entries(self.play.disk.get(path), odd=True))
         self.play.run(*agent, {path: after})
         assert before == self._bases()
 
@@ -107,7 +101,7 @@ class ReviewMachine(Surroundings):
     def stranger_writes(self, path: bytes, data: st.DataObject) -> None:
         """Nobody knows who: it pends, no base moves."""
         before = self._bases()
-        self.play.put(path, data.draw(entries(self.play.disk.get(path))))
+        self.play.put(path, data.draw(entries(self.play.disk.get(path), odd=True)))
         self.play.cut()
         assert before == self._bases()
 
@@ -118,7 +112,8 @@ class ReviewMachine(Surroundings):
         if not isinstance(there, File):
             return
         pended = path in self.play.ledger.paths
-        new = File(data=data.draw(edits(there.data)), mode=there.mode)
+        line = data.draw(st.sampled_from([self.play.line(), b""]))
+        new = File(data=data.draw(edits(there.data, line)), mode=there.mode)
         if new == there:
             return  # Neovim makes no claim for a buffer without edits
         pended |= self._waits(path, new)
@@ -130,6 +125,7 @@ class ReviewMachine(Surroundings):
             self.play.claim(path, new.data, written=True, since_ns=since_ns)
         else:
             self.play.save(path, new.data, new)
+        self.play.types(path, line)
         assert pended or path not in self.play.ledger.paths
 
     def _waits(self, path: bytes, new: File) -> bool:
@@ -143,30 +139,29 @@ class ReviewMachine(Surroundings):
     ) -> None:
         """P6, P8: a save seen in steps, its proof anywhere between, is what it is seen at once."""
         play, there = self.play, self.play.disk.get(path)
-        if not isinstance(there, File):
-            return
-        new = File(data=data.draw(edits(there.data)), mode=there.mode)
-        if new == there:
-            return
-        if not is_line_text(there) or self._waits(path, new):
+        if not (isinstance(there, File) and is_line_text(there)):
             return  # not what is there counts then, but what was: see `test_parking`
+        line = play.line()
+        new = File(data=data.draw(edits(there.data, line)), mode=there.mode)
         state = play.ledger.paths.get(path)
         whole = observe(state, path, there, new, USER, itertools.count(1 << 40).__next__)
         part = File(data=new.data[: data.draw(st.integers(0, len(new.data)))], mode=new.mode)
         since_ns = play.tick()
         if claimed or proof == "before":
             play.claim(path, new.data)
-        for step, entry in (
-            ("between", data.draw(st.sampled_from([ABSENT, part]))),
-            ("after", new),
-        ):
-            play.put(path, entry)
-            play.cut()
-            if step == proof:
-                play.claim(path, new.data, written=True, since_ns=since_ns)
+        with play.in_steps():
+            for step, entry in (
+                ("between", data.draw(st.sampled_from([ABSENT, part]))),
+                ("after", new),
+            ):
+                play.put(path, entry)
+                play.cut()
+                if step == proof:
+                    play.claim(path, new.data, written=True, since_ns=since_ns)
+        play.types(path, line)
         if proof == "before":
             self._forget()  # no proof: what was seen is enough
-        assert _alike(whole, play.ledger.paths.get(path))
+        assert alike(whole, play.ledger.paths.get(path))
 
     @rule(agent=AGENTS, path=PATH, data=st.data())
     def agent_undoes_itself(self, agent: tuple[str, str], path: bytes, data: st.DataObject) -> None:
@@ -177,115 +172,7 @@ class ReviewMachine(Surroundings):
         self.play.run(*agent, {path: before})
         assert path not in self.play.ledger.paths
 
-    # --- decisions -------------------------------------------------------------------------------
-
-    @rule(op=st.sampled_from(["accept", "reject"]))
-    def decide_everything(self, op: str) -> None:
-        """P2, P3: accept-all leaves the disk alone, reject-all restores every base."""
-        bases, disk = self._bases(), dict(self.play.disk)
-        self.play.decide(op, EVERYTHING, discard_user=True)
-        assert not self.play.ledger.paths
-        if op == "accept":
-            assert disk == self.play.disk
-        else:
-            assert bases == {path: self.play.disk.get(path, ABSENT) for path in PATHS}
-
-    @precondition(lambda self: self.play.ledger.paths)
-    @rule(data=st.data(), op=st.sampled_from(["accept", "reject"]), keep=st.booleans())
-    def decide_some(self, data: st.DataObject, op: str, keep: bool) -> None:
-        """P5: deciding some changes leaves every other change of the path identical."""
-        state = data.draw(st.sampled_from(shown(self.play.ledger)))
-        ids = data.draw(st.lists(st.sampled_from(state.ids), min_size=1, unique=True))
-        picks = tuple(HunkPick(hunk=one, gen=state.changes()[one].gen) for one in ids)
-        before = self._hunks(ids)
-        disk = dict(self.play.disk)
-        answer = self.play.decide(op, Selection(picks=picks), discard_user=not keep)
-        assert answer["refused"] == []
-        assert disk == self.play.disk or op == "reject"
-        # A created file that keeps the user's lines becomes an ordinary one with hunks.
-        assert before.items() <= self._hunks(ids).items()
-
-    @precondition(lambda self: any(s.hunks for s in shown(self.play.ledger)))
-    @rule(data=st.data(), op=st.sampled_from(["accept", "reject"]))
-    def decide_lines(self, data: st.DataObject, op: str) -> None:
-        """A line range splits its hunk first; the other hunks do not notice."""
-        states = [s for s in shown(self.play.ledger) if s.hunks]
-        state = data.draw(st.sampled_from(sorted(states, key=lambda s: s.path)))
-        hunk = data.draw(st.sampled_from(state.hunks))
-        old = tuple(sorted(data.draw(st.tuples(*[st.integers(0, hunk.a1 - hunk.a0)] * 2))))
-        new = tuple(sorted(data.draw(st.tuples(*[st.integers(0, hunk.b1 - hunk.b0)] * 2))))
-        before = self._hunks([hunk.id])
-        self.play.decide(op, Selection(picks=(HunkPick(hunk=hunk.id, old=old, new=new),)))
-        after = self._hunks([hunk.id])
-        assert before.items() <= after.items()
-
-    def _hunks(self, without: list[int]) -> dict[int, object]:
-        """Returns the content of each hunk between two files, by id."""
-        found: dict[int, object] = {}
-        for state in self.play.ledger.paths.values():
-            if not (isinstance(state.base, File) and isinstance(state.cur, File)):
-                continue
-            text = state.text
-            for h in state.hunks:
-                if h.id not in without:
-                    old, new = tuple(text.base[h.a0 : h.a1]), tuple(text.cur[h.b0 : h.b1])
-                    found[h.id] = (h.gen, old, new, h.old_owners, h.new_owners)
-        return found
-
-    @rule(count=st.integers(1, 3))
-    def undo_and_redo(self, count: int) -> None:
-        """P11: undo restores base, current and disk as they were; redo takes it back."""
-        before, sides, renamed = self._whole(), self._rests(), bool(self.play.ledger.renamed)
-        done = 0
-        for _ in range(count):
-            answer = self.play.undo()
-            if answer["refused"]:
-                return  # a path moved on since: said, and left as it is
-            done += bool(answer["done"])
-        for _ in range(done):
-            step = self.play.ledger.turns.target("cli", redo=True)
-            if self.play.undo(redo=True)["refused"]:
-                # Somebody wrote to the old path of a rename while it was rejected: what undo brings
-                # back is a creation, and no rename that could be rejected once more.
-                assert step is not None
-                items = self.play.recall.items(step)
-                assert any((item.before or item.after or {}).get("origin") for item in items)
-                return
-        # A pair that was let go meanwhile is found again by the next reading, with other ids.
-        assert not done or sides == self._rests()
-        assert not done or renamed or before == self._whole()
-
-    def _rests(self) -> object:
-        """Returns what each path holds and would hold if all were rejected, paired or not."""
-        states = self.play.ledger.paths.items()
-        return {path: (s.rest, s.cur) for path, s in states}, dict(self.play.disk)
-
-    def _whole(self) -> object:
-        pending = {
-            path: (state.base, state.cur, [(h.id, h.a0, h.b0) for h in state.hunks])
-            for path, state in self.play.ledger.paths.items()
-        }
-        return pending, dict(self.play.disk)
-
-    @rule(data=st.data(), redo=st.booleans())
-    def undo_is_refused_somewhere(self, data: st.DataObject, redo: bool) -> None:
-        """P11: what was not turned stays as it was, comes last, and blocks nothing older."""
-        turns = self.play.ledger.turns
-        step = turns.target("cli", redo=redo)
-        if step is None:
-            return
-        paths = {item.path for item in self.play.recall.items(step)}
-        failing = data.draw(st.lists(st.sampled_from(sorted(paths)), min_size=1, unique=True))
-        self.play.fails = dict.fromkeys(failing, "Permission denied")
-        answer = self.play.undo(redo=redo)
-        self.play.fails.clear()
-        done = {path_of(one) for one in answer["done"]}
-        assert bool(done) == (answer["decision"] is not None)
-        left = turns.left("cli", redo=redo)
-        if paths - done:
-            assert left[0].decision == step.decision
-            assert {item.path for item in self.play.recall.items(left[0])} == paths - done
-        self.play.cut()
+    # --- races and crashes -----------------------------------------------------------------------
 
     @precondition(lambda self: self.play.ledger.paths)
     @rule(data=st.data(), by=st.sampled_from(["path", "hunk", "lines"]))
@@ -351,33 +238,10 @@ class ReviewMachine(Surroundings):
             if state.origin is not None:
                 assert self.play.ledger.paths[state.origin].base == state.base
                 assert self.play.ledger.paths[state.origin].status == "deleted"
-            assert state.cur == self.play.disk.get(path, ABSENT)
+            assert plain(state.cur) == plain(self.play.disk.get(path, ABSENT))
             if is_line_text(state.base) and is_line_text(state.cur):
                 assert not glued(state.text.base)
                 assert not glued(state.text.cur)
-
-
-def _alike(one: PathState | None, other: PathState | None) -> bool:
-    """Whether two states are the same, apart from ids and the path that they were renamed from.
-
-    At the end of a reading a path may be paired with one that is gone: then its hunks are those
-    against that one, and the lines that are in hunks both times have the same owners.
-    """
-    if one is None or other is None:
-        return one is other
-    if one.origin is not None or other.origin is not None:
-        first, second = _owners(one), _owners(other)
-        same = all(first[line] == second[line] for line in first.keys() & second.keys())
-        return same and (one.rest, one.cur) == (other.rest, other.cur)
-    return (one.rest, one.cur, _lines(one)) == (other.rest, other.cur, _lines(other))
-
-
-def _owners(state: PathState) -> dict[int, Owner]:
-    return {h.b0 + n: owner for h in state.hunks for n, owner in enumerate(h.new_owners)}
-
-
-def _lines(state: PathState) -> list[tuple[object, ...]]:
-    return [(h.a0, h.a1, h.b0, h.b1, h.old_owners, h.new_owners) for h in state.hunks]
 
 
 TestReview = ReviewMachine.TestCase

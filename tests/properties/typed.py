@@ -1,0 +1,220 @@
+"""What the user typed, followed through a history: the part of P6 that no single step shows.
+
+Each line that the user types here is unique.  It may go because somebody's own write takes it away
+(an agent's, git's, anybody's, the user's) or because a decision gives it up in so many words
+(``--discard-user``, the undo of an edit of the user's); nothing else may take it.  `Watched` is a
+play that knows where these lines are, and fails as soon as a decision takes one.
+
+What counts as taking it is the weakest reading of DESIGN: a write that touches the line is its
+author's.  A line survives a rename (found as one, or of a file that was created and is moved as it
+is) and comes back with the bytes that it was in, if these come back on the same base.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentdiff.core.diff import diff_bytes, split_lines
+from agentdiff.core.entries import ABSENT, Absent, Entry, File
+from agentdiff.core.events import Selection
+from agentdiff.core.pathstate import PathState, is_line_text
+from agentdiff.core.records import PathChanged
+from tests.play import Play
+
+TYPED = re.compile(rb"typed \d{5}")
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A file that typed lines were in when its content went away."""
+
+    path: bytes
+    content: Entry
+    base: Entry
+    origin: bytes | None
+    created: bool
+    lines: frozenset[bytes]
+
+
+@dataclass
+class Watched(Play):
+    """A play in which `alive` says where each typed line is that must survive decisions.
+
+    `away` has, for each path, the content that took typed lines with it and may return; `given_up`
+    the decisions that were asked to take lines, or that brought some.
+    """
+
+    alive: dict[bytes, bytes] = field(default_factory=dict)
+    away: dict[bytes, Left] = field(default_factory=dict)
+    last: dict[bytes, Entry] = field(default_factory=dict)
+    given_up: set[int] = field(default_factory=set)
+    number: int = 0
+    half_seen: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.last = dict(self.disk)
+
+    # --- typing ----------------------------------------------------------------------------------
+
+    def line(self) -> bytes:
+        """Returns a line that was never there."""
+        self.number += 1
+        return b"typed %05d" % self.number
+
+    def types(self, path: bytes, line: bytes) -> None:
+        """Remembers a line that the user has saved, if it is there as a line of a text."""
+        entry = self.disk.get(path, ABSENT)
+        if is_line_text(entry) and isinstance(entry, File) and line in TYPED.findall(entry.data):
+            self.alive[line] = path
+
+    @contextmanager
+    def in_steps(self) -> Iterator[None]:
+        """Takes every reading inside for a part of one write."""
+        self.half_seen = True
+        try:
+            yield
+        finally:
+            self.half_seen = False
+            left = self._leave()
+            self._arrive(left)
+
+    # --- writes ----------------------------------------------------------------------------------
+
+    def cut(self) -> None:
+        """Reads the disk, and works out which typed lines a write took."""
+        if self.half_seen or self.disk == self.last:
+            super().cut()
+            return
+        left = self._leave()
+        super().cut()
+        self._arrive(left)
+
+    def _leave(self) -> list[Left]:
+        """Takes the lines that are no longer where they were out of `alive`."""
+        found: list[Left] = []
+        for path in set(self.alive.values()):
+            before, after = self.last.get(path, ABSENT), self.disk.get(path, ABSENT)
+            if before == after:
+                continue
+            here = {line for line, where in self.alive.items() if where == path}
+            gone = here - _untouched(before, after, here)
+            for line in gone:
+                del self.alive[line]
+            if gone:
+                state = self.ledger.paths.get(path)
+                found.append(_left(path, before, state, frozenset(gone)))
+        return found
+
+    def _arrive(self, left: list[Left]) -> None:
+        """Puts those lines back that arrived elsewhere, or whose content is back."""
+        appeared = [p for p, e in self.disk.items() if isinstance(e, File) and p not in self.last]
+        for one in left:
+            for path in appeared:
+                if one.path not in self.disk and self._renamed(one, path):
+                    lines = _untouched(one.content, self.disk[path], set(one.lines))
+                    self.alive.update(dict.fromkeys(lines, path))
+            if self._went_aside(one):
+                self.away[one.path] = one
+            else:
+                self.away.pop(one.path, None)
+        for one in list(self.away.values()):
+            state = self.ledger.paths.get(one.path)
+            base = self.base(one.path) if state is None else state.base
+            if self.disk.get(one.path, ABSENT) == one.content and base == one.base:
+                self.alive.update(dict.fromkeys(one.lines, one.path))
+                del self.away[one.path]
+        self.last = dict(self.disk)
+
+    def _renamed(self, one: Left, path: bytes) -> bool:
+        """Whether a path is what another one was, with what pended there."""
+        state = self.ledger.paths.get(path)
+        if state is None:
+            return False
+        if state.origin is not None:
+            return state.origin in (one.path, one.origin)
+        return one.created and state.status == "created" and state.cur == one.content
+
+    def _went_aside(self, one: Left) -> bool:
+        """Whether a content went as a whole, and not because an agent took its own work back."""
+        after = self.disk.get(one.path, ABSENT)
+        if not is_line_text(after) or isinstance(after, Absent):
+            return True
+        changed = [
+            r for _, r in self.records() if isinstance(r, PathChanged) and r.path == one.path
+        ]
+        by_agent = bool(changed) and changed[-1].owner.kind == "agent"
+        return one.path not in self.ledger.paths and not by_agent
+
+    # --- decisions -------------------------------------------------------------------------------
+
+    def decide(
+        self, op: str, selection: Selection, *, client: str = "cli", **more: Any
+    ) -> dict[str, Any]:
+        """Requests a decision; what the user typed is there still, unless it is given up."""
+        answer = super().decide(op, selection, client=client, **more)
+        self._settle(answer["decision"], gives_up=bool(more.get("discard_user")))
+        return answer
+
+    def undo(self, *, redo: bool = False, client: str = "cli") -> dict[str, Any]:
+        """Undoes; of what the user typed only what that decision brought, or gave up, may go."""
+        step = self.ledger.turns.target(client, redo=redo)
+        answer = super().undo(redo=redo, client=client)
+        if step is None:
+            return answer
+        self._settle(step.decision, gives_up=step.decision in self.given_up)
+        return answer
+
+    def restore(self, seq: int, paths: Iterable[bytes] = ()) -> dict[str, Any]:
+        """Goes back to what was there; what was typed since is given up, in so many words."""
+        answer = super().restore(seq, paths)
+        self._settle(answer["decision"], gives_up=True)
+        return answer
+
+    def _settle(self, decision: int | None, *, gives_up: bool) -> None:
+        for line, path in list(self.alive.items()):
+            if _has(self.disk.get(path, ABSENT), line):
+                continue
+            other = next((p for p, e in self.disk.items() if _has(e, line)), None)
+            if other is not None:
+                self.alive[line] = other  # a rename was taken back
+                continue
+            assert gives_up, f"{line!r} in {path!r} is gone"
+            del self.alive[line]
+        if decision is not None and gives_up:
+            self.given_up.add(decision)  # and its undo may take what it brought
+        self.away.clear()
+        self.last = dict(self.disk)
+
+
+def _has(entry: Entry, line: bytes) -> bool:
+    return isinstance(entry, File) and line in entry.data
+
+
+def _left(path: bytes, before: Entry, state: PathState | None, lines: frozenset[bytes]) -> Left:
+    if state is None:
+        return Left(path, before, before, None, False, lines)
+    return Left(path, before, state.base, state.origin, state.status == "created", lines)
+
+
+def _untouched(before: Entry, after: Entry, lines: set[bytes]) -> set[bytes]:
+    """Returns those of some lines that a write has left alone."""
+    if not (isinstance(before, File) and isinstance(after, File) and is_line_text(after)):
+        return set()
+    if before.data == after.data:
+        return lines
+    at = {
+        found[0]: n
+        for n, line in enumerate(split_lines(before.data))
+        if (found := TYPED.findall(line))
+    }
+    blocks = diff_bytes(before.data, after.data)
+    return {
+        line
+        for line in lines
+        if line in at and not any(block.a0 <= at[line] < block.a1 for block in blocks)
+    }
