@@ -1,161 +1,36 @@
 """Undo and redo of a decision on a path that moved on.
 
-Owns what the log tells of such a path, and the replay of that on top of what the decision is turned
-back to.  Must not write.  Hop 4, called by `agentdiff.core.execution`; hop 5 calls `recalled`.
+Owns the replay of what happened since (`agentdiff.core.history`) on top of what the decision is
+turned back to.  Must not write.  Hop 4, called by `agentdiff.core.execution`.
 
 Theory.  A decision took a path from one state and content to another.  Later steps were seen on top
 of the latter.  To turn the decision is to see the same steps on top of the former: their contents
 are merged three-way where the decision had changed the content, and each is observed with its own
 author.  Where a merge conflicts nothing is done.
 
-What was seen may have been mistaken at first, and given again: the later record says so.  Whether
-the steps are what happened is put to the proof: seen on top of what the decision had left, they
-must give what pends now, line by line and owner by owner.  Else the log tells less than there was
-(a rename, a record of an older version), and a turn would give a person's line to an agent.
+Whether the steps are what happened is put to the proof: seen on top of what the decision had left,
+they must give what pends now, line by line and owner by owner.  Else the log tells less than there
+was (a rename, a record of an older version), and a turn would give a person's line to an agent.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
-from agentdiff.core.codec import Json, decode_state, encode_state, origin_of
+from agentdiff.core.codec import encode_state
 from agentdiff.core.decisions import PathPlan, Plan, Refusal
-from agentdiff.core.entries import ABSENT, ABSENT_REF, Entry, File, Ref
+from agentdiff.core.entries import ABSENT, Entry, File
 from agentdiff.core.events import LoadedItem, Step, UndoRequested
 from agentdiff.core.hunks import NewId
 from agentdiff.core.merge import merge3
 from agentdiff.core.observing import observe
-from agentdiff.core.owners import USER, Owner
 from agentdiff.core.pathstate import PathState, is_binary
-from agentdiff.core.records import (
-    DecisionItem,
-    DecisionMade,
-    DecisionTurned,
-    PathChanged,
-    Record,
-    states_of,
-)
 from agentdiff.core.renames import rebased, unnamed
 
 _FAR = 1 << 62
 """Ids from here on name nothing that lasts."""
-_Told: TypeAlias = tuple[Ref, Owner, str]
-
-
-def recalled(
-    item: DecisionItem,
-    load: Callable[[Ref], Entry],
-    *,
-    redo: bool = False,
-    seq: int = 0,
-    later: Iterable[tuple[int, Record]] | None = None,
-) -> LoadedItem:
-    """Returns a decision's path with its states and contents.
-
-    Args:
-        item: what the decision did to the path.
-        load: brings the content that a ref names.
-        redo: whether the decision is undone, so that the path was left as the item has it before.
-        seq: number of the record that left it so.
-        later: (number, record) of what changed paths since, oldest first; None when it does not
-            matter.
-    """
-    left = item.cur_before if redo else item.cur_after
-    records = () if later is None else list(later)
-    here = None if later is None else _told(item.path, left, seq, records)
-    moved = None if here is None else _told_elsewhere(item.path, here, seq, records)
-
-    def steps(told: Sequence[_Told] | None) -> tuple[Step, ...] | None:
-        if told is None:
-            return None
-        return tuple(
-            Step(after=load(after), owner=owner, coverage=coverage)
-            for after, owner, coverage in told
-        )
-
-    return LoadedItem(
-        path=item.path,
-        before=decode_state(item.before, load),
-        after=decode_state(item.after, load),
-        cur_before=load(item.cur_before),
-        cur_after=load(item.cur_after),
-        since=steps(here),
-        moved=steps(moved),
-    )
-
-
-def _told_elsewhere(
-    path: bytes, here: Sequence[_Told], seq: int, later: Sequence[tuple[int, Record]]
-) -> list[_Told] | None:
-    """Returns what happened at a path (`here`) and then at the one that it was renamed to."""
-    now: dict[bytes, Json | None] = {}
-    for _, record in later:
-        now |= states_of(record)
-    to = [p for p, state in now.items() if state and origin_of(state) == path]
-    there = _told(to[0], ABSENT_REF, seq, later) if to else None
-    if there is None:
-        return None
-    known = list(here)
-    while known and known[-1][0] == ABSENT_REF:
-        known.pop()
-    return known + there
-
-
-def _told(
-    path: bytes, left: Ref, seq: int, later: Iterable[tuple[int, Record]]
-) -> list[_Told] | None:
-    """Returns (content, author, coverage) of each change of a path after a record.
-
-    None when a decision was among that, or when a change starts from what was before that record.
-    A decision that was undone before anything else happened to the path counts for nothing.
-    """
-    changes: list[tuple[int, PathChanged]] = []
-    made: list[tuple[int, int]] = []
-    for at, record in later:
-        if isinstance(record, PathChanged) and record.path == path:
-            since = at if record.since is None else record.since
-            if since < seq:
-                return None
-            changes = [one for one in changes if one[0] <= since]
-            changes.append((at, record))
-        elif isinstance(record, DecisionMade | DecisionTurned) and _concerns(record, path):
-            mark = (record.decision, changes[-1][0] if changes else seq)
-            if isinstance(record, DecisionMade) or not record.undone:
-                made.append(mark)
-            elif made[-1:] == [mark]:
-                made.pop()
-            else:
-                return None
-    return None if made else _steps(left, [record for _, record in changes])
-
-
-def _steps(left: Ref, changes: Sequence[PathChanged]) -> list[_Told]:
-    """Returns the steps of changes that follow each other, from the content that was left."""
-    out: list[_Told] = []
-    known = left
-    for change in changes:
-        if change.since is None and change.before != known:
-            # While nothing was under review the base followed the disk: as if a person had saved.
-            out.append((change.before, USER, "exact"))
-        coverage = "exact" if change.state is None else change.state["coverage"]
-        steps = change.steps or ((change.after, change.owner),)
-        out += [(after, owner, coverage) for after, owner in steps]
-        if change.before == change.after and change.owner.evidence == "exact":
-            # The agent's own account came after its writing (`agentdiff.core.confirming`).
-            out = [(after, _confirmed(owner, change.owner), how) for after, owner, how in out]
-        known = change.after
-    return out
-
-
-def _confirmed(owner: Owner, by: Owner) -> Owner:
-    return by if owner == replace(by, evidence="likely") and by.tool_call is not None else owner
-
-
-def _concerns(record: DecisionMade | DecisionTurned, path: bytes) -> bool:
-    return any(item.path == path for item in record.items)
 
 
 def planned(

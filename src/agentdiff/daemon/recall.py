@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from agentdiff.core.decisions import below
 from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other, Ref
 from agentdiff.core.events import LoadedItem
+from agentdiff.core.history import History, recalled
 from agentdiff.core.proofs import CLAIM_NS
 from agentdiff.core.records import DecisionItem, DecisionMade, DecisionTurned, PathChanged
-from agentdiff.core.turning import recalled
 from agentdiff.core.undoing import UndoStep
 from agentdiff.workspace.blobs import BlobStore
 from agentdiff.workspace.store import Store
@@ -75,11 +75,8 @@ class Recall:
         Raises:
             sqlite3.OperationalError: as `items`.
         """
-        later = list(self.store.changes_since(step.since))
-        return tuple(
-            recalled(item, self.load, redo=redo, seq=step.since, later=later)
-            for item in self.items(step)
-        )
+        history = History(step.since, self.store.changes_since(step.since))
+        return tuple(recalled(item, self.load, history, redo=redo) for item in self.items(step))
 
     def content_at(self, seq: int, paths: Iterable[bytes]) -> dict[bytes, Ref]:
         """Returns what paths were at a record, for those that changed since.
