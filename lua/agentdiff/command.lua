@@ -325,7 +325,7 @@ function M.complete(name, lead, line, position)
   -- The name may be cut down to what Neovim takes for it, and other commands stand before it. What
   -- stands behind a bar of :AgentDiff is ours too, as Neovim sees it.
   local last = name == 'AgentBaseline' and '^.*' or ''
-  local pattern = last .. '%f[%a]' .. name:sub(1, #'AgentX') .. '%a*(!?)%s+(.*)$'
+  local pattern = last .. '%f[%a]' .. name:sub(1, #'AgentX') .. '%a*(!?)%s*(.*)$'
   local bang, args = line:sub(1, position):match(pattern)
   local bar = require('agentdiff.bar')
   local another = name == 'AgentDiff' and bar.behind(args, bang == '!')
