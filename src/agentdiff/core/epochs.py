@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 
 from agentdiff.core.diff import diff_bytes, split_lines
 from agentdiff.core.entries import Absent, Entry, File, Link, git_blob_oid
-from agentdiff.core.hunks import Hunk
+from agentdiff.core.hunks import Hunk, NewId
 from agentdiff.core.linediff import Block
+from agentdiff.core.observing import observe
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState, is_line_text
 from agentdiff.core.proofs import Sighting
@@ -75,11 +76,49 @@ class Epochs:
         expected = self._expected.get(path)
         return expected is not None and expected.popped and is_blob(after, expected.oid)
 
+    def pulled(self, state: PathState, after: Entry, new_id: NewId) -> PathState | None:
+        """Returns what pends when git put another base below it, and merged what pended with that.
+
+        ``git pull --autostash`` says so nowhere but in the contents: without what pended, what is
+        there is exactly what git's new commit has.
+
+        Args:
+            state: what pended, or was put aside.
+            after: what the path holds.
+            new_id: makes ids and generations.
+        """
+        expected = self._expected.get(state.path)
+        if expected is None or not expected.written or expected.oid is None:
+            return None
+        moved = on_another_base(state, after, new_id)
+        if moved is None or moved.rest == state.rest:
+            return None
+        return moved if is_blob(moved.rest, expected.oid) else None
+
     def expire(self, now_ns: int) -> None:
         """Drops what is too old to matter."""
         if self._expected:
             alive = {p: one for p, one in self._expected.items() if now_ns <= one.until_ns}
             self._expected = alive
+
+
+def on_another_base(state: PathState, after: Entry, new_id: NewId) -> PathState | None:
+    """Returns a state whose hunks are all in `after` as they were, whatever else changed there.
+
+    None where they are not.  What else changed is not decided by that, nor by whom.
+    """
+    texts = (state.base, state.cur, after)
+    if state.origin is not None or not state.hunks:
+        return None
+    if not all(isinstance(entry, File) and is_line_text(entry) for entry in texts):
+        return None
+    moved = observe(state, state.path, state.cur, after, GIT, new_id)
+    return moved if moved is not None and _lines(moved) == _lines(state) else None
+
+
+def _lines(state: PathState) -> list[tuple[list[bytes], list[bytes]]]:
+    text = state.text
+    return [(list(text.base[h.a0 : h.a1]), list(text.cur[h.b0 : h.b1])) for h in state.hunks]
 
 
 def is_blob(entry: Entry, oid: str | None) -> bool:

@@ -193,6 +193,10 @@ class Observer:
     ) -> PathState | None:
         if owner.kind == "git" and owner.proved:
             return None  # exactly git's content, by a person's command: it is the base now
+        if owner.kind == "external" and state is not None:
+            pulled = self.epochs.pulled(state, after, self._ledger.new_id)
+            if pulled is not None:
+                return pulled
         return observe(state, path, before, after, owner, self._ledger.new_id, coverage=coverage)
 
     def _returned(
@@ -200,7 +204,13 @@ class Observer:
     ) -> PathState | None:
         base, popped = before if state is None else state.rest, self.epochs.popped(path, after)
         new_id, paths = self._ledger.new_id, self._ledger.paths
-        return self.parking.returning(path, base, after, owner, new_id, paths, popped=popped)
+        back = self.parking.returning(path, base, after, owner, new_id, paths, popped=popped)
+        if back is not None:
+            return back
+        aside = self.parking.get(path)
+        if owner.kind == "external" and aside is not None:
+            back = self.epochs.pulled(aside, after, new_id)
+        return back or self.parking.merged(path, state, before, after, owner, new_id)
 
     def _start(
         self, state: PathState | None, path: bytes, before: Entry, after: Entry, owner: Owner
@@ -358,13 +368,24 @@ class Observer:
         commands: list[Command] = []
         why = f"git {event.label} explains a change"
         for path, seen in self.proofs.sightings(event.contents):
+            steps = [(one.after, one.owner) for one in seen]
             n = first_of_git(seen, event.contents, path)
-            if n is None:
-                continue
-            steps = [(seen[n].after, authored(seen[n].owner))]
-            steps += [(one.after, one.owner) for one in seen[n + 1 :]]
-            commands += self._again(path, seen[n], steps, event.received_ns, why)
+            if n is not None:
+                steps[n] = (seen[n].after, authored(seen[n].owner))
+            else:
+                n = self._first_pulled(path, seen)
+            if n is not None:
+                commands += self._again(path, seen[n], steps[n:], event.received_ns, why)
         return commands
+
+    def _first_pulled(self, path: bytes, seen: Sequence[Sighting]) -> int | None:
+        """Returns which sighting first saw what pends, or was put aside, on git's new base."""
+        new_id, aside = self._ledger.new_id, self.parking.get(path)
+        for n, one in enumerate(seen):
+            states = (one.state, aside) if one.owner.kind == "external" else ()
+            if any(s is not None and self.epochs.pulled(s, one.after, new_id) for s in states):
+                return n
+        return None
 
 
 def _as_entry(seen: Entry, base: Entry) -> Entry:

@@ -18,7 +18,9 @@ from collections.abc import Callable, Mapping
 
 from agentdiff.core.codec import Json, decode_ref, decode_state
 from agentdiff.core.entries import Absent, Entry, File, Other, Ref
+from agentdiff.core.epochs import authored, on_another_base
 from agentdiff.core.hunks import NewId
+from agentdiff.core.merge import merge3
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState, is_binary
@@ -175,6 +177,45 @@ class Parking:
             return None
         return observe(parked, path, parked.cur, after, owner, new_id)
 
+    def merged(
+        self,
+        path: bytes,
+        state: PathState | None,
+        before: Entry,
+        after: Entry,
+        owner: Owner,
+        new_id: NewId,
+    ) -> PathState | None:
+        """Returns the state that comes back merged with another base, None when that is not so.
+
+        ``git stash pop`` or ``apply`` on another commit, the end of an autostash: git says nowhere
+        what it wrote, so that the content must show it.  It is what a three-way merge makes of what
+        was put aside and of what was there.
+
+        Args:
+            path: the path.
+            state: what pends there now, None when nothing does.
+            before: what it held.
+            after: what it holds.
+            owner: who brought it.  What a person typed, an agent announced or a commit has is no
+                merge, however alike.
+            new_id: makes ids and generations.
+        """
+        parked = self._states.get(path)
+        if parked is None or owner.kind == "user" or owner.evidence == "exact":
+            return None
+        if before == parked.base:
+            return None  # merged with that it would be what it was
+        alone = state is None or _is_only_of(state, owner) or _is_nobodys(state)
+        moved = on_another_base(parked, after, new_id) if alone else None
+        if moved is None or not _is_merge(parked, before, after):
+            return None
+        base = before if state is None else state.rest
+        if moved.rest == base and authored(owner).proved:
+            return moved
+        kept = observe(parked, path, parked.cur, after, owner, new_id)
+        return kept if kept is not None and kept.rest == base else None
+
     def resumed(
         self,
         path: bytes,
@@ -218,6 +259,24 @@ class Parking:
 def has_lines(entry: Entry) -> bool:
     """Whether an entry is a file of text: something of which every line has an author."""
     return isinstance(entry, File) and not is_binary(entry.data)
+
+
+def _is_merge(parked: PathState, here: Entry, after: Entry) -> bool:
+    """Whether a content is what was put aside, merged with what was there."""
+    base, ours = parked.base, parked.cur
+    texts = (base, ours, here, after)
+    if not (isinstance(base, File) and isinstance(ours, File) and isinstance(after, File)):
+        return False
+    if not (isinstance(here, File) and all(has_lines(entry) for entry in texts)):
+        return False
+    merge = merge3(base.data, ours.data, here.data)
+    return merge.clean and merge.data == after.data
+
+
+def _is_nobodys(state: PathState) -> bool:
+    """Whether everything in a state is git's, or of nobody known."""
+    owners = (one for change in state.changes().values() for one in change.owners)
+    return all(one.kind in ("external", "git") for one in owners)
 
 
 def _is_only_of(state: PathState, owner: Owner) -> bool:

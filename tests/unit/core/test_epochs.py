@@ -12,7 +12,7 @@ from agentdiff.core.epochs import EXPECTED_NS, committed, is_blob
 from agentdiff.core.events import GitCommitted, GitMoved, Selection, TurnEnded
 from agentdiff.core.hunks import Hunk
 from agentdiff.core.pathstate import PathState, check
-from tests.play import Play
+from tests.play import Play, image
 
 LINES = [b"line %d\n" % n for n in range(40)]
 TEXT = File(data=b"".join(LINES))
@@ -407,3 +407,122 @@ def _taken(state: PathState, hunks: list[Hunk]) -> bytes:
 
 def _distance(old: bytes, new: bytes) -> int:
     return sum(b.a1 - b.a0 + b.b1 - b.b0 for b in diff_bytes(old, new))
+
+
+# --- an autostash ---------------------------------------------------------------------------------
+
+MINE = _with((30, b"A1\nUSER\nA2\n"))
+PULLED = _with((3, b"upstream\n"))
+MERGED = _with((3, b"upstream\n"), (30, b"A1\nUSER\nA2\n"))
+
+
+def _mixed() -> Play:
+    """An agent's hunk with a line of the user's in it."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": _with((30, b"A1\nA2\n"))})
+    play.save(b"a", MINE.data, MINE)
+    return play
+
+
+def _sound(play: Play) -> None:
+    for state in play.ledger.paths.values():
+        check(state)
+        assert state.cur == play.disk[state.path]
+    again = play.reload()
+    assert image(again) == image(play.ledger)
+    asides = [ledger.observer.parking.states() for ledger in (again, play.ledger)]
+    assert asides[0] == asides[1]
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [(seen, told) for seen in ("BPM", "PM", "BM", "M") for told in range(len(seen) + 1)],
+)
+def test_a_rebase_with_autostash_keeps_what_pends(seen: str, told: int) -> None:
+    """Git says nowhere that it put the changes back; whatever is seen of it, and in any order."""
+    play = _mixed()
+    before = play.ledger.paths[b"a"]
+    _rest(play)
+    for n, step in enumerate([*seen, ""]):
+        if n == told:
+            _moved(play, {b"a": PULLED}, "rebase")
+        if step:
+            play.put(b"a", {"B": TEXT, "P": PULLED, "M": MERGED}[step])
+            play.cut()
+    state = play.ledger.paths[b"a"]
+    assert (state.base, state.cur, state.ids) == (PULLED, MERGED, before.ids)
+    assert state.hunks[0].new_owners == before.hunks[0].new_owners
+    _sound(play)
+    assert play.decide("reject", EVERYTHING)["refused"] == []
+    assert b"USER\n" in play.disk[b"a"].data  # type: ignore[union-attr]
+    assert b"A1\n" not in play.disk[b"a"].data  # type: ignore[union-attr]
+    assert not play.pending()
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_stash_apply_on_another_commit_brings_what_pended(crash: bool) -> None:
+    """Long after the checkout, and no stash was taken off: the content shows what it is."""
+    play = _mixed()
+    before = play.ledger.paths[b"a"]
+    _rest(play)
+    _files_first(play, {b"a": TEXT}, "reset")
+    _files_first(play, {b"a": PULLED})
+    play.now += 2 * EXPECTED_NS
+    if crash:
+        play.restart(play.reload())
+        play.attach()
+    play.put(b"a", MERGED)
+    play.cut()
+    state = play.ledger.paths[b"a"]
+    assert (state.base, state.ids) == (PULLED, before.ids)
+    assert state.hunks[0].new_owners == before.hunks[0].new_owners
+    _sound(play)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_an_agent_s_autostash_moves_no_base(told: bool) -> None:
+    """P13: what it pulled pends as its own, what pended before is whose it was."""
+    play = _mixed()
+    play.prompt("codex", "B")
+    started = play.start("codex", "B")
+    for entry in (TEXT, PULLED, MERGED):
+        play.put(b"a", entry)
+        play.cut()
+        if told and entry == PULLED:
+            _moved(play, {b"a": PULLED}, "rebase")
+    play.finish(started)
+    state = play.ledger.paths[b"a"]
+    assert state.base == TEXT
+    assert [owner.session for owner in state.hunks[-1].new_owners] == ["A", None, "A"]
+    _sound(play)
+    play.decide("reject", EVERYTHING)
+    assert b"USER\n" in play.disk[b"a"].data  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        _with((3, b"upstream\n"), (30, b"A1\nA2\n")),  # not all of what was put aside
+        _with((3, b"upstream\n"), (5, b"more\n"), (30, b"A1\nUSER\nA2\n")),  # and more
+    ],
+)
+def test_what_is_only_like_a_merge_is_a_stranger_s(written: File) -> None:
+    """The content must be what a merge makes, all of it and nothing else."""
+    play = _mixed()
+    _rest(play)
+    _files_first(play, {b"a": TEXT}, "reset")
+    _files_first(play, {b"a": PULLED})
+    play.put(b"a", written)
+    play.cut()
+    assert {owner[0] for owner in play.owners(b"a")} == {"external"}
+
+
+def test_a_stranger_s_edit_after_a_move_that_left_the_file_is_a_stranger_s() -> None:
+    """HEAD moved, and has the base that the file had before: nothing was put below what pends."""
+    play = _mixed()
+    _rest(play)
+    _moved(play, {b"a": TEXT}, "rebase")
+    play.put(b"a", _with((30, b"A1\nUSER\nA2\nX\n")))
+    play.cut()
+    assert "external" in {owner[0] for owner in play.owners(b"a")}
+    assert play.base(b"a") == TEXT
