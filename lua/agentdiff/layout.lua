@@ -17,7 +17,8 @@ local group = api.nvim_create_augroup('agentdiff.layout', {})
 ---@class agentdiff.Layout
 ---@field tab integer
 ---@field shape table |winlayout()|
----@field screen integer[] columns and lines
+---@field columns integer
+---@field rows integer[] what decides how many the windows have together
 ---@field previous integer window that was the current one before; 0 when there was none
 ---@field states agentdiff.WindowState[]
 
@@ -28,8 +29,9 @@ local function shape_of(tab)
 end
 
 ---@return integer[]
-local function screen()
-  return { vim.o.columns, vim.o.lines }
+local function rows()
+  local tabline = vim.o.showtabline == 1 and #api.nvim_list_tabpages() > 1
+  return { vim.o.lines, vim.o.cmdheight, vim.o.laststatus, vim.o.showtabline, tabline and 1 or 0 }
 end
 
 --- Returns where a window looks. What Neovim has not drawn yet it has not scrolled yet either.
@@ -61,7 +63,8 @@ function M.take()
   return {
     tab = tab,
     shape = shape_of(tab),
-    screen = screen(),
+    columns = vim.o.columns,
+    rows = rows(),
     previous = vim.fn.win_getid(vim.fn.winnr('#')),
     states = states,
   }
@@ -92,15 +95,21 @@ function M.leaving(layout)
   end
 end
 
---- Gives the windows their sizes back. Of the command line of |winrestcmd()| Neovim counts the
---- floating windows too, which may be others by now.
+--- Gives the windows their sizes back, as far as there is still the same room: the command line
+--- would get what they do not take. Of |winrestcmd()| Neovim counts the floating windows too, which
+--- may be others by now.
 ---@param layout agentdiff.Layout
 local function resize(layout)
+  local as_high = vim.deep_equal(rows(), layout.rows)
   -- Twice: what the first ones get depends on what the last ones have.
   for _ = 1, 2 do
     for _, state in ipairs(layout.states) do
-      api.nvim_win_set_height(state.win, state.height)
-      api.nvim_win_set_width(state.win, state.width)
+      if as_high then
+        api.nvim_win_set_height(state.win, state.height)
+      end
+      if vim.o.columns == layout.columns then
+        api.nvim_win_set_width(state.win, state.width)
+      end
     end
   end
 end
@@ -159,9 +168,7 @@ function M.restore(layout, focus)
   end
   -- First: a window that is entered may grow to 'winwidth'.
   restore_previous(layout, moved)
-  if vim.deep_equal(screen(), layout.screen) then
-    resize(layout)
-  end
+  resize(layout)
   for _, state in ipairs(layout.states) do
     if not state.moved and api.nvim_win_get_buf(state.win) == state.buf then
       api.nvim_win_call(state.win, function()

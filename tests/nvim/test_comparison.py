@@ -119,6 +119,15 @@ def test_a_layout_that_the_user_changed_is_theirs(shown: Editor, tmp_path: Path)
     assert shown.lua("return { vim.fn.winheight(2), vim.fn.winheight(1) }") == [3, sizes]
 
 
+def test_the_command_line_gets_no_rows_of_a_layout(shown: Editor) -> None:
+    """There is a line of tab pages less when it is restored: the windows have one row more."""
+    shown.command("tab new | tabprevious | vsplit | vertical resize 30")
+    before = shown.lua("return { vim.o.cmdheight, vim.fn.winheight(1) }")
+    shown.command("AgentBaseline | tabonly | AgentBaseline")
+    after = shown.lua("return { vim.o.cmdheight, vim.fn.winheight(1), vim.fn.winwidth(1) }")
+    assert after == [before[0], before[1] + 1, 30]
+
+
 def test_a_tab_page_for_a_comparison_goes_with_it(shown: Editor) -> None:
     """It was opened because of another diff; one is back in the window that one came from."""
     shown.command("tabnew | tabprevious | diffthis | new | diffthis | wincmd p")
