@@ -7,11 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.replay.checks import Shape, replay
+from tests.replay.checks import Commit, Shape, chained, replay
 from tests.replay.repository import Repository
 
 _AT_LEAST = 500
 _WITHIN = 0.05
+# So many are also replayed one on top of the other, with everything pending.
+_CHAINED = 50
 
 
 def main() -> int:
@@ -22,6 +24,7 @@ def main() -> int:
     args = parser.parse_args()
     repository = Repository(args.repository)
     total, done, failed = Shape(), 0, []
+    replayed: list[Commit] = []
     with tempfile.TemporaryDirectory(prefix="agentdiff-replay-") as folder:
         for commit in repository.commits(args.commits):
             scratch = Path(folder, str(done))
@@ -30,11 +33,20 @@ def main() -> int:
                 total += replay(commit, scratch)
             except AssertionError as error:
                 failed.append(f"{commit.name}: {error}")
+            replayed.append(commit)
             done += 1
     repository.close()
+    for first in range(0, done, _CHAINED):
+        chain = replayed[first : first + _CHAINED][::-1]
+        try:
+            chained(chain)
+        except AssertionError as error:
+            failed.append(
+                f"{len(chain)} commits on top of each other from {chain[0].name}: {error}"
+            )
     for failure in failed:
         print(failure, file=sys.stderr)
-    print(f"{done} commits replayed, {len(failed)} not exact")
+    print(f"{done} commits replayed, also {_CHAINED} on top of each other: {len(failed)} not exact")
     hunks = total.hunks / max(total.git_hunks, 1)
     lines = total.lines / max(total.git_lines, 1)
     print(f"hunks {total.hunks} vs git --histogram {total.git_hunks}: {hunks:.3f}")

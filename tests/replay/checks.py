@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from agentdiff.core.pathstate import check
 from tests.play import Play
 
 EVERYTHING = Selection(everything=True, include_external=True)
+_AGENTS = (("claude", "s"), ("codex", "r"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,44 @@ def replay(commit: Commit, scratch: Path) -> Shape:
     for child in scratch.iterdir():
         shutil.rmtree(child)
     return shape
+
+
+def chained(commits: Sequence[Commit]) -> int:
+    """Replays commits one on top of the other, undecided; returns how many hunks pended at last.
+
+    Each is an agent's work on what all before it left pending, so that hunks are carried; two
+    agents take turns.  Rejected, everything is as before the first commit, to the byte; accepted in
+    another workspace, as after the last one.
+
+    Args:
+        commits: oldest first.  Where one was made on something else than what the one before it
+            left (a branch), its files are written all the same.
+
+    Raises:
+        AssertionError: something is not as it was.
+    """
+    first: dict[bytes, Entry] = {}
+    for commit in commits:
+        for path, entry in commit.before.items():
+            first.setdefault(path, entry)
+    old = {path: entry for path, entry in first.items() if entry != ABSENT}
+    hunks = 0
+    for op in ("reject", "accept"):
+        play = Play(disk=dict(old))
+        for agent, session in _AGENTS:
+            play.prompt(agent, session)
+        for n, commit in enumerate(commits):
+            play.run(*_AGENTS[n % 2], dict(commit.after))
+            for path in commit.after:
+                if path in play.ledger.paths:
+                    check(play.ledger.paths[path])
+            differing = {p for p in first if play.disk.get(p, ABSENT) != old.get(p, ABSENT)}
+            assert play.ledger.paths.keys() == differing, commit.name
+        new = dict(play.disk)
+        hunks = sum(len(state.hunks) for state in play.ledger.paths.values())
+        assert play.decide(op, EVERYTHING)["refused"] == [], op
+        assert (play.disk, play.ledger.paths) == (old if op == "reject" else new, {}), op
+    return hunks
 
 
 def _decide_everything(play: Play, commit: Commit) -> None:
