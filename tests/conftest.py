@@ -1,7 +1,9 @@
 """Hypothesis profiles, chosen by the variable ``HYPOTHESIS_PROFILE``.
 
-``fast``, the default, is derandomised and part of ``make test``; ``quick`` stops at the first
-failing example; ``deep`` is ``make deep``.
+``fast``, the default, is part of ``make test``: derandomised, the same examples each time for the
+same tests.  That finds little after the first run, but a change is never refused for what it did
+not do; new examples are drawn by ``deep``, which is ``make deep``, and by ``quick``, which stops at
+the first failing one.
 """
 
 import os

@@ -238,6 +238,17 @@ def summarise(chunks: list[Chunk], wall_s: float, began: int) -> None:
         what += f", {tally['kills']} kills"
         hours = f"{tally['seconds'] / 3600:.1f} h of a core"
         print(f"{name:20} {what}, {tally['failures']} failures, {hours}")
+    head = git("rev-parse", "HEAD").strip()
+    print(f"the machine on {head[:10]} as committed: {proved(chunks, head)}")
+
+
+def proved(chunks: list[Chunk], head: str) -> str:
+    """Returns what the machine's runs of one clean commit are; no other run says anything of it."""
+    mine = [one for one in chunks if one.file == MACHINE]
+    clean = [one for one in mine if one.commit == head and not one.dirty]
+    runs, failures = sum(one.runs for one in clean), sum(one.failures for one in clean)
+    others = sum(one.runs for one in mine) - runs
+    return f"{runs} runs, {failures} failures ({others} runs on other commits, or with changes)"
 
 
 def main() -> int:
