@@ -78,8 +78,8 @@ replay: $(DEV) ## replay 500 commits of a real repository as an agent's work: ma
 	@test -n "$(REPO)" || { echo "make replay REPO=path-of-a-repository" >&2; exit 2; }
 	@$(PY) -m tests.replay "$(REPO)"
 
-bench: $(DEV) ## measure against the references; table on screen, JSON in .cache/bench.json
-	@$(PY) -m tests.bench --json .cache/bench.json
+bench: $(DEV) ## measure against the references; table on screen, JSON in .cache/bench.json; REPO=path for real commits in D2
+	@REPO="$(REPO)" $(PY) -m tests.bench --json .cache/bench.json
 
 soak: $(DEV) ## a day of ten agents and five Neovims, compressed: $SOAK_CALLS (20000) in $SOAK_MINUTES (13)
 	@nvim=$$($(PY) tools/fetch_nvim.py any) && NVIM_BIN=$$nvim $(PY) -m tests.soak --json .cache/soak.json \

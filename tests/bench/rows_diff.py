@@ -3,6 +3,10 @@
 D1 compares with ``git diff --no-index`` on the same two files of 100,000 lines.  Git starts a
 process and reads both files, as every plugin that asks git does; ours compares bytes that the
 daemon already holds.  That difference is the point, and the ratio includes it.
+
+D2 compares how changes are cut into hunks, over the commits of a real repository where one is given
+(``make bench REPO=path``, as for ``make replay``), else over seeded edits of files of the standard
+library, which are alike on every machine but nobody's work.  The row says which.
 """
 
 from __future__ import annotations
@@ -20,12 +24,13 @@ from agentdiff.core.entries import File
 from agentdiff.core.events import DecisionRequested, Event, HunkPick, Selection
 from tests.bench.harness import Pair, Row, Skipped, interleaved
 from tests.play import Play
-from tests.replay.checks import Shape, replay
+from tests.replay.checks import Commit, Shape, replay
 from tests.replay.generated import commits
+from tests.replay.repository import Repository
 
 LINES = 100_000
 CARRIED_LINES, CARRIED_HUNKS = 20_000, 1_000
-SHAPE_SEEDS, SHAPE_COMMITS = 4, 40
+SHAPE_SEEDS, SHAPE_COMMITS, REAL_COMMITS = 4, 40, 500
 CASES = (("D1-local", 1, 0.12), ("D1-5-hunks", 5, 0.25), ("D1-5000-hunks", 5_000, 1.2))
 
 
@@ -50,15 +55,15 @@ def rows(scratch: Path) -> Iterator[Row]:
 
 def _shape_rows(scratch: Path) -> Iterator[Row]:
     """Yields D2, for the number of hunks and for the number of changed lines."""
+    real = os.environ.get("REPO", "")
 
     @functools.cache
     def shape() -> Shape:
         total = Shape()
-        for seed in range(SHAPE_SEEDS):
-            for n, commit in enumerate(commits(SHAPE_COMMITS, seed)):
-                folder = scratch / f"{seed}.{n}"
-                folder.mkdir()
-                total += replay(commit, folder)
+        for n, commit in enumerate(_corpus(real)):
+            folder = scratch / f"D2.{n}"
+            folder.mkdir()
+            total += replay(commit, folder)
         if total.swallowed:
             raise AssertionError(f"one hunk where git has several: {total.swallowed}")
         return total
@@ -68,7 +73,9 @@ def _shape_rows(scratch: Path) -> Iterator[Row]:
             raise AssertionError(f"{ours} where git has {git}: too few")
         return Pair(ours_s=(float(ours),), reference_s=(float(git),))
 
-    corpus = f"{SHAPE_SEEDS * SHAPE_COMMITS} commits"
+    corpus = f"{SHAPE_SEEDS * SHAPE_COMMITS} generated commits"
+    if real:
+        corpus = f"the newest {REAL_COMMITS} commits of {Path(real).resolve().name}"
     yield Row(
         name="D2-hunks",
         what=f"hunks vs git diff --histogram -U0, {corpus}",
@@ -83,6 +90,19 @@ def _shape_rows(scratch: Path) -> Iterator[Row]:
         measure=lambda _: measure(shape().lines, shape().git_lines),
         unit="n",
     )
+
+
+def _corpus(real: str) -> Iterator[Commit]:
+    """Yields the commits of D2: of that repository, generated ones where it is empty."""
+    if not real:
+        for seed in range(SHAPE_SEEDS):
+            yield from commits(SHAPE_COMMITS, seed)
+        return
+    repository = Repository(Path(real))
+    try:
+        yield from repository.commits(REAL_COMMITS)
+    finally:
+        repository.close()
 
 
 def _measure_carrying(rounds: int) -> Pair:
