@@ -44,10 +44,8 @@ end
 ---@return string command for |:execute|, which fails as Neovim does
 function M.write(buf, path)
   local review, workspace = require('agentdiff.review').get(buf)
-  if path ~= NAME .. (workspace or '') then
-    if workspace then
-      M.name(buf, workspace) -- |:saveas| has renamed it; a buffer's own name is not copied into
-    end
+  if workspace and path ~= NAME .. workspace then
+    M.name(buf, workspace) -- |:saveas| has renamed it; a buffer's own name is not copied into
     -- That nothing is overwritten unasked has been seen to.
     return ('noautocmd write! %s %s'):format(vim.v.cmdarg, vim.fn.fnameescape(path))
   elseif not review or not vim.bo[buf].modified then

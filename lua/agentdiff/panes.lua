@@ -213,6 +213,39 @@ function M.leave(win, review)
   end
 end
 
+--- Remembers what the cursor of the current window is on, which leaves the review.
+---@param review agentdiff.Review
+function M.note_left(review)
+  if has_rows(review) and not vim.bo[review.buf].modified then
+    local row = api.nvim_win_get_cursor(0)[1] - 1
+    review.left = require('agentdiff.view').anchor(review.view, row)
+  end
+end
+
+--- Puts the cursor on what it was on when it left the review, if Neovim brought it back to where
+--- that was: text that was replaced meanwhile takes the jump list elsewhere, and marks away.
+---@param review agentdiff.Review
+---@param sure boolean? Neovim did so
+---@return boolean done or, while the text is not whole, to be done later
+function M.come_back(review, sure)
+  if not review.left or api.nvim_get_current_buf() ~= review.buf then
+    return false
+  elseif require('agentdiff.render').partial(review.buf) then
+    return sure or false
+  end
+  local at, cursor = review.left, api.nvim_win_get_cursor(0)
+  local mark = api.nvim_buf_get_mark(review.buf, '"')[1]
+  review.left = nil
+  if not sure and mark ~= 0 and mark ~= cursor[1] then
+    return false
+  end
+  local row = require('agentdiff.view').find(review.view, at)
+  if row ~= cursor[1] - 1 then
+    M.go_to(review, row)
+  end
+  return true
+end
+
 --- Remembers what the cursors are on.
 ---@param review agentdiff.Review
 ---@return agentdiff.Places

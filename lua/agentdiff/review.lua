@@ -13,6 +13,7 @@ local panes = require('agentdiff.panes')
 ---@field open boolean? a window shows it, and `AgentDiffReviewOpen` has said so
 ---@field shape integer raised whenever rows changed
 ---@field drawn boolean whether the text is that of `view`; a drawing may have been broken off
+---@field left agentdiff.Anchor? what the cursor was on when it left
 ---@field places agentdiff.Places? what the cursors were on when |:edit| emptied the buffer
 
 local BUFFER_OPTIONS = 'setlocal buftype=acwrite bufhidden=hide noswapfile filetype=agentdiff'
@@ -117,11 +118,20 @@ local ON = {
     if reviews[workspace] then
       panes.dress(reviews[workspace])
       announce_soon(workspace)
+      if reviews[workspace].left then
+        -- CTRL-O sets the cursor after this.
+        vim.schedule(function()
+          if reviews[workspace] then
+            panes.come_back(reviews[workspace])
+          end
+        end)
+      end
     end
   end,
   BufLeave = function(workspace)
     if reviews[workspace] then
       panes.leave(api.nvim_get_current_win(), reviews[workspace])
+      panes.note_left(reviews[workspace])
     end
   end,
   BufWinLeave = announce_soon,
@@ -209,12 +219,14 @@ function M.open(filters, root)
     M.ask_again()
     return false
   end
+  local seen = #vim.fn.win_findbuf(review.buf) > 0
   if not panes.show(review.buf) then
     return false
   end
   panes.dress(review)
   local first = review.view.hunks.row[1]
-  if first and not open and api.nvim_win_get_cursor(0)[1] == 1 then
+  local later = not seen and panes.come_back(review, true) and review.left
+  if first and not open and not later and api.nvim_win_get_cursor(0)[1] == 1 then
     panes.go_to(review, first)
   elseif not first and #(review.summary.agents or {}) == 0 then
     local hint = 'no agent is at work; :AgentDiff install --detect says which are connected'
@@ -285,6 +297,7 @@ function M.draw(workspace, view, summary)
           vim.defer_fn(function()
             if reviews[workspace] == review and review.view == view then
               panes.refold(review, places)
+              panes.come_back(review)
             end
           end, 1)
         end

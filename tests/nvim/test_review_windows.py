@@ -256,3 +256,30 @@ def test_a_review_keeps_its_name(review: Editor, workspace: Path) -> None:
     )
     review.command("silent write")
     assert (workspace / "a.txt").read_text() == before.replace("ten", "edited")
+
+
+def test_the_cursor_comes_back_to_its_line(review: Editor, agent: Agent) -> None:
+    """Also when all of a long review was sent again while the window showed a file."""
+    for name in "def":
+        agent.write(f"{name}.txt", "".join(f"{name}{n}\n" for n in range(2000)))
+    review.wait("vim.fn.search('^+f1999', 'n') > 0")
+    on_line(review, "+e1500")
+    review.keys("<CR>")
+    review.lua(
+        """
+        local review = require('agentdiff.review')
+        for _, buf in ipairs(vim.api.nvim_list_bufs()) do
+          if review.get(buf) then
+            local token = review.get(buf).view.token
+            whole = function()
+              local now, rendered = review.get(buf).view.token, require('agentdiff.render')
+              return now ~= token and not rendered.partial(buf)
+            end
+          end
+        end
+        review.ask_again()
+        """
+    )
+    review.wait("whole()")
+    review.keys("<C-o>")
+    review.wait("vim.fn.getline('.') == '+e1500'")
