@@ -59,6 +59,7 @@ def find_moves(
     departures: Sequence[Departure],
     arrivals: Mapping[bytes, PathState],
     moves: Mapping[bytes, bytes],
+    fresh: Mapping[bytes, Owner],
 ) -> list[tuple[Departure, PathState]]:
     """Returns what arrived where, at most one partner each.
 
@@ -66,11 +67,12 @@ def find_moves(
         departures: everything that went and has not arrived yet.
         arrivals: path → state of what may have come: a file, and not paired.
         moves: new path → old path, as a tool call announced it.
+        fresh: path → who changed it in this reading.
     """
     here = dict(arrivals)
     open_ = _Open({one.origin for one in departures}, {one.pended for one in departures})
     found: list[tuple[Departure, PathState]] = []
-    for departure, path in _matches(departures, here, open_, moves):
+    for departure, path in _matches(departures, here, open_, moves, fresh):
         left = open_.left(departure)
         if left is not None and path in here and _gives(left, here[path]):
             open_.spend(left)
@@ -104,6 +106,7 @@ def _matches(
     here: Mapping[bytes, PathState],
     open_: _Open,
     moves: Mapping[bytes, bytes],
+    fresh: Mapping[bytes, Owner],
 ) -> Iterator[tuple[Departure, bytes]]:
     """Yields pairs, the surest first; `here` and `open_` shrink as they are taken."""
     yield from _announced(departures, here, moves)
@@ -123,7 +126,7 @@ def _matches(
         (score, departure, path)
         for departure in rest
         for path, state in here.items()
-        if _may_be_edited(departure, state)
+        if _may_be_edited(departure, state, fresh)
         and _related(departure, state)
         and (score := similarity(departure.content.data, _file(state).data)) >= SIMILAR
     ]
@@ -166,20 +169,25 @@ def _gives(departure: Departure, state: PathState) -> bool:
     return departure.was is not None or (departure.old is not None and state.status == "created")
 
 
-def _may_be_edited(departure: Departure, state: PathState) -> bool:
+def _may_be_edited(departure: Departure, state: PathState, fresh: Mapping[bytes, Owner]) -> bool:
     """Whether a content that is merely like it may be what went."""
+    new, by = state.status == "created", departure.by
     if departure.path == state.path:
+        return False
+    if departure.old is not None and new:
+        return True
+    # Where no deletion is open likeness is no proof for long: at least one half is seen just now.
+    writer = fresh.get(state.path)
+    if by is None or (
+        departure.path not in fresh and (writer is None or author(writer) != author(by))
+    ):
         return False
     if departure.was is not None and departure.was.origin == state.path:
         return True  # renamed, and back at its old path
-    new = state.status == "created"
-    if departure.old is not None and new:
-        return True
-    call = None if departure.by is None else departure.by.tool_call
-    if call is None and not new:
+    if by.tool_call is None and not new:
         return False
     changes = state.changes().values()
-    return any(owner.tool_call == call for change in changes for owner in change.owners)
+    return any(owner.tool_call == by.tool_call for change in changes for owner in change.owners)
 
 
 def _related(departure: Departure, state: PathState) -> bool:

@@ -282,10 +282,11 @@ class Observer:
         *,
         since: int | None = None,
         steps: Sequence[tuple[Entry, Owner]] = (),
+        came_from: bytes | None = None,
     ) -> list[Command]:
         """Records what a path holds now, by whom, and what pends on it.
 
-        `since` and `steps` are those of the record.
+        `since`, `steps` and `came_from` are those of the record.
         """
         record = PathChanged(
             path=path,
@@ -296,6 +297,7 @@ class Observer:
             at_ns=now_ns,
             since=since,
             steps=tuple((entry.ref(), by) for entry, by in steps),
+            came_from=came_from,
         )
         made = (*(() if state is None else (state.base,)), *(entry for entry, _ in steps))
         append = self._ledger.commit(record, {path: state}, (*made, after))

@@ -52,7 +52,8 @@ class Pairing:
         self.wanted = False
         self._gone: dict[bytes, _Gone] = {}
         self._aside: bytes | None = None
-        # Of one reading: what had to make room, and every content that came.
+        # Of one reading: who changed a path, what had to make room, and every content that came.
+        self._fresh: dict[bytes, Owner] = {}
         self._replaced: dict[bytes, _Replaced] = {}
         self._brought: set[str] = set()
 
@@ -64,6 +65,8 @@ class Pairing:
             case PathChanged():
                 if record.before != record.after:
                     self._note(record)
+                if record.came_from is not None:
+                    self._gone.pop(record.came_from, None)
                 if record.after != ABSENT_REF:
                     self._gone.pop(record.path, None)
                 elif record.before != ABSENT_REF:
@@ -80,7 +83,10 @@ class Pairing:
     def _note(self, record: PathChanged) -> None:
         """Notes what a change replaces; a log that is replayed knows no states and no readings."""
         paths = self._ledger.paths  # as before the change
-        if (paths or self._replaced) and record.after.kind == "file":
+        if not (paths or self._fresh):
+            return
+        self._fresh[record.path] = record.owner
+        if record.after.kind == "file":
             self._brought.add(record.after.oid)
             was = paths.get(record.path)
             if was is not None and isinstance(was.cur, File) and was.cur.ref() == record.before:
@@ -88,8 +94,8 @@ class Pairing:
 
     def pair(self, now_ns: int) -> list[Command]:
         """Finds what was moved, once everything of one reading was told."""
-        replaced, brought = self._replaced, self._brought
-        self._replaced, self._brought = {}, set()
+        replaced, brought, fresh = self._replaced, self._brought, self._fresh
+        self._replaced, self._brought, self._fresh = {}, set(), {}
         replaced = {p: one for p, one in replaced.items() if one.was.cur.ref().oid in brought}
         if not self.wanted and not replaced:
             return []
@@ -106,11 +112,11 @@ class Pairing:
         }
         arrivals = {path: state for path, state in ledger.paths.items() if _has_content(state.cur)}
         commands: list[Command] = []
-        for departure, new in find_moves(departures, arrivals, moves):
+        for departure, new in find_moves(departures, arrivals, moves, fresh):
             state, owner = self._arrived(departure, new), renames.mover(new)
-            if departure.was is not None:
-                self._gone.pop(departure.path, None)
-            commands += observer.changed(new.path, new.cur, new.cur, owner, state, now_ns)
+            commands += observer.changed(
+                new.path, new.cur, new.cur, owner, state, now_ns, came_from=departure.pended
+            )
             if state.origin is not None:
                 commands.append(Publish(files=(state.origin,)))
         return commands

@@ -133,6 +133,7 @@ class PathChanged:
             later records tell of the path is superseded; None where it starts from the newest.
         steps: the contents that were observed one after the other, each with its author, where that
             is more than `after` by `owner`.
+        came_from: the path that the content was moved from, whose owners `state` took over.
     """
 
     path: bytes
@@ -143,6 +144,7 @@ class PathChanged:
     at_ns: int
     since: int | None = None
     steps: tuple[tuple[Ref, Owner], ...] = ()
+    came_from: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,7 +349,7 @@ def decode_record(body: Json) -> Record:
 
 
 def _decode(name: str, body: Json) -> Any:  # noqa: ANN401 - a field of any record
-    if name in ("path", "cwd"):
+    if name in ("path", "cwd") or (name == "came_from" and body[name] is not None):
         return path_of(body, name)
     if name in ("before", "after", "cur_before", "cur_after") and isinstance(body[name], list):
         return decode_ref(body[name])

@@ -476,3 +476,39 @@ def test_what_is_typed_while_the_pair_comes_apart_is_left() -> None:
     assert play.pending() == {b"f": "modified", b"g": "created"}
     assert _wrote(play, b"g").items() >= {**WRITTEN, b"mine\n": "user"}.items()
     _holds(play, left={b"f": BASE.data, b"g": b"mine\nUSER\nand mine\n"})
+
+
+def test_what_arrived_once_does_not_arrive_again() -> None:
+    """Nor for another daemon: the mover took a line out, and puts it back in as its own."""
+    play = _mixed()
+    other = File(data=b"other\n")
+    play.save(b"g", other.data, other)
+    play.run(*MOVER, {b"f": ABSENT, b"g": File(data=MIXED.data.replace(b"A2\n", b""))})
+    kept = {line: by for line, by in WRITTEN.items() if line != b"A2\n"}
+    assert set(_wrote(play, b"g").items()) >= set(kept.items())
+    play.restart(play.reload())
+    play.run(*MOVER, {b"g": MIXED, b"h": other})
+    assert set(_wrote(play, b"g").items()) >= {*kept.items(), (b"A2\n", "B")}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_likeness_is_no_proof_later(restart: bool) -> None:
+    """A save of the user that is seen half done is no arrival of what went long ago."""
+    play = _mixed()
+    other = File(data=b"other\n")
+    play.save(b"g", other.data, other)
+    play.run(*MOVER, {b"f": ABSENT})
+    play.run(*MOVER, {b"g": File(data=MIXED.data.replace(b"A2\n", b"B\n"))})
+    assert "A" not in _wrote(play, b"g").values()
+    before = _wrote(play, b"g")
+    if restart:
+        play.restart(play.reload())
+    there = play.disk[b"g"]
+    assert isinstance(there, File)
+    saved = File(data=there.data + b"mine\n")
+    play.claim(b"g", saved.data)
+    for seen in (ABSENT, saved):
+        play.put(b"g", seen)
+        play.cut()
+    play.claim(b"g", saved.data, written=True)
+    assert before.items() <= {b"mine\n": "user", **_wrote(play, b"g")}.items()

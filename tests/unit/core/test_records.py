@@ -86,6 +86,7 @@ RECORDS: list[Record] = [
         state=None,
         at_ns=1,
         since=3,
+        came_from=b"\xff/q",
         steps=(
             (File(data=b"").ref(), USER),
             (ABSENT_REF, Owner(kind="external", evidence="external")),
