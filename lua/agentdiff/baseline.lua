@@ -173,6 +173,14 @@ local function close_known(file_buf)
   return false
 end
 
+--- Puts the cursor of the base where that of the file is. Neovim does so after a command in Normal
+--- mode; keys that are typed ahead may enter the base before, and take the other one to its top.
+local function bind_cursors()
+  if vim.fn.mode() == 'n' then
+    vim.cmd('silent! normal! \27') -- does nothing; silently, for it may beep
+  end
+end
+
 --- Closes a tab page that was opened for a comparison, unless the user has made it one of theirs.
 ---@param tab integer
 ---@param file_buf integer
@@ -243,6 +251,7 @@ local function show_here()
   vim.cmd.diffthis()
   api.nvim_set_current_win(file_win)
   vim.cmd.diffthis()
+  bind_cursors()
   vim.keymap.set('n', 'q', function()
     comparison.close(open)
   end, { buffer = buf, desc = 'agentdiff: close' })

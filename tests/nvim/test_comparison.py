@@ -119,6 +119,17 @@ def test_a_layout_that_the_user_changed_is_theirs(shown: Editor, tmp_path: Path)
     assert shown.lua("return { vim.fn.winheight(2), vim.fn.winheight(1) }") == [3, sizes]
 
 
+def test_entering_the_base_at_once_moves_no_cursor(shown: Editor) -> None:
+    """As keys that are typed ahead do; Neovim binds the cursors only after a command."""
+    shown.command("normal! 13G")
+    shown.command("AgentBaseline | wincmd h | exe 'normal! j' | wincmd l")
+    moved = shown.cursor()[0]
+    shown.command("normal! k")
+    shown.command("wincmd h")
+    shown.keys("q")
+    assert (moved, shown.cursor()[0]) == (14, 13)
+
+
 def test_the_command_line_gets_no_rows_of_a_layout(shown: Editor) -> None:
     """There is a line of tab pages less when it is restored: the windows have one row more."""
     shown.command("tab new | tabprevious | vsplit | vertical resize 30")
