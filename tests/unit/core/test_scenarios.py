@@ -8,8 +8,9 @@ modules here.
 import pytest
 
 from agentdiff.core.entries import ABSENT, Entry, File, Link
-from agentdiff.core.events import Selection
+from agentdiff.core.events import GitMoved, Selection, TurnEnded
 from agentdiff.core.pathstate import check
+from agentdiff.core.sessions import TAIL_NS
 from tests.play import Play
 
 LINES = [b"line %d\n" % n for n in range(40)]
@@ -171,3 +172,111 @@ def test_formatters_are_told_by_their_evidence() -> None:
     saved = edited((3, b"A1  # formatted\n"), (30, b"mine  # formatted\n"))
     play.save(b"f", saved.data, saved)
     assert {owner[0] for owner in play.owners(b"f")} == {"agent"}
+
+
+# --- what goes and comes back, with two agents' and the user's lines in one hunk -----------------
+
+MIXED = edited((3, b"A1\nmine\nA2\n"), (20, b"B1\n"))
+WHOSE = [b"line 3\n", b"A1\n", b"mine\n", b"A2\n", b"line 20\n", b"B1\n"]
+OWNERS = ["A", "A", "user", "A", "B", "B"]
+
+
+def mixed() -> Play:
+    """A changed a line, the user typed inside, B changed another line."""
+    play = playing()
+    play.attach()
+    play.run(*CLAUDE, {b"f": edited((3, b"A1\nA2\n"))})
+    inside = edited((3, b"A1\nmine\nA2\n"))
+    play.save(b"f", inside.data, inside)
+    play.run(*CODEX, {b"f": MIXED})
+    assert whose(play, b"f") == dict(zip(WHOSE, OWNERS, strict=True))
+    return play
+
+
+def whose(play: Play, path: bytes) -> dict[bytes, str]:
+    """Returns line → session or kind of its owner, for everything that pends on a path."""
+    state = play.ledger.paths[path]
+    check(state)
+    found: dict[bytes, str] = {}
+    for hunk in state.hunks:
+        old, new = state.text.base[hunk.a0 : hunk.a1], state.text.cur[hunk.b0 : hunk.b1]
+        owners = (*hunk.old_owners, *hunk.new_owners)
+        for line, owner in zip((*old, *new), owners, strict=True):
+            found[line] = owner.session or owner.kind
+    return found
+
+
+def rest(play: Play) -> None:
+    """Ends both turns, long ago."""
+    for agent, session in (CLAUDE, CODEX):
+        play.handle(TurnEnded(agent=agent, session=session, received_ns=play.tick()))
+    play.now += TAIL_NS + 1
+
+
+def git_writes(
+    play: Play, label: str, entry: File, *, told: bool = True, popped: bool = False
+) -> None:
+    """Lets a person's git command put a content there, and tell of it or not."""
+    play.put(b"f", entry)
+    play.cut()
+    if told:
+        contents = {b"f": entry.oid}
+        now = play.tick()
+        play.handle(GitMoved(label=label, contents=contents, received_ns=now, popped=popped))
+
+
+def rejected(play: Play) -> Entry:
+    """Returns what is at ``f`` after everything was rejected, of nobody too."""
+    assert play.decide("reject", EVERYTHING)["refused"] == []
+    return play.disk[b"f"]
+
+
+# The user's line is below the first line of an agent in its hunk: below what comes back.
+KEPT = edited((3, b"line 3\nmine\n"))
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_a_renamed_file_keeps_its_owners(touched: bool) -> None:
+    """B moves what A and the user wrote, and changes one more line or none."""
+    play = mixed()
+    changes = ((3, b"A1\nmine\nA2\n"), (20, b"B1\n"), *([(30, b"B2\n")] if touched else []))
+    play.run(*CODEX, {b"f": ABSENT, b"g": edited(*changes)})
+    expected = dict(zip(WHOSE, OWNERS, strict=True))
+    more = {b"line 30\n": "B", b"B2\n": "B"} if touched else {}
+    assert whose(play, b"g") == {**expected, **more}
+    assert rejected(play) == KEPT
+    assert b"g" not in play.disk
+
+
+@pytest.mark.parametrize("by", [CLAUDE, CODEX])
+def test_a_file_that_is_deleted_and_made_again_keeps_its_owners(by: tuple[str, str]) -> None:
+    """The same bytes are nobody's new work, whichever of the two brings them."""
+    play = mixed()
+    play.run(*by, {b"f": ABSENT})
+    play.run(*by, {b"f": MIXED})
+    assert whose(play, b"f") == dict(zip(WHOSE, OWNERS, strict=True))
+    assert rejected(play) == KEPT
+
+
+def test_a_stash_and_its_pop_keep_the_owners() -> None:
+    """On the commit that it was made on."""
+    play = mixed()
+    rest(play)
+    git_writes(play, "stash", TEXT)
+    assert play.pending() == {}
+    git_writes(play, "stash", MIXED, popped=True)
+    assert whose(play, b"f") == dict(zip(WHOSE, OWNERS, strict=True))
+    assert rejected(play) == KEPT
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["pop", "apply or autostash"])
+def test_a_stash_on_another_commit_keeps_the_owners(told: bool) -> None:
+    """``git stash apply`` and ``git rebase --autostash`` write no log that would tell of them."""
+    play = mixed()
+    rest(play)
+    git_writes(play, "stash", TEXT)
+    git_writes(play, "rebase", edited((35, b"upstream\n")))
+    there = edited((3, b"A1\nmine\nA2\n"), (20, b"B1\n"), (35, b"upstream\n"))
+    git_writes(play, "stash", there, told=told, popped=True)
+    assert whose(play, b"f") == dict(zip(WHOSE, OWNERS, strict=True))
+    assert rejected(play) == edited((3, b"line 3\nmine\n"), (35, b"upstream\n"))
