@@ -133,14 +133,14 @@ def _renamed(
     return [
         PathPlan(
             path=item.path,
-            picks=picks,
+            picks={},
             before=old,
             after=rebased(old, base, new_id),
             cur_before=ABSENT,
             cur_after=ABSENT,
         ),
         PathPlan(
-            path=new.path, picks={}, before=new, after=after, cur_before=there, cur_after=wanted
+            path=new.path, picks=picks, before=new, after=after, cur_before=there, cur_after=wanted
         ),
     ]
 
