@@ -27,7 +27,7 @@ from agentdiff.core.pathstate import PathState
 from agentdiff.core.proofs import CLAIM_NS
 from agentdiff.core.sessions import TAIL_NS
 from tests.properties.oracles import alike
-from tests.properties.strategies import edits, entries, restyled, texts
+from tests.properties.strategies import ODDITIES, edits, entries, restyled, texts
 from tests.properties.typed import Watched
 
 PATHS = [b"a.py", b"d/b.txt", b"c \xff\n.c"]
@@ -247,6 +247,19 @@ class Surroundings(RuleBasedStateMachine):
         assert pended or kinds <= {"agent", "shared"} | earlier
 
     # --- what is not there for a moment ---------------------------------------------------------
+
+    @rule(path=PATH, odd=ODDITIES)
+    def nobody_can_read_it_for_a_while(self, path: bytes, odd: Entry) -> None:
+        """The same bytes are nobody's writing: every line is whose it was, and pends as it did."""
+        there, before = self.play.disk.get(path), self.play.ledger.paths.get(path)
+        if not isinstance(there, File) or before is None:
+            return
+        if isinstance(odd, Directory) and before.rest == ABSENT:
+            return  # where a folder was, a file that is made again is another kind of entry
+        for entry in (odd, there):
+            self.play.put(path, entry)
+            self.play.cut()
+        assert alike(before, self.play.ledger.paths.get(path))
 
     @rule(path=PATH, aside=PATH, by=st.tuples(AGENTS, AGENTS), data=st.data())
     def agents_take_it_away_and_bring_it_back(
