@@ -50,13 +50,13 @@ function M.report(op, result, err)
   local files = counted(#result.done, 'file')
   if op == 'undo' or op == 'redo' then
     -- A decision taken back names every hunk of its files, not those that it was about.
-    local where = result.workspace
-    if not where or where == vim.b.agentdiff_workspace then
-      where = ''
-    else
-      where = ' in ' .. vim.fn.fnamemodify(where, ':~')
+    local text = ('%s: %s'):format(op, files)
+    if result.workspace and result.workspace ~= vim.b.agentdiff_workspace then
+      local where = vim.fn.fnamemodify(result.workspace, ':~')
+      local room = vim.v.echospace - #text - #' in '
+      text = text .. ' in ' .. (#where > room and vim.fn.pathshorten(where) or where)
     end
-    api.nvim_echo({ { ('%s: %s%s'):format(op, files, where) } }, false, {})
+    api.nvim_echo({ { text } }, false, {})
     return true
   end
   api.nvim_echo({ { ('%s: %s in %s'):format(op, counted(hunks, 'hunk'), files) } }, false, {})

@@ -49,13 +49,15 @@ def test_undo_walks_over_workspaces(elsewhere: Editor, workspace: Path, other: P
     elsewhere.command("edit #")
     elsewhere.command("15AgentDiff reject")
     seen, said = [texts()], []
-    for verb in ("undo", "undo", "redo", "redo"):
+    for verb, columns in (("undo", 400), ("undo", 400), ("redo", 50), ("redo", 50)):
+        elsewhere.command(f"set columns={columns}")
         said.append(elsewhere.command(f"AgentDiff {verb}").splitlines()[-1])
         seen.append(texts())
     none, second, both = (False, False), (False, True), (True, True)
     assert seen == [none, second, both, second, none]
-    there = f"1 file in {workspace}"
-    assert said == ["undo: 1 file", f"undo: {there}", f"redo: {there}", "redo: 1 file"]
+    there = f"undo: 1 file in {workspace}"
+    short = f"redo: 1 file in {elsewhere.nvim.funcs.pathshorten(str(workspace))}"
+    assert said == ["undo: 1 file", there, short, "redo: 1 file"]
     assert elsewhere.told("AgentDiff redo") == "agentdiff: nothing to redo"
 
 
