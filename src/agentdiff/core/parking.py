@@ -125,9 +125,10 @@ class Parking:
         """
         if isinstance(state.cur, Other):
             return False  # of what cannot be compared nobody can say that it came back
+        if result is None and owner.kind != "agent":
+            return True
         if result is None and not isinstance(after, Absent):
-            # What an agent alone wrote, and took back itself, is no change any more.
-            return not (owner.kind == "agent" and _is_only_of(state, owner))
+            return not _is_only_of(state, owner)  # what it took back itself is no change any more
         emptied = isinstance(after, File) and not after.data
         if (has_lines(after) and not emptied) or isinstance(state.cur, Absent):
             return False

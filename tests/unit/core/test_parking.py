@@ -298,3 +298,22 @@ def test_a_created_file_that_is_removed_and_written_anew(users: bool) -> None:
     assert sessions == ({"A", "B", None} if users else {"B"})
     play.decide("reject", ALL)
     assert play.disk == ({b"f": File(data=b"A1\nUSER\nA2\n")} if users else {})
+
+
+def test_a_stash_keeps_what_pends_now() -> None:
+    """Whatever had been put aside before: an agent's text was overwritten with a binary."""
+    play = Play(disk={})
+    play.attach()
+    play.prompt(*CLAUDE)
+    play.prompt(*CODEX)
+    binary = File(data=b"\0binary")
+    play.run(*CLAUDE, {b"f": TEXT})
+    (first,) = play.ids(b"f")
+    step(play, "codex", binary)
+    stranger(play, ABSENT)
+    assert not play.pending()
+    stranger(play, binary)
+    assert (play.ids(b"f"), play.disk[b"f"]) == ((first,), binary)
+    assert play.ledger.paths[b"f"].cur == binary
+    assert {owner[0] for owner in play.owners(b"f")} == {"agent"}
+    sound(play)
