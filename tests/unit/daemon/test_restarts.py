@@ -229,3 +229,56 @@ def test_undo_and_redo_walk_every_decision_across_restarts(bench: Bench) -> None
                 assert not bench.call(verb)["refused"]
                 assert (bench.tree(), set(bench.status())) == (trees[n], pending[n])
             assert bench.call(verb)["done"] == []
+
+
+def shape(bench: Bench) -> dict[str, Any]:
+    """Returns everything that pends: status, ids, places and owners of each change."""
+    keys = ("path", "old_path", "status", "changes")
+    return {
+        name: (
+            [one.get(key) for key in keys],
+            [{k: v for k, v in hunk.items() if k != "gen"} for hunk in one["hunks"]],
+        )
+        for name, one in bench.status().items()
+    }
+
+
+def test_decisions_of_every_kind_are_undone_and_redone_across_restarts(bench: Bench) -> None:
+    """Three on one path, one of them of a line; a rename that was edited, and a deletion."""
+    lines = [b"line %d\n" % n for n in range(30)]
+    for name in ("f", "old", "gone"):
+        (bench.root / name).write_bytes(name.encode() + b"\n" + b"".join(lines))
+    bench.prompt()
+    text = b"f\n" + b"".join(lines)
+    for line in (3, 13, 23):
+        text = text.replace(b"line %d\n" % line, b"new %d\nmore %d\n" % (line, line))
+    bench.write("f", text)
+
+    def moves() -> None:
+        (bench.root / "old").rename(bench.root / "new")
+        there = (bench.root / "new").read_bytes()
+        (bench.root / "new").write_bytes(there.replace(b"line 9\n", b"moved 9\n"))
+        (bench.root / "gone").unlink()
+
+    bench.shell(moves)
+    assert sorted(bench.status()) == ["f", "gone", "new"]
+    first, second, third = (hunk["id"] for hunk in bench.status()["f"]["hunks"])
+    decisions: list[tuple[str, dict[str, Any]]] = [
+        ("accept", {"hunks": [{"id": first}]}),
+        ("reject", {"hunks": [{"id": third, "old": [0, 0], "new": [1, 2]}]}),
+        ("reject", {"hunks": [{"id": second}]}),
+        ("reject", {"paths": ["new"]}),
+        ("accept", {"paths": ["gone"]}),
+    ]
+    seen = [(bench.tree(), shape(bench))]
+    for op, selection in decisions:
+        assert bench.decide(op, **selection)["refused"] == []
+        seen.append((bench.tree(), shape(bench)))
+    assert len({repr(one) for one in seen}) == len(seen)
+    for _ in range(2):
+        for verb, walk in (("undo", seen[-2::-1]), ("redo", seen[1:])):
+            bench.restart()
+            for expected in walk:
+                assert bench.call(verb)["refused"] == []
+                assert (bench.tree(), shape(bench)) == expected
+            assert bench.call(verb)["done"] == []
