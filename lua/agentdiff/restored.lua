@@ -93,7 +93,12 @@ function M.open(buf, name)
   -- The review's own buffer will have this name.
   vim.bo[buf].buftype = 'nofile'
   vim.bo[buf].bufhidden = 'wipe'
-  api.nvim_buf_set_name(buf, 'agentdiff-restored://' .. buf)
+  api.nvim_buf_call(buf, function()
+    local mods = { keepalt = true, silent = true }
+    vim.cmd.file({ 'agentdiff-restored://' .. buf, mods = mods })
+  end)
+  -- Neovim keeps another buffer of the old name, which would be restored as well.
+  api.nvim_buf_delete(vim.fn.bufadd(name), { force = true })
   say(buf, 'the review is being opened')
   -- Not while the session is being read.
   vim.schedule(function()

@@ -357,15 +357,32 @@ def test_a_session_file_brings_the_review_back(
     assert again.lua("return _G.asked") == []
 
 
+ASKS = """
+_G.asked = {}
+local rpc = require('agentdiff.rpc')
+local request = rpc.request
+rpc.request = function(method, payload, done)
+  table.insert(_G.asked, method == 'review.open' and payload.filters or nil)
+  return request(method, payload, done)
+end
+"""
+
+
 def test_a_session_file_keeps_how_the_review_was_limited(
     shown: Editor, agent: Agent, spawn: Callable[..., Editor], workspace: Path, tmp_path: Path
 ) -> None:
     """Grouping and filters: what a key on a heading decides is no more than before."""
     agent.edit("b.txt", "two\n", "zwei\n")
-    shown.command(f"AgentDiff review group=file path=b.txt | mksession {tmp_path}/Session.vim")
+    # The event of a session that was loaded comes once for each buffer.
+    shown.command("vsplit | AgentDiff review group=file path=b.txt")
+    shown.command(f"mksession {tmp_path}/Session.vim")
     bar, limited = shown.lua("return vim.wo.winbar"), shown.lines()
-    again = spawn("-S", str(tmp_path / "Session.vim"), cwd=workspace)
+    (tmp_path / "asks.lua").write_text(ASKS)
+    watch = f"luafile {tmp_path}/asks.lua"
+    again = spawn("-S", str(tmp_path / "Session.vim"), cwd=workspace, config=watch)
     again.wait("vim.fn.search('+zwei', 'nw') > 0")
+    asked = again.lua("return _G.asked")
+    assert [filters["path"] for filters in asked] == ["b.txt"]
     assert (again.lines(), again.lua("return vim.wo.winbar")) == (limited, bar)
     assert "by file" in bar
     assert again.lua("return vim.g.AgentdiffSession") is None
