@@ -120,12 +120,14 @@ def _matches(
             if path in here and _gives(one, state) and _related(one, state):
                 yield one, path
     rest = [left for one in departures if (left := open_.left(one)) is not None]
-    if len(rest) * len(here) > MAX_COMPARISONS:
+    # Files that were there before, and that nobody wrote just now, are compared by content only.
+    likely = [one for one in here.values() if one.status == "created" or one.path in fresh]
+    if len({one.path for one in rest}) * len(likely) > MAX_COMPARISONS:
         return
     scored = [
-        (score, departure, path)
+        (score, departure, state.path)
         for departure in rest
-        for path, state in here.items()
+        for state in likely
         if _may_be_edited(departure, state, fresh)
         and _related(departure, state)
         and (score := similarity(departure.content.data, _file(state).data)) >= SIMILAR

@@ -512,3 +512,22 @@ def test_likeness_is_no_proof_later(restart: bool) -> None:
         play.cut()
     play.claim(b"g", saved.data, written=True)
     assert before.items() <= {b"mine\n": "user", **_wrote(play, b"g")}.items()
+
+
+def test_many_other_files_that_pend_are_in_no_way() -> None:
+    """They are not compared: moves with edits are found however much waits for a review."""
+    disk = {b"f%d" % n: File(data=b"%d\n" % n + BASE.data) for n in range(60)}
+    play = Play(disk=dict(disk))
+    play.attach()
+    play.prompt(*AGENT)
+    play.run(*AGENT, {path: File(data=b"A\n" + file.data) for path, file in disk.items()})
+    moved = dict(sorted(disk.items())[:45])
+    play.run(
+        *AGENT,
+        {
+            **dict.fromkeys(moved, ABSENT),
+            **{b"d/" + path: File(data=b"A\nA\n" + file.data) for path, file in moved.items()},
+        },
+    )
+    origins = {path: state.origin for path, state in play.ledger.paths.items() if state.origin}
+    assert origins == {b"d/" + path: path for path in moved}
