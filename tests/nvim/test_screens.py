@@ -143,7 +143,8 @@ def test_what_is_known_of_a_hunk_floats(three: Editor) -> None:
             "  tool      Edit",
             "  outcome   ok",
         ]
-        assert rows[6].startswith("  evidence  exact: the content is")
+        assert [row.split()[0] for row in rows[5:8]] == ["session", "call", "evidence"]
+        assert rows[7].startswith("  evidence  exact: the content is")
         float_ = [text.strip() for text, names in ui.groups(top + 1) if "NormalFloat" in names]
         assert float_ == ["claude · turn 1  +0 -1"]
         ui.type("j")
