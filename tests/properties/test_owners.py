@@ -1,5 +1,8 @@
 """P8, P14: every line has one owner, and one owner's reject takes nothing from the others.
 
+Agents also delete the file and make it again, move it there and back, and change its mode, which is
+nobody's writing of its lines.  What the model does not say is counted (``event``).
+
 The model knows nothing of diffs.  Every line is unique, so that its text is its identity: a file is
 a row of cells, each of which is in both sides, or only in the base (somebody deleted it), or only
 on disk (somebody wrote it).  What DESIGN says about authors is said here again, cell by cell.
@@ -11,18 +14,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
-from agentdiff.core.entries import File
+from agentdiff.core.entries import ABSENT, File
 from agentdiff.core.events import HunkPick, Selection, TurnEnded
 from agentdiff.core.hunks import Hunk
 from agentdiff.core.owners import Owner
 from agentdiff.core.sessions import SECOND_NS, TAIL_NS
 from tests.play import Play
+from tests.properties.oracles import part_of
 
-F = b"f"
+F, G = b"f", b"g"
 SESSIONS = {"claude": "s", "codex": "r"}
+AGENTS = st.sampled_from(sorted(SESSIONS))
 AUTHORS = ["claude", "claude", "codex", "codex", "user", "user", "external", "shared"]
 
 
@@ -151,6 +156,7 @@ class History:
         self.model = Model([Cell(text) for text in first])
         self.play = Play(disk={F: File(data=b"".join(first))})
         self.fresh = size
+        self.mode = 0o644
         self.play.attach()
         for agent, session in SESSIONS.items():
             self.play.prompt(agent, session)
@@ -164,10 +170,13 @@ class History:
         """Lets somebody replace some lines."""
         before = self.model.disk
         new = self.lines(count, author)
-        if not (new or start < end) or not self.model.edit(author, start, end, new):
+        if not (new or start < end):
             return
-        entry = File(data=b"".join([*before[:start], *new, *before[end:]]))
-        self.write(author, entry, late)
+        if not self.model.edit(author, start, end, new):
+            event("the model does not say: two runs without a line between them")
+            return
+        data = b"".join([*before[:start], *new, *before[end:]])
+        self.write(author, File(data=data, mode=self.mode), late)
         self.check()
 
     def write(self, author: str, entry: File, late: bool) -> None:
@@ -177,31 +186,91 @@ class History:
         match author:
             case "user" if late:
                 since_ns = play.tick()
-                play.put(F, entry)
+                play.put(self.path, entry)
                 play.cut()
-                play.claim(F, entry.data, written=True, since_ns=since_ns)
+                play.claim(self.path, entry.data, written=True, since_ns=since_ns)
             case "user":
-                play.save(F, entry.data, entry)
+                play.save(self.path, entry.data, entry)
             case "external":
                 for agent, session in SESSIONS.items():
                     play.handle(TurnEnded(agent=agent, session=session, received_ns=play.tick()))
                 play.now += TAIL_NS + SECOND_NS
-                play.put(F, entry)
+                play.put(self.path, entry)
                 play.cut()
             case "shared":
                 calls = [play.start(agent, session) for agent, session in SESSIONS.items()]
-                play.put(F, entry)
+                play.put(self.path, entry)
                 for call in calls:
                     play.finish(call)
             case _ if late:
-                play.write(author, SESSIONS[author], F, entry.data)
+                play.write(author, SESSIONS[author], self.path, entry.data)
             case _:
-                play.run(author, SESSIONS[author], {F: entry})
+                play.run(author, SESSIONS[author], {self.path: entry})
+
+    # --- what is no edit -------------------------------------------------------------------------
+
+    @property
+    def path(self) -> bytes:
+        """Where the file is."""
+        return G if G in self.play.disk else F
+
+    def vanish(self, one: str, other: str) -> None:
+        """One agent deletes the file, another one (or the same) writes the same bytes again."""
+        path, entry = self.path, self.play.disk[self.path]
+        if path == G:
+            event("not deleted and made again: it is renamed")
+            return
+        self.play.now += SECOND_NS
+        self.play.run(one, SESSIONS[one], {path: ABSENT})
+        self.play.run(other, SESSIONS[other], {path: entry})
+        self.check()
+
+    def rename(self, agent: str) -> None:
+        """An agent moves the file, there or back."""
+        entry = self.play.disk[self.path]
+        if not self.model.base or not self.model.disk:
+            event("not renamed: there is nothing in it")
+            return
+        other = F if self.path == G else G
+        self.play.now += SECOND_NS
+        self.play.run(agent, SESSIONS[agent], {self.path: ABSENT, other: entry})
+        self.check()
+
+    def chmod(self, agent: str) -> None:
+        """An agent makes the file executable, or takes that back."""
+        self.mode ^= 0o111
+        there = self.play.disk[self.path]
+        assert isinstance(there, File)
+        self.play.now += SECOND_NS
+        entry = File(data=there.data, mode=self.mode)
+        self.play.run(agent, SESSIONS[agent], {self.path: entry})
+        self.check()
+
+    def decide_lines(self, op: str, hunk: Hunk, old: tuple[int, int], new: tuple[int, int]) -> None:
+        """Decides some lines of a hunk: those cells, and no other ones."""
+        old, new = part_of(hunk, old, new)
+        texts = self.texts(hunk)
+        first, end = next(
+            (a, b) for a, b in self.model.runs() if texts == {c.text for c in self.model.cells[a:b]}
+        )
+        run = self.model.cells[first:end]
+        olds, news = [c for c in run if c.gone], [c for c in run if not c.gone]
+        chosen = [*olds[slice(*old)], *news[slice(*new)]]
+        above = [*olds[: old[0]], *news[: new[0]]]
+        below = [*olds[old[1] :], *news[new[1] :]]
+        left = accepted(chosen) if op == "accept" else rejected(chosen)
+        if not chosen or (above and below and not left):
+            event("the model does not say: two hunks without a line between them")
+            return
+        pick = HunkPick(hunk=hunk.id, old=old, new=new)
+        assert self.play.decide(op, Selection(picks=(pick,)))["refused"] == []
+        self.model.cells[first:end] = [*above, *left, *below]
+        self.check()
 
     @property
     def hunks(self) -> tuple[Hunk, ...]:
         """What pends."""
-        state = self.play.ledger.paths.get(F)
+        state = self.play.ledger.paths.get(self.path)
         return () if state is None else state.hunks
 
     def decide(self, op: str, hunk: Hunk, undo: bool) -> None:
@@ -218,7 +287,7 @@ class History:
 
     def texts(self, hunk: Hunk) -> set[bytes]:
         """Returns the lines of a hunk, old and new."""
-        text = self.play.ledger.paths[F].text
+        text = self.play.ledger.paths[self.path].text
         return {*text.base[hunk.a0 : hunk.a1], *text.cur[hunk.b0 : hunk.b1]}
 
     def reject_agent(self, agent: str) -> None:
@@ -243,12 +312,15 @@ class History:
 
     def check(self) -> None:
         """P14: both sides are the model's, and so is the owner of every line that pends."""
-        disk, base = self.play.disk[F], self.play.base(F)
-        assert disk == File(data=b"".join(self.model.disk))
-        assert base == File(data=b"".join(self.model.base))
+        disk, state = self.play.disk[self.path], self.play.ledger.paths.get(self.path)
+        base = disk if state is None else state.base
+        self.mode = disk.mode if isinstance(disk, File) else 0
+        assert disk == File(data=b"".join(self.model.disk), mode=self.mode)
+        # Nothing of what is decided here is the mode, unless all of it is.
+        assert base == File(data=b"".join(self.model.base), mode=0o644)
         found: list[tuple[bytes, bool, str]] = []
         for hunk in self.hunks:
-            text = self.play.ledger.paths[F].text
+            text = self.play.ledger.paths[self.path].text
             old, new = text.base[hunk.a0 : hunk.a1], text.cur[hunk.b0 : hunk.b1]
             found += [
                 (line, True, name_of(one)) for line, one in zip(old, hunk.old_owners, strict=True)
@@ -260,6 +332,12 @@ class History:
         assert sorted(found) == sorted(wanted)
 
 
+def spans(size: int) -> st.SearchStrategy[tuple[int, int]]:
+    """Returns a strategy of ranges of that many lines."""
+    ends = st.integers(0, size)
+    return st.tuples(ends, ends).map(lambda two: (min(two), max(two)))
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> History:
     """Draws a history; the model is compared after every step of it."""
@@ -267,7 +345,22 @@ def histories(draw: st.DrawFn) -> History:
     for _ in range(draw(st.integers(1, 12))):
         if history.hunks and draw(st.integers(0, 4)) == 0:
             hunk = draw(st.sampled_from(history.hunks))
-            history.decide(draw(st.sampled_from(["accept", "reject"])), hunk, draw(st.booleans()))
+            op = draw(st.sampled_from(["accept", "reject"]))
+            if draw(st.booleans()):
+                history.decide(op, hunk, draw(st.booleans()))
+            else:
+                old = draw(spans(hunk.a1 - hunk.a0))
+                history.decide_lines(op, hunk, old, draw(spans(hunk.b1 - hunk.b0)))
+            continue
+        if draw(st.integers(0, 5)) == 0:
+            one, other = draw(AGENTS), draw(AGENTS)
+            match draw(st.sampled_from(["vanish", "rename", "rename", "chmod"])):
+                case "vanish":
+                    history.vanish(one, other)
+                case "rename":
+                    history.rename(one)
+                case _:
+                    history.chmod(one)
             continue
         size = len(history.model.disk)
         start = draw(st.integers(0, size))
@@ -293,7 +386,7 @@ def test_one_agent_s_reject_keeps_the_others_lines(history: History, agent: str)
         if not cell.gone and cell.author not in ("", agent)
     }
     history.reject_agent(agent)
-    disk = history.play.disk[F]
+    disk = history.play.disk[history.path]
     assert isinstance(disk, File)
     assert others <= set(disk.data.splitlines(keepends=True))
 
