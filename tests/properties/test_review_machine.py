@@ -163,6 +163,27 @@ class ReviewMachine(Deciding):
             self._forget()  # no proof: what was seen is enough
         assert alike(whole, play.ledger.paths.get(path))
 
+    @rule(agent=AGENTS, path=PATH, late=st.booleans(), data=st.data())
+    def agent_changes_the_mode_while_the_user_saves(
+        self, agent: tuple[str, str], path: bytes, late: bool, data: st.DataObject
+    ) -> None:
+        """P13: what is proved is the content; the mode of the base stays what it was."""
+        play, there = self.play, self.play.disk.get(path)
+        if not (isinstance(there, File) and is_line_text(there)) or path in play.ledger.paths:
+            return
+        line = play.line()
+        new = File(data=data.draw(edits(there.data, line)), mode=there.mode ^ 0o111)
+        started, since_ns = play.start(*agent), play.tick()
+        if not late:
+            play.claim(path, new.data)
+        play.put(path, new)
+        play.finish(started)
+        play.claim(path, new.data, written=True, since_ns=since_ns)
+        play.types(path, line)
+        state = play.ledger.paths.get(path)
+        assert state is not None
+        assert self._waits(path, new) or state.base == File(data=new.data, mode=there.mode)
+
     @rule(agent=AGENTS, path=PATH, data=st.data())
     def agent_undoes_itself(self, agent: tuple[str, str], path: bytes, data: st.DataObject) -> None:
         """P7: a write and its exact revert leave nothing new pending."""
