@@ -311,7 +311,7 @@ GUARDS = (
         test=NVIM + "test_names_and_prompts_are_only_shown",
     ),
     Guard(
-        file="lua/agentdiff/motion.lua",
+        file="lua/agentdiff/windows.lua",
         text="vim.fn.fnameescape(path)",
         without="path",
         test=NVIM + "test_a_hostile_name_is_opened_and_decided",

@@ -170,7 +170,7 @@ GUARDS_OF_DATA = (
     ),
     Guard(
         file=SRC + "core/decisions.py",
-        text='if event.op == "reject" and not all(matching):',
+        text='if event.op == "reject" and not all(selection.covers(owner) for owner in owners):',
         without="if False:",
         test=CORE + "test_decisions.py::test_entangled_lines_are_refused_for_one_owner",
     ),
