@@ -254,8 +254,6 @@ class Surroundings(RuleBasedStateMachine):
         there, before = self.play.disk.get(path), self.play.ledger.paths.get(path)
         if not isinstance(there, File) or before is None:
             return
-        if isinstance(odd, Directory) and before.rest == ABSENT:
-            return  # where a folder was, a file that is made again is another kind of entry
         for entry in (odd, there):
             self.play.put(path, entry)
             self.play.cut()

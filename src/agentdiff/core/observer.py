@@ -106,7 +106,7 @@ class Observer:
         # The watcher does not know what we wrote ourselves; from this reading on it does.
         own = self.own_writes.pop(path, None)
         known = event.before if own is None else own.written
-        known = known if state is None else state.cur
+        known = _as_entry(known, ABSENT) if state is None else state.cur
         after = _as_entry(event.after, known if state is None else state.rest)
         if after == known or ledger.follows_disk(path, now):
             return []

@@ -174,6 +174,20 @@ def test_what_comes_back_is_what_it_was(gone: Entry, away: str, back: str) -> No
     sound(play)
 
 
+@pytest.mark.parametrize("away", ["codex", "stranger"])
+def test_a_new_file_whose_place_a_directory_takes_for_a_while(away: str) -> None:
+    """It is created here as before, by whom it was."""
+    play = Play()
+    play.run(*CLAUDE, {b"f": TEXT})
+    before = play.ledger.paths[b"f"]
+    step(play, away, Directory())
+    assert play.pending() == {}
+    step(play, "stranger", TEXT)
+    state = play.ledger.paths[b"f"]
+    assert (state.base, state.hunks, state.meta) == (ABSENT, before.hunks, before.meta)
+    sound(play)
+
+
 @pytest.mark.parametrize("who", [CLAUDE, CODEX])
 @pytest.mark.parametrize("name", [b"f.bak", b"a.bak"])
 def test_a_move_there_and_back(who: tuple[str, str], name: bytes) -> None:
