@@ -16,7 +16,7 @@ carried to what came, as if that were an edit of it, and the mover owns only wha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agentdiff.core.diff import diff_bytes, split_lines
@@ -101,6 +101,9 @@ def handed(new: PathState, was: PathState, by: Owner | None, new_id: NewId) -> P
         return _created(new, was, by, new_id)
     alike = was.base == new.base
     start = replace(unnamed(was), path=new.path, gen=new.gen + 1)
+    if was.origin != new.path:
+        # Where it was something may pend that has these ids, or come back with them.
+        start = _renumbered(start, {one: new_id() for one in start.ids})
     home = alike and new.origin is None and start.base != start.cur
     state = _carried(start, new, new_id) if home else replace(new, gen=new.gen + 1)
     return _painted(state, _wrote(new, was, by), _deleted(new, was if alike else None), new_id)
@@ -110,14 +113,10 @@ def _created(new: PathState, was: PathState, by: Owner | None, new_id: NewId) ->
     """Returns a creation that was moved: it goes on at the new path, everybody's in it."""
     first, state = new.ids[0], replace(new, gen=new.gen + 1)
     if was.status == "created":
-        start = replace(
-            was,
-            path=new.path,
-            hunks=tuple(replace(hunk, id=first) for hunk in was.hunks),
-            meta=tuple(replace(change, id=first) for change in was.meta),
-            gen=new.gen + 1,
-        )
-        state = _carried(start, new, new_id)
+        # Of what has lost lines to a decision every part is a change, and the first one all of it.
+        ids = {one: new_id() for one in was.ids if one != was.ids[0]}
+        start = replace(was, path=new.path, gen=new.gen + 1)
+        state = _carried(_renumbered(start, {was.ids[0]: first, **ids}), new, new_id)
     state = _painted(state, _wrote(new, was, by), (), new_id)
     wrote = [owner for hunk in state.hunks for owner in hunk.owners]
     wrote = wrote or [owner for change in was.meta for owner in change.owners]
@@ -138,6 +137,14 @@ def mover(new: PathState) -> Owner:
 
 def _free(hunks: Sequence[Hunk], taken: set[int], new_id: NewId) -> tuple[Hunk, ...]:
     return tuple(replace(hunk, id=new_id()) if hunk.id in taken else hunk for hunk in hunks)
+
+
+def _renumbered(state: PathState, ids: Mapping[int, int]) -> PathState:
+    return replace(
+        state,
+        hunks=tuple(replace(hunk, id=ids[hunk.id]) for hunk in state.hunks),
+        meta=tuple(replace(change, id=ids[change.id]) for change in state.meta),
+    )
 
 
 def _carried(start: PathState, new: PathState, new_id: NewId) -> PathState:

@@ -4,7 +4,7 @@ import pytest
 
 from agentdiff.core.diff import split_lines
 from agentdiff.core.entries import ABSENT, Entry, File
-from agentdiff.core.events import Selection, Target, TurnEnded
+from agentdiff.core.events import HunkPick, Selection, Target, TurnEnded
 from agentdiff.core.pathstate import check
 from agentdiff.core.sessions import TAIL_NS
 from tests.play import Play, image
@@ -32,6 +32,11 @@ def _type(play: Play, path: bytes, after: bytes = b"A1\n", typed: bytes = b"USER
     new = File(data=there.data.replace(after, after + typed, 1), mode=there.mode)
     play.save(path, new.data, new)
     return new
+
+
+def _lines(change: int, first: int, last: int) -> Selection:
+    """Selects some of the new lines of a change."""
+    return Selection(picks=(HunkPick(hunk=change, old=(0, 0), new=(first, last)),))
 
 
 def _mixed() -> Play:
@@ -262,6 +267,20 @@ def test_a_new_file_moved_twice_and_back() -> None:
     _holds(play, left={b"f": b"USER\ntoo\n"})
 
 
+def test_a_new_file_one_line_of_which_was_rejected_is_moved() -> None:
+    """P10: what is above the line and what is below it are two changes; so they are at `g`."""
+    play = _new()
+    (whole,) = play.ids(b"f")
+    assert play.decide("reject", _lines(whole, 2, 3))["refused"] == []
+    assert len(play.ids(b"f")) == 2
+    _move(play, b"f", b"g")
+    assert play.pending() == {b"g": "created"}
+    assert _wrote(play, b"g") == {b"A1\n": "A", b"USER\n": "user", b"A3\n": "A"}
+    first, second = play.ids(b"g")
+    assert first != second
+    _holds(play, left={b"g": b"USER\n"})
+
+
 @pytest.mark.parametrize("first", [b"f", b"g"])
 def test_a_move_of_a_new_file_that_is_seen_in_two_readings(first: bytes) -> None:
     """Whichever half is seen first; the daemon may even be another one then."""
@@ -427,6 +446,21 @@ def test_two_files_change_places() -> None:
     play.run(*MOVER, {b"f": play.disk[b"g"], b"g": play.disk[b"f"]})
     assert set(_wrote(play, b"g").items()) >= set(WRITTEN.items())
     _holds(play, left={b"f": BASE.data, b"g": b"other\n" * 5 + b"USER\n"})
+
+
+@pytest.mark.parametrize("less", [False, True])
+def test_no_change_is_at_two_paths(less: bool) -> None:
+    """P10: two files of one base change places, or what was moved leaves a part of it."""
+    play = _play(f=BASE, g=BASE)
+    play.run(*AGENT, {b"f": File(data=b"".join(OURS))})
+    play.run(*AGENT, {b"g": File(data=b"A0\n" + BASE.data)})
+    _type(play, b"f")
+    left = File(data=MIXED.data.replace(b"A3\n", b"")) if less else play.disk[b"g"]
+    play.run(*MOVER, {b"f": left, b"g": play.disk[b"f"]})
+    assert _wrote(play, b"g") == WRITTEN
+    assert set(_wrote(play, b"f").values()) == ({"A", "user"} if less else {"A"})
+    assert not set(play.ids(b"f")) & set(play.ids(b"g"))
+    _holds(play, left={b"f": KEPT[b"f"] if less else BASE.data, b"g": KEPT[b"f"]})
 
 
 def test_a_copy_is_its_makers() -> None:
