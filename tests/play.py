@@ -390,4 +390,5 @@ def image(ledger: Ledger) -> dict[str, Any]:
         "undo": [ledger.turns.target("cli", redo=redo) for redo in (False, True)],
         "in effect": ledger.turns.in_effect(),
         "changed_at": dict(ledger.changed_at),
+        "where": dict(ledger.where),
     }

@@ -254,6 +254,8 @@ class ReviewMachine(Deciding):
         """P1, P9, P10, P14: sides add up, existence is right, no line is glued to another."""
         if not hasattr(self, "play"):
             return
+        ids = [one for state in self.play.ledger.paths.values() for one in state.ids]
+        assert len(ids) == len(set(ids))
         for path, state in self.play.ledger.paths.items():
             check(state)
             if state.origin is not None:

@@ -115,7 +115,7 @@ class Executor:
         if event.decision is None:
             return [Answer(request=event.request, result=self._result(verb, None, turned, []))]
         ledger = self._ledger
-        planned = turning.planned(ledger.paths, ledger.renamed, event, ledger.new_id)
+        planned = turning.planned(ledger.paths, ledger.renamed, event, ledger.where, ledger.new_id)
         return self._start(_Execution(event, event.decision, verb, planned))
 
     def _restore(self, event: ev.RestoreRequested) -> list[Command]:

@@ -24,7 +24,7 @@ from agentdiff.core.execution import Executor
 from agentdiff.core.feedback import Feedback
 from agentdiff.core.observer import Observer
 from agentdiff.core.parking import ids_of
-from agentdiff.core.pathstate import PathState
+from agentdiff.core.pathstate import PathState, renumbered
 from agentdiff.core.records import (
     Decided,
     DecisionIntended,
@@ -53,6 +53,7 @@ class Ledger:
         turns: what can be undone and redone.
         seq: number of the newest record.
         changed_at: pending path → number of the record that last changed it.
+        where: change → the path on which it pends.
         editors: attached Neovims.
         renamed: the pending paths that were renamed.
         moved: renamed path → what its base was when it last agreed with its old path's; until the
@@ -68,6 +69,7 @@ class Ledger:
         self.unfinished: dict[int, DecisionIntended] = {}
         self.seq = 0
         self.changed_at: dict[bytes, int] = {}
+        self.where: dict[int, bytes] = {}
         self.editors: set[str] = set()
         self.renamed: set[bytes] = set()
         self.moved: dict[bytes, Entry] = {}
@@ -107,6 +109,7 @@ class Ledger:
             state = decode_state(stored, load)
             if state is not None:
                 ledger.paths[path] = state
+                ledger.where.update(dict.fromkeys(state.ids, path))
                 if state.origin is not None:
                     ledger.renamed.add(path)
         ledger.observer.parking.load(parked, load)
@@ -131,11 +134,16 @@ class Ledger:
         self.seq += 1
         self._fold(record)
         for path, state in (states or {}).items():
-            self.leaves(self.paths.get(path))
+            before = self.paths.get(path)
+            self.leaves(before)
+            for change in () if before is None else before.ids:
+                if self.where.get(change) == path:
+                    del self.where[change]
             if state is None:
                 self.paths.pop(path, None)
             else:
                 self.paths[path] = state
+                self.where.update(dict.fromkeys(state.ids, path))
             if state is not None and state.origin is not None:
                 self.renamed.add(path)
             else:
@@ -197,6 +205,17 @@ class Ledger:
         """Returns an id or generation that was never used in this workspace."""
         self._last_id += 1
         return self._last_id
+
+    def apart(self, state: PathState | None) -> PathState | None:
+        """Returns a state none of whose changes has the id of one that pends elsewhere.
+
+        With a content ids go to another path.  What was put aside, or is given again, may have them
+        still: they go on where they are, and here others begin.
+        """
+        if state is None:
+            return None
+        taken = [one for one in state.ids if self.where.get(one, state.path) != state.path]
+        return renumbered(state, {one: self.new_id() for one in taken}) if taken else state
 
     # --- questions -------------------------------------------------------------------------------
 

@@ -288,6 +288,7 @@ class Observer:
 
         `since`, `steps` and `came_from` are those of the record.
         """
+        state = self._ledger.apart(state)
         record = PathChanged(
             path=path,
             before=before.ref(),

@@ -13,7 +13,7 @@ renamed from, which itself pends as deleted.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, assert_never
 
@@ -213,6 +213,15 @@ def without_lines(state: PathState, *, base_lost: bool) -> PathState:
         text = is_line_text(state.cur)
         hunks = (Hunk(**here, old_owners=(), new_owners=tuple(wrote)),) if text else ()
     return replace(state, base=base, origin=None, hunks=hunks, meta=meta, coverage=coverage)
+
+
+def renumbered(state: PathState, ids: Mapping[int, int]) -> PathState:
+    """Returns a state with other ids for some of its changes; `ids` maps old ones to new ones."""
+    return replace(
+        state,
+        hunks=tuple(replace(hunk, id=ids.get(hunk.id, hunk.id)) for hunk in state.hunks),
+        meta=tuple(replace(change, id=ids.get(change.id, change.id)) for change in state.meta),
+    )
 
 
 def flips_eol(base: Entry, cur: Entry) -> bool:

@@ -26,7 +26,7 @@ from agentdiff.core.events import LoadedItem, Step, UndoRequested
 from agentdiff.core.hunks import NewId
 from agentdiff.core.merge import merge3
 from agentdiff.core.observing import observe
-from agentdiff.core.pathstate import PathState, is_binary
+from agentdiff.core.pathstate import PathState, is_binary, renumbered
 from agentdiff.core.renames import rebased, unnamed
 
 _FAR = 1 << 62
@@ -37,6 +37,7 @@ def planned(
     paths: Mapping[bytes, PathState],
     renamed: Iterable[bytes],
     event: UndoRequested,
+    where: Mapping[int, bytes],
     new_id: NewId,
 ) -> Plan:
     """Returns what an undo or a redo does; both halves of a rename, or neither.
@@ -45,6 +46,7 @@ def planned(
         paths: every path with something pending.
         renamed: those of them that were renamed.
         event: the request.
+        where: change → the path on which it pends.
         new_id: makes ids and generations.
     """
     items = [turned(item, redo=event.redo) for item in event.items]
@@ -63,10 +65,25 @@ def planned(
         if other in refused and path not in refused:
             found[path] = _one_change(path, other)
     return Plan(
-        paths=[one for one in found.values() if isinstance(one, PathPlan)],
+        paths=_apart([one for one in found.values() if isinstance(one, PathPlan)], where, new_id),
         refused=[one for one in found.values() if isinstance(one, Refusal)],
         moved_on=[],
     )
+
+
+def _apart(plans: Sequence[PathPlan], where: Mapping[int, bytes], new_id: NewId) -> list[PathPlan]:
+    """Returns plans that bring no id that went to another path since: there it goes on."""
+    here, used = {one.path for one in plans}, set[int]()
+    out: list[PathPlan] = []
+    for one in plans:
+        known = () if one.after is None else one.after.ids
+        ids = {n: new_id() for n in known if n in used or where.get(n, one.path) not in here}
+        used.update(ids.get(n, n) for n in known)
+        if one.after is not None and ids:
+            picks = {ids.get(n, n): part for n, part in one.picks.items()}
+            one = replace(one, picks=picks, after=renumbered(one.after, ids))
+        out.append(one)
+    return out
 
 
 def halves(changes: Iterable[LoadedItem | PathPlan]) -> dict[bytes, bytes]:

@@ -12,6 +12,7 @@ from agentdiff.core.events import (
     EditorAttached,
     EditorDetached,
     FileObserved,
+    HunkPick,
     Selection,
     SessionEnded,
     Target,
@@ -209,3 +210,47 @@ def test_a_log_with_a_hole_is_readable() -> None:
         left = [step for redo in (False, True) for step in ledger.turns.left("cli", redo=redo)]
         assert {step.since for step in left} <= {seq for seq, _ in holed}
         assert all(step.items(dict(holed)[step.since]) for step in left)  # type: ignore[arg-type]
+
+
+def _moved() -> tuple[Play, File]:
+    """An agent changed two places of a file, and another one moved it."""
+    there = File(data=b"one\n2\n3\n4\nfive\n")
+    play = Play(disk={F: File(data=b"1\n2\n3\n4\n5\n")})
+    play.prompt("claude", "A")
+    play.prompt("codex", "B")
+    play.run("claude", "A", {F: there})
+    return play, there
+
+
+def _is_decided_by_ids(play: Play) -> None:
+    """Every change is at one path, and is what is decided by its id there."""
+    pending = [one for state in play.ledger.paths.values() for one in state.ids]
+    assert len(pending) == len(set(pending))
+    assert image(play.ledger) == image(play.reload())
+    for state in list(play.ledger.paths.values()):
+        picks = tuple(HunkPick(hunk=h.id, gen=h.gen) for h in state.hunks)
+        if state.status != "deleted":
+            assert play.decide("reject", Selection(picks=picks))["refused"] == []
+
+
+def test_no_change_pends_at_two_paths_when_a_moved_file_comes_back() -> None:
+    """What returns where it was moved to had the ids of what pends where it was moved from."""
+    play, there = _moved()
+    play.run("codex", "B", {F: ABSENT, b"g": there})
+    play.run("codex", "B", {F: there, b"g": ABSENT})
+    first = play.ids(F)[0]
+    assert play.decide("reject", Selection(picks=(HunkPick(hunk=first),)))["refused"] == []
+    play.run("codex", "B", {F: ABSENT, b"g": there})
+    assert play.pending() == {F: "deleted", b"g": "renamed"}
+    _is_decided_by_ids(play)
+
+
+def test_no_change_pends_at_two_paths_after_an_undo() -> None:
+    """What an undo brings back at the new path had the id that the deletion of the old one has."""
+    play, _ = _moved()
+    second = play.ids(F)[1]
+    assert play.decide("reject", Selection(picks=(HunkPick(hunk=second),)))["refused"] == []
+    play.run("codex", "B", {F: ABSENT, b"g": play.disk[F]})
+    assert play.undo()["refused"] == []
+    assert len(play.ledger.paths[b"g"].hunks) == 2
+    _is_decided_by_ids(play)
