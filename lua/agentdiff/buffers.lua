@@ -162,14 +162,6 @@ local function claim_last()
   })
 end
 
---- Changes text after the event that is under way, and when it may be changed.
----@param change fun()
-local function soon(change)
-  vim.schedule(function()
-    require('agentdiff.gate').enter(change)
-  end)
-end
-
 --- Answers Neovim's own question about a file that changed: nothing is asked for watched buffers.
 --- Neovim gets here first when it looks at time stamps before Python has spoken (|:checktime|, a
 --- window that gets focus).
@@ -180,7 +172,7 @@ local function file_changed(args)
   end
   vim.v.fcs_choice = ''
   if vim.v.fcs_reason == 'conflict' then
-    soon(function()
+    require('agentdiff.gate').soon(function()
       M.follow(args.buf)
     end)
   elseif vim.v.fcs_reason == 'changed' or vim.v.fcs_reason == 'time' then
@@ -295,7 +287,7 @@ local function install()
     if vim.b[args.buf].agentdiff_workspace and not vim.bo[args.buf].modified then
       -- The user took all edits back. Those of a merge may be among them: then the text is older
       -- than the disk, whatever the stamp says.
-      soon(function()
+      require('agentdiff.gate').soon(function()
         if require('agentdiff.merge').is_behind(args.buf) then
           require('agentdiff.reload').forget(args.buf)
         end
@@ -311,7 +303,7 @@ local function install()
     require('agentdiff.merge').resume(redraw)
   end)
   on('CmdwinLeave', function()
-    soon(catch_up)
+    require('agentdiff.gate').soon(catch_up)
   end)
   on('FileChangedShellPost', reloaded)
   on('BufWinEnter', function(args)

@@ -168,14 +168,6 @@ local function take_leave(open)
   require('agentdiff.layout').leaving(open.layout)
 end
 
---- Calls a function when the command that changes windows now is done.
----@param change fun()
-local function soon(change)
-  vim.schedule(function()
-    require('agentdiff.gate').enter(change)
-  end)
-end
-
 --- Ends a comparison whose base is about to be gone, or is.
 ---@param open agentdiff.Comparison
 function M.finish(open)
@@ -192,7 +184,7 @@ function M.finish(open)
   give_back(open)
   open.line = shows_file(open) and api.nvim_win_get_cursor(open.file_win)[1] or nil
   require('agentdiff.inline').hide(open.file_buf, false)
-  soon(function()
+  require('agentdiff.gate').soon(function()
     tidy(open)
     if open.after then
       open.after()
@@ -259,7 +251,7 @@ function M.watch(open, base_win)
   end)
   -- Neovim is in the middle of closing these, and takes no other change of windows (E855).
   local function close_soon()
-    soon(function()
+    require('agentdiff.gate').soon(function()
       M.close(open)
     end)
   end
@@ -268,7 +260,7 @@ function M.watch(open, base_win)
   -- Not |BufWinLeave|: there is none while a window of another tab page shows the file.
   on({ 'BufEnter', 'BufWinEnter' }, {}, function()
     if M.is_left(open) then
-      soon(function()
+      require('agentdiff.gate').soon(function()
         -- A plugin may show something else there for a moment only.
         if M.is_left(open) then
           M.close(open)

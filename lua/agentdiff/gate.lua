@@ -36,4 +36,12 @@ function M.enter(change)
   go_on()
 end
 
+--- The same, after the event or command that is under way.
+---@param change fun()
+function M.soon(change)
+  vim.schedule(function()
+    M.enter(change)
+  end)
+end
+
 return M

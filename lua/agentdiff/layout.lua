@@ -139,10 +139,8 @@ local function restore_later(layout)
       local there = api.nvim_get_current_tabpage() == layout.tab
       if there then
         -- The line of the tab pages may be about to go.
-        vim.schedule(function()
-          require('agentdiff.gate').enter(function()
-            M.restore(layout)
-          end)
+        require('agentdiff.gate').soon(function()
+          M.restore(layout)
         end)
       end
       return there or not api.nvim_tabpage_is_valid(layout.tab)

@@ -291,17 +291,15 @@ function M.draw(workspace, view, summary)
   panes.put_back(review, places)
   if view.file then
     -- The first screen is on its way before the rest is read, and all of it before it is folded.
-    vim.schedule(function()
-      require('agentdiff.gate').enter(function()
-        if reviews[workspace] == review and render.fill(review.buf) then
-          vim.defer_fn(function()
-            if reviews[workspace] == review and review.view == view then
-              panes.refold(review, places)
-              panes.come_back(review)
-            end
-          end, 1)
-        end
-      end)
+    require('agentdiff.gate').soon(function()
+      if reviews[workspace] == review and render.fill(review.buf) then
+        vim.defer_fn(function()
+          if reviews[workspace] == review and review.view == view then
+            panes.refold(review, places)
+            panes.come_back(review)
+          end
+        end, 1)
+      end
     end)
   elseif changed then
     panes.refold(review, places)
