@@ -161,8 +161,13 @@ class Deciding(Surroundings):
         answer = self.play.answers[-1]
         self.play.last = dict(self.play.disk)
         if answer["refused"]:
-            assert before == self.play.ledger.paths
-            assert disk == self.play.disk
+            # What was met there, and not seen before (a folder), is observed all the same.
+            there, now = disk.get(state.path, ABSENT), self.play.ledger.paths
+            if there != state.cur:
+                met = now[state.path]
+                assert (met.base, met.cur) == (state.base, there)
+                before[state.path] = met
+            assert (before, disk) == (now, self.play.disk)
             return
         entry = self.play.disk[state.path]
         assert isinstance(entry, File)

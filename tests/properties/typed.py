@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentdiff.core.commands import WriteEntry
 from agentdiff.core.diff import diff_bytes, split_lines
 from agentdiff.core.entries import ABSENT, Absent, Entry, File
-from agentdiff.core.events import Selection
+from agentdiff.core.events import EntryWritten, Selection
 from agentdiff.core.pathstate import PathState, is_line_text
 from agentdiff.core.records import PathChanged
 from tests.play import Play
@@ -94,21 +95,33 @@ class Watched(Play):
         super().cut()
         self._arrive(left)
 
+    def swap(self, command: WriteEntry) -> EntryWritten:
+        """Compares and swaps; somebody who writes in between takes the lines that they touch."""
+        path, there = command.path, self.disk.get(command.path, ABSENT)
+        if path in self.meddle and path not in self.fails:
+            self._take(path, there, self.meddle[path])
+        return super().swap(command)
+
     def _leave(self) -> list[Left]:
         """Takes the lines that are no longer where they were out of `alive`."""
         found: list[Left] = []
         for path in set(self.alive.values()):
-            before, after = self.last.get(path, ABSENT), self.disk.get(path, ABSENT)
-            if before == after:
-                continue
-            here = {line for line, where in self.alive.items() if where == path}
-            gone = here - _untouched(before, after, here)
-            for line in gone:
-                del self.alive[line]
+            before = self.last.get(path, ABSENT)
+            gone = self._take(path, before, self.disk.get(path, ABSENT))
             if gone:
                 state = self.ledger.paths.get(path)
-                found.append(_left(path, before, state, frozenset(gone)))
+                found.append(_left(path, before, state, gone))
         return found
+
+    def _take(self, path: bytes, before: Entry, after: Entry) -> frozenset[bytes]:
+        """Takes the lines that a write touches out of `alive`, and returns them."""
+        if before == after:
+            return frozenset()
+        here = {line for line, where in self.alive.items() if where == path}
+        gone = here - _untouched(before, after, here)
+        for line in gone:
+            del self.alive[line]
+        return frozenset(gone)
 
     def _arrive(self, left: list[Left]) -> None:
         """Puts those lines back that arrived elsewhere, or whose content is back."""
