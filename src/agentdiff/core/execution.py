@@ -233,8 +233,7 @@ class Executor:
         self, run: _Execution, planned: PathPlan, found: Entry, now_ns: int
     ) -> list[Command]:
         """Observes what was on disk instead, then plans again for what is left of the decision."""
-        path = planned.path
-        commands: list[Command] = []
+        path, commands = planned.path, list[Command]()
         if path in self._ledger.paths:
             observed = ev.FileObserved(
                 path=path, before=planned.cur_before, after=found, received_ns=now_ns
@@ -243,22 +242,22 @@ class Executor:
             if path not in self._ledger.paths:
                 # What pended is gone with it: the watcher, which knows only what was there before,
                 # would make that the base.
-                observer = self._ledger.observer
-                observer.note_own_write(path, now_ns, planned.cur_before, found)
+                self._ledger.observer.note_own_write(path, now_ns, planned.cur_before, found)
         # Else nothing pends there, and only the watcher knows what was there last.
         run.tries[path] = run.tries.get(path, 0) + 1
         state = self._ledger.paths.get(path)
         request = run.event
         single = isinstance(request, ev.DecisionRequested) and not _renames(planned)
         if not single or run.tries[path] >= MAX_TRIES:
-            run.plan.refused.append(turning.moved_on(path))
+            turned = isinstance(request, ev.UndoRequested)
+            run.plan.refused.append(turning.moved_on(path) if turned else _overtaken(path, found))
             return commands
         assert isinstance(request, ev.DecisionRequested)
         whatever = request.selection.takes_whatever_is_there
         left = still_meant(planned, state, whatever=whatever)
         for change in planned.picks:
             if change not in left:
-                run.plan.refused.append(_changed_under(path, change, found))
+                run.plan.refused.append(_overtaken(path, found, change))
         if state is None or not left:
             return commands
         again = plan_path(state, request, left, self._ledger.new_id)
@@ -395,6 +394,7 @@ def _other_half(path: bytes, other: bytes) -> Refusal:
     return Refusal(path=path, change=None, reason=reason)
 
 
-def _changed_under(path: bytes, change: int, found: Entry) -> Refusal:
-    reason = f"the file changed meanwhile (now {describe(found)}), and the hunk with it: look again"
+def _overtaken(path: bytes, found: Entry, change: int | None = None) -> Refusal:
+    hunk = "" if change is None else ", and the hunk with it"
+    reason = f"the file changed meanwhile (now {describe(found)}){hunk}: look again"
     return Refusal(path=path, change=change, reason=reason)
