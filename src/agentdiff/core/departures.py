@@ -60,6 +60,7 @@ def find_moves(
     arrivals: Mapping[bytes, PathState],
     moves: Mapping[bytes, bytes],
     fresh: Mapping[bytes, Owner],
+    last: Mapping[bytes, Owner],
 ) -> list[tuple[Departure, PathState]]:
     """Returns what arrived where, at most one partner each.
 
@@ -68,11 +69,12 @@ def find_moves(
         arrivals: path → state of what may have come: a file, and not paired.
         moves: new path → old path, as a tool call announced it.
         fresh: path → who changed it in this reading.
+        last: path → who changed it last and is no proved writer, as far as that is known.
     """
     here = dict(arrivals)
     open_ = _Open({one.origin for one in departures}, {one.pended for one in departures})
     found: list[tuple[Departure, PathState]] = []
-    for departure, path in _matches(departures, here, open_, moves, fresh):
+    for departure, path in _matches(departures, here, open_, moves, fresh, last):
         left = open_.left(departure)
         if left is not None and path in here and _gives(left, here[path]):
             open_.spend(left)
@@ -107,6 +109,7 @@ def _matches(
     open_: _Open,
     moves: Mapping[bytes, bytes],
     fresh: Mapping[bytes, Owner],
+    last: Mapping[bytes, Owner],
 ) -> Iterator[tuple[Departure, bytes]]:
     """Yields pairs, the surest first; `here` and `open_` shrink as they are taken."""
     yield from _announced(departures, here, moves)
@@ -117,11 +120,19 @@ def _matches(
         same = by_content.get(_file(state).oid, [])
         # Of several equal files the one whose name, and folder, is the same.
         for one in sorted(same, key=lambda one: -_same_end(one.path, path)):
-            if path in here and _gives(one, state) and _related(one, state):
+            if path in here and _gives(one, state) and _related(one, state, last):
                 yield one, path
     rest = [left for one in departures if (left := open_.left(one)) is not None]
-    # Files that were there before, and that nobody wrote just now, are compared by content only.
-    likely = [one for one in here.values() if one.status == "created" or one.path in fresh]
+    # Files that were there before, and that nobody wrote just now, nor the call that took something
+    # away, are compared by content only.
+    calls = {one.by.tool_call for one in rest if one.by is not None} - {None}
+    likely = [
+        one
+        for one in here.values()
+        if one.status == "created"
+        or one.path in fresh
+        or (one.path in last and last[one.path].tool_call in calls)
+    ]
     if len({one.path for one in rest}) * len(likely) > MAX_COMPARISONS:
         return
     scored = [
@@ -129,7 +140,7 @@ def _matches(
         for departure in rest
         for state in likely
         if _may_be_edited(departure, state, fresh)
-        and _related(departure, state)
+        and _related(departure, state, last)
         and (score := similarity(departure.content.data, _file(state).data)) >= SIMILAR
     ]
     for _, departure, path in sorted(scored, key=lambda one: -one[0]):
@@ -192,11 +203,12 @@ def _may_be_edited(departure: Departure, state: PathState, fresh: Mapping[bytes,
     return any(owner.tool_call == by.tool_call for change in changes for owner in change.owners)
 
 
-def _related(departure: Departure, state: PathState) -> bool:
-    """Whether the same author can have done both."""
+def _related(departure: Departure, state: PathState, last: Mapping[bytes, Owner]) -> bool:
+    """Whether the same author can have done both: also one of whom nothing pends where it came."""
     owners = [] if departure.by is None else [departure.by]
     if departure.old is not None:
         owners += [owner for change in departure.old.meta for owner in change.owners]
     new = [owner for change in state.changes().values() for owner in change.owners]
+    new += [last[state.path]] if state.path in last else []
     here = {author(owner) for owner in new if not owner.proved}
     return not here.isdisjoint(author(owner) for owner in owners)

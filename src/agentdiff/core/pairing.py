@@ -51,6 +51,8 @@ class Pairing:
         self._ledger = ledger
         self.wanted = False
         self._gone: dict[bytes, _Gone] = {}
+        # Who changed last what pends on a path: all that came may be in its base.
+        self._last: dict[bytes, Owner] = {}
         self._aside: bytes | None = None
         # Of one reading: who changed a path, what had to make room, and every content that came.
         self._fresh: dict[bytes, Owner] = {}
@@ -65,6 +67,7 @@ class Pairing:
             case PathChanged():
                 if record.before != record.after:
                     self._note(record)
+                    self._note_author(record)
                 if record.came_from is not None:
                     self._gone.pop(record.came_from, None)
                 if record.after != ABSENT_REF:
@@ -77,6 +80,8 @@ class Pairing:
             case DecisionMade() | DecisionTurned():
                 for item in record.items:
                     self._gone.pop(item.path, None)
+                    if item.after is None:
+                        self._last.pop(item.path, None)
             case _:
                 pass
 
@@ -91,6 +96,12 @@ class Pairing:
             was = paths.get(record.path)
             if was is not None and isinstance(was.cur, File) and was.cur.ref() == record.before:
                 self._replaced.setdefault(record.path, _Replaced(was, record.owner))
+
+    def _note_author(self, record: PathChanged) -> None:
+        if record.state is None:
+            self._last.pop(record.path, None)
+        elif not record.owner.proved:
+            self._last[record.path] = record.owner
 
     def pair(self, now_ns: int) -> list[Command]:
         """Finds what was moved, once everything of one reading was told."""
@@ -112,8 +123,9 @@ class Pairing:
         }
         arrivals = {path: state for path, state in ledger.paths.items() if _has_content(state.cur)}
         commands: list[Command] = []
-        for departure, new in find_moves(departures, arrivals, moves, fresh):
-            state, owner = self._arrived(departure, new), renames.mover(new)
+        for departure, new in find_moves(departures, arrivals, moves, fresh, self._last):
+            owner = self._mover(departure, new)
+            state = self._arrived(departure, new, owner)
             commands += observer.changed(
                 new.path, new.cur, new.cur, owner, state, now_ns, came_from=departure.pended
             )
@@ -121,12 +133,20 @@ class Pairing:
                 commands.append(Publish(files=(state.origin,)))
         return commands
 
-    def _arrived(self, departure: Departure, new: PathState) -> PathState:
+    def _mover(self, departure: Departure, new: PathState) -> Owner:
+        """Returns who brought what arrived; its state tells only if something of theirs pends."""
+        last = self._last.get(new.path)
+        if last is None or departure.by is None:
+            return renames.mover_of(new)
+        same = renames.author(last) == renames.author(departure.by)
+        return last if same else renames.mover_of(new)
+
+    def _arrived(self, departure: Departure, new: PathState, mover: Owner) -> PathState:
         new_id = self._ledger.new_id
         if departure.old is not None and new.status == "created":
             return renames.paired(departure.old, new, departure.was, departure.by, new_id)
         assert departure.was is not None
-        return renames.handed(new, departure.was, departure.by, new_id)
+        return renames.handed(new, departure.was, departure.by, mover, new_id)
 
     def _made_room(self, replaced: Mapping[bytes, _Replaced]) -> list[Departure]:
         """Returns what is elsewhere now, and at its path no more: what is there too was copied."""

@@ -25,7 +25,7 @@ from agentdiff.core.observing import observe
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState, is_binary
 from agentdiff.core.records import PathParked
-from agentdiff.core.renames import SIMILAR, similarity
+from agentdiff.core.renames import SIMILAR, can_be_origin, similarity
 
 MAX_PATHS = 4096
 MAX_BYTES = 32 << 20
@@ -253,7 +253,7 @@ class Parking:
             # Nothing pends there: a new file may just have that name.  But no line of the user's.
             spared = not owner.proved and any(hunk.spares for hunk in parked.hunks)
             alike = spared and similarity(parked.cur.data, after.data) >= SIMILAR
-            return parked if alike else None
+            return parked if alike and _is_away(parked.origin, pending) else None
         return parked
 
 
@@ -292,6 +292,12 @@ def _fits(parked: PathState, pending: Mapping[bytes, PathState]) -> bool:
     """Whether a rename's old path has the base that it had; brought back, the pair shares one."""
     old = pending.get(parked.origin) if parked.origin is not None else None
     return old is None or old.base == parked.base
+
+
+def _is_away(origin: bytes | None, pending: Mapping[bytes, PathState]) -> bool:
+    """Whether a rename's old path is still gone: what is there again was moved back to it."""
+    old = None if origin is None else pending.get(origin)
+    return origin is None or (old is not None and can_be_origin(old))
 
 
 def _size(state: PathState) -> int:

@@ -16,7 +16,7 @@ carried to what came, as if that were an edit of it, and the mover owns only wha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agentdiff.core.diff import diff_bytes, split_lines
@@ -30,6 +30,7 @@ from agentdiff.core.pathstate import (
     is_binary,
     is_line_text,
     lines_of,
+    renumbered,
 )
 
 # Half of the larger one must be the same lines: git's own default.
@@ -80,33 +81,39 @@ def paired(
         gen=max(old.gen, new.gen) + 1,
         coverage=old.coverage if old.coverage != "exact" else new.coverage,
     )
-    state = _carried(start, new, new_id)
-    return _painted(state, _wrote(new, was, by), _deleted(old, known), new_id)
+    state = _carried(start, new, mover_of(new), new_id)
+    return _painted(state, _wrote(new, was, by, mover_of(new)), _deleted(old, known), new_id)
 
 
 # What a rename takes along besides lines.
 _ALONG = ("mode", "binary", "eol", "link")
 
 
-def handed(new: PathState, was: PathState, by: Owner | None, new_id: NewId) -> PathState:
+def handed(
+    new: PathState, was: PathState, by: Owner | None, mover: Owner, new_id: NewId
+) -> PathState:
     """Returns the state of a path to which a pending content was moved, with that one's owners.
 
     Args:
         new: what the mover seems to have written: a creation, or a file with a base of its own.
         was: what pended on it where it was before.
         by: who took it away, None where that is not known.
+        mover: who brought it; of a file with a base of its own the state need not tell.
         new_id: makes ids and generations.
     """
     if new.status == "created":
         return _created(new, was, by, new_id)
     alike = was.base == new.base
     start = replace(unnamed(was), path=new.path, gen=new.gen + 1)
-    if was.origin != new.path:
-        # Where it was something may pend that has these ids, or come back with them.
-        start = _renumbered(start, {one: new_id() for one in start.ids})
-    home = alike and new.origin is None and start.base != start.cur
-    state = _carried(start, new, new_id) if home else replace(new, gen=new.gen + 1)
-    return _painted(state, _wrote(new, was, by), _deleted(new, was if alike else None), new_id)
+    wrote = _wrote(new, was, by, mover)
+    if alike and new.origin is None and start.base != start.cur:
+        # What is not there now and was there is the mover's doing, whoever emptied this path.
+        state = _carried(start, new, mover, new_id)
+        deleted = _deleted(state, None)
+    else:
+        state = replace(new, gen=new.gen + 1)
+        deleted = _deleted(new, was if alike else None)
+    return _painted(state, wrote, deleted, new_id)
 
 
 def _created(new: PathState, was: PathState, by: Owner | None, new_id: NewId) -> PathState:
@@ -114,10 +121,9 @@ def _created(new: PathState, was: PathState, by: Owner | None, new_id: NewId) ->
     first, state = new.ids[0], replace(new, gen=new.gen + 1)
     if was.status == "created":
         # Of what has lost lines to a decision every part is a change, and the first one all of it.
-        ids = {one: new_id() for one in was.ids if one != was.ids[0]}
-        start = replace(was, path=new.path, gen=new.gen + 1)
-        state = _carried(_renumbered(start, {was.ids[0]: first, **ids}), new, new_id)
-    state = _painted(state, _wrote(new, was, by), (), new_id)
+        start = renumbered(replace(was, path=new.path, gen=new.gen + 1), {was.ids[0]: first})
+        state = _carried(start, new, mover_of(new), new_id)
+    state = _painted(state, _wrote(new, was, by, mover_of(new)), (), new_id)
     wrote = [owner for hunk in state.hunks for owner in hunk.owners]
     wrote = wrote or [owner for change in was.meta for owner in change.owners]
     created = MetaChange(
@@ -129,7 +135,7 @@ def _created(new: PathState, was: PathState, by: Owner | None, new_id: NewId) ->
     return replace(state, meta=(created,))
 
 
-def mover(new: PathState) -> Owner:
+def mover_of(new: PathState) -> Owner:
     """Returns who brought what a state holds, as far as its changes tell: no proved writer."""
     owners = [owner for change in new.changes().values() for owner in change.owners]
     return next((owner for owner in reversed(owners) if not owner.proved), owners[-1])
@@ -139,25 +145,16 @@ def _free(hunks: Sequence[Hunk], taken: set[int], new_id: NewId) -> tuple[Hunk, 
     return tuple(replace(hunk, id=new_id()) if hunk.id in taken else hunk for hunk in hunks)
 
 
-def _renumbered(state: PathState, ids: Mapping[int, int]) -> PathState:
-    return replace(
-        state,
-        hunks=tuple(replace(hunk, id=ids[hunk.id]) for hunk in state.hunks),
-        meta=tuple(replace(change, id=ids[change.id]) for change in state.meta),
-    )
-
-
-def _carried(start: PathState, new: PathState, new_id: NewId) -> PathState:
-    """Returns a state after its content became that of another one, by the latter's author."""
-    owner = mover(new)
-    after = observe(start, start.path, start.cur, new.cur, owner, new_id, mirror=False)
+def _carried(start: PathState, new: PathState, mover: Owner, new_id: NewId) -> PathState:
+    """Returns a state after its content became that of another one."""
+    after = observe(start, start.path, start.cur, new.cur, mover, new_id, mirror=False)
     assert after is not None, "what pends differs from its base"
     return after
 
 
-def _wrote(new: PathState, was: PathState | None, by: Owner | None) -> list[Owner]:
+def _wrote(new: PathState, was: PathState | None, by: Owner | None, mover: Owner) -> list[Owner]:
     """Returns who wrote each line that is there now: the mover none that came along unchanged."""
-    wrote = [mover(new)] * len(lines_of(new.cur))
+    wrote = [mover] * len(lines_of(new.cur))
     for hunk in new.hunks:
         wrote[hunk.b0 : hunk.b1] = hunk.new_owners
     if was is None or not (is_line_text(was.cur) and is_line_text(new.cur)):
@@ -178,7 +175,7 @@ def _wrote(new: PathState, was: PathState | None, by: Owner | None) -> list[Owne
 
 def _deleted(state: PathState, was: PathState | None) -> list[Owner]:
     """Returns who deleted each line of the base that is deleted."""
-    deleted = [mover(state)] * len(lines_of(state.base))
+    deleted = [mover_of(state)] * len(lines_of(state.base))
     for one in (state, was):
         for hunk in () if one is None else one.hunks:
             deleted[hunk.a0 : hunk.a1] = hunk.old_owners

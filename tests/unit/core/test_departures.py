@@ -230,6 +230,51 @@ def test_a_move_back_that_is_seen_in_two_readings() -> None:
     _holds(play, left={b"f": KEPT[b"f"].replace(b"USER\n", b"USER\ntoo\n")})
 
 
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("by", [AGENT, MOVER])
+def test_moved_back_by_somebody_of_whom_nothing_pends(by: tuple[str, str], again: bool) -> None:
+    """P14: a stranger deleted lines of g; not who moved f to g, nor who moved it back."""
+    play = _play(f=BASE)
+    _move(play, b"f", b"g")
+    if again:
+        play.run(*AGENT, {b"g": ABSENT})
+        play.run(*AGENT, {b"g": BASE})
+    for agent, session in (AGENT, MOVER):
+        play.handle(TurnEnded(agent=agent, session=session, received_ns=play.tick()))
+    play.now += TAIL_NS + 1
+    play.put(b"g", File(data=b"".join(LINES[3:])))
+    play.cut()
+    _move(play, b"g", b"f", by)
+    assert play.pending() == {b"f": "modified"}
+    assert play.owners(b"f") == [("external", None, "external")]
+    _holds(play, left={b"f": BASE.data})
+
+
+@pytest.mark.parametrize("seen", [b"", b"fg", b"gf"])
+def test_what_is_deleted_on_the_way_back_is_the_mover_s(seen: bytes) -> None:
+    """P8: not of the one who moved it there, though the whole file was gone by that.
+
+    Seen at once, or in two readings of two daemons; where f is seen to come back before g is gone,
+    what does not come back of it is as it was.
+    """
+    play = _play(f=BASE)
+    _move(play, b"f", b"g")
+    play.run(*MOVER, {b"g": File(data=b"B\n" + BASE.data)})
+    less = File(data=b"".join([b"B\n", *LINES[:5], *LINES[7:]]))
+    started = play.start(*AGENT)
+    steps: dict[bytes, Entry] = {b"f": less, b"g": ABSENT}
+    for path in (bytes([one]) for one in seen or b"fg"):
+        play.put(path, steps[path])
+        if seen:
+            play.cut()
+            play.restart(play.reload())
+    play.finish(started)
+    written, deleted = play.ledger.paths[b"f"].hunks
+    assert [owner.session for owner in written.owners] == ["B"]
+    assert [owner.session for owner in deleted.owners] == ["B" if seen == b"fg" else "A"]
+    _holds(play, left={b"f": BASE.data})
+
+
 def test_an_edit_after_the_move_is_an_edit() -> None:
     """Seen in the next reading: of what it does not touch the owners stay."""
     play = _mixed()
@@ -523,6 +568,19 @@ def test_what_arrived_once_does_not_arrive_again() -> None:
     play.restart(play.reload())
     play.run(*MOVER, {b"g": MIXED, b"h": other})
     assert set(_wrote(play, b"g").items()) >= {*kept.items(), (b"A2\n", "B")}
+
+
+def test_a_rename_that_came_back_is_not_what_is_like_it() -> None:
+    """f→g→f: what is moved to g then, and is like it, is no rename of f, and its maker's."""
+    play = _mixed()
+    _move(play, b"f", b"g")
+    _move(play, b"g", b"f")
+    play.run(*AGENT, {b"h": File(data=MIXED.data + b"A4\n")})
+    assert set(_wrote(play, b"h").values()) == {"A"}
+    _move(play, b"h", b"g")
+    assert play.pending() == {b"f": "modified", b"g": "created"}
+    assert set(_wrote(play, b"g").values()) == {"A"}
+    _holds(play, left=KEPT)
 
 
 @pytest.mark.parametrize("restart", [False, True])
