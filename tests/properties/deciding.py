@@ -13,8 +13,15 @@ from hypothesis.stateful import precondition, rule
 
 from agentdiff.core.codec import path_fields, path_of
 from agentdiff.core.edits import shown as shown_line
-from agentdiff.core.entries import ABSENT, File, Other
-from agentdiff.core.events import BlockEdit, EditRequested, HunkPick, Selection
+from agentdiff.core.entries import ABSENT, Directory, File, Other
+from agentdiff.core.events import (
+    BlockEdit,
+    EditRequested,
+    FileObserved,
+    HunkPick,
+    ReadingEnded,
+    Selection,
+)
 from agentdiff.core.hunks import Hunk
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState
@@ -36,6 +43,7 @@ class Deciding(Surroundings):
         The user's lines in hunks stay unless they are given up, and what cannot be restored pends
         still, refused.
         """
+        self._folders_are_met()
         bases, disk = self._bases(), dict(self.play.disk)
         lost = {s.path for s in self.play.ledger.paths.values() if not _restorable(s)}
         mixed = {s.path for s in self.play.ledger.paths.values() if _spares(s)} if keep else set()
@@ -54,6 +62,9 @@ class Deciding(Surroundings):
     @rule(data=st.data(), op=OPS, keep=st.booleans())
     def decide_some(self, data: st.DataObject, op: str, keep: bool) -> None:
         """P5: deciding some changes leaves every other change of the path identical."""
+        self._folders_are_met()
+        if not self.play.ledger.paths:
+            return
         state = data.draw(st.sampled_from(shown(self.play.ledger)))
         ids = data.draw(st.lists(st.sampled_from(state.ids), min_size=1, unique=True))
         picks = tuple(HunkPick(hunk=one, gen=state.changes()[one].gen) for one in ids)
@@ -73,7 +84,10 @@ class Deciding(Surroundings):
     @rule(data=st.data(), op=OPS, keep=st.booleans())
     def decide_lines(self, data: st.DataObject, op: str, keep: bool) -> None:
         """A line range splits its hunk first: what was selected is decided, and nothing else."""
+        self._folders_are_met()
         states = [s for s in shown(self.play.ledger) if s.hunks]
+        if not states:
+            return
         state = data.draw(st.sampled_from(sorted(states, key=lambda s: s.path)))
         hunk = data.draw(st.sampled_from(state.hunks))
         old = _span(data, hunk.a1 - hunk.a0)
@@ -99,6 +113,7 @@ class Deciding(Surroundings):
     @rule(data=st.data(), op=OPS, by=st.sampled_from(["agent", "session", "turn"]), who=AGENTS)
     def decide_by_owner(self, data: st.DataObject, op: str, by: str, who: tuple[str, str]) -> None:
         """P8: what the owner has no line in is as it was, and every line of it is somebody's."""
+        self._folders_are_met()
         states = self.play.ledger.paths.values()
         owners = [o for s in states for one in s.ids for o in s.owners_of(one)]
         turns = {str(o.turn) for one in owners for o in one.possible if o.agent == who[0]}
@@ -131,6 +146,7 @@ class Deciding(Surroundings):
     def decide_what_was_seen(self, data: st.DataObject, op: str) -> None:
         """A path that moved on since it was seen stays pending, and is named."""
         seen = data.draw(st.sampled_from(sorted(self.seqs)))
+        self._folders_are_met()
         ledger, before = self.play.ledger, dict(self.play.ledger.paths)
         moved = {p for p in before if ledger.changed_at.get(p, 0) > seen}
         pairs = {s.path: s.origin for s in before.values() if s.origin}
@@ -174,6 +190,20 @@ class Deciding(Surroundings):
         assert line in entry.data
         self.play.types(state.path, line)
         self.play.given_up.add(answer["decision"])  # its undo takes the line
+
+    def _folders_are_met(self) -> None:
+        """Lets a decision that is refused see each folder where the ledger knows of nothing.
+
+        The tracker tells of folders only where a file was, so that a decision that writes meets
+        one, observes it and is refused, once.  Rules that say what is refused begin after that.
+        """
+        play, now = self.play, self.play.tick()
+        for path, state in list(play.ledger.paths.items()):
+            there = play.disk.get(path, ABSENT)
+            if there != state.cur:
+                assert isinstance(there, Directory)
+                play.handle(FileObserved(path=path, before=state.cur, after=there, received_ns=now))
+        play.handle(ReadingEnded(received_ns=now))
 
     def _hunks(self, without: Collection[int]) -> dict[int, object]:
         """Returns the content of each hunk between two files, by id."""

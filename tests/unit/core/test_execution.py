@@ -6,7 +6,7 @@ import pytest
 
 from agentdiff.core.codec import decode_state
 from agentdiff.core.commands import Append, WriteEntry
-from agentdiff.core.entries import ABSENT, Entry, File, Link
+from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link
 from agentdiff.core.events import (
     DecisionRequested,
     EntryWritten,
@@ -504,3 +504,20 @@ def test_a_restore_never_overwrites_an_unseen_write(play: Play) -> None:
     play.meddle[F] = File(data=b"unseen\n")
     restore(play, (F, File(data=AGENTS), File(data=BASE)))
     assert (len(play.answers[-1]["refused"]), play.disk[F]) == (1, File(data=b"unseen\n"))
+
+
+def test_a_deletion_where_a_folder_is_by_now_is_refused_once() -> None:
+    """P12: the tracker does not tell of the folder; who asks again has seen that it is there."""
+    play = Play(disk={F: File(data=b"1\n")})
+    play.prompt("claude", "s")
+    play.run("claude", "s", {F: ABSENT})
+    play.put(F, Directory())
+    play.cut()
+    assert play.pending() == {F: "deleted"}
+    answer = play.decide("reject", Selection(picks=(HunkPick(hunk=play.ids(F)[0]),)))
+    assert [one["reason"] for one in answer["refused"]] == [
+        "the file changed meanwhile (now a directory), and the hunk with it: look again"
+    ]
+    assert (play.pending(), play.disk[F]) == ({F: "type"}, Directory())
+    assert play.decide("reject", Selection(picks=(HunkPick(hunk=play.ids(F)[0]),)))["refused"] == []
+    assert (play.pending(), play.disk[F]) == ({}, File(data=b"1\n"))
