@@ -171,6 +171,7 @@ end
 
 --- Takes the folds of a window that nobody knows for its own: a split, also one into another tab
 --- page (CTRL-W T), has folds and options of the window that it was made from, and no variables.
+--- Must not be asked of a window that a buffer came into: Neovim brings both back there, too.
 ---@param win integer
 ---@param review agentdiff.Review
 local function adopt(win, review)
@@ -183,11 +184,14 @@ end
 
 --- Sets options, winbar and folds of the windows that show a review.
 ---@param review agentdiff.Review
-function M.dress(review)
+---@param entered integer? the window that it has just come into
+function M.dress(review, entered)
   local folds = require('agentdiff.folds')
   for _, win in ipairs(vim.fn.win_findbuf(review.buf)) do
     if vim.w[win].agentdiff_dressed ~= review.buf then
-      adopt(win, review)
+      if win ~= entered then
+        adopt(win, review)
+      end
       vim.w[win].agentdiff_dressed = review.buf
       set_window_options(win)
     end

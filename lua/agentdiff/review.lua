@@ -116,7 +116,7 @@ local ON = {
   -- A window that comes to show it later gets its options too.
   BufWinEnter = function(workspace)
     if reviews[workspace] then
-      panes.dress(reviews[workspace])
+      panes.dress(reviews[workspace], api.nvim_get_current_win())
       announce_soon(workspace)
       if reviews[workspace].left then
         -- CTRL-O sets the cursor after this.

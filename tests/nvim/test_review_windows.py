@@ -198,6 +198,21 @@ def test_folds_of_a_split_stay_as_they_were(review: Editor, agent: Agent) -> Non
     assert review.lua(shut, review.lua(f"return {wins}")) == [["modified b.txt"]] * 3
 
 
+def test_another_window_is_folded_anew(review: Editor, agent: Agent) -> None:
+    """Neovim brings the folds of the last window back, at line numbers of then."""
+    levels = "return vim.tbl_map(vim.fn.foldlevel, vim.fn.range(1, vim.fn.line('$')))"
+    review.command("edit a.txt")
+    review.command("only")
+    agent.edit("a.txt", "line 2\n", "".join(f"new {n}\n" for n in range(9)))
+    buffer = "vim.fn.bufnr('agentdiff://*')"
+    review.wait(f"vim.list_contains(vim.api.nvim_buf_get_lines({buffer}, 0, -1, true), '+new 8')")
+    review.command("vnew")
+    review.command("AgentDiff")
+    starts = [line.split()[0] in ("modified", "created") for line in review.lines() if line]
+    folded = [level for level, line in zip(review.lua(levels), review.lines(), strict=True) if line]
+    assert (starts.count(True), set(folded)) == (3, {1})
+
+
 @pytest.mark.parametrize("bang", ["", "!"])
 def test_reading_it_again_moves_no_cursor(review: Editor, bang: str) -> None:
     """``:edit`` and ``:edit!`` leave every window's cursor on its line, and folds closed."""
