@@ -235,6 +235,7 @@ function M.come_back(review, sure)
   if not review.left or api.nvim_get_current_buf() ~= review.buf then
     return false
   elseif require('agentdiff.render').partial(review.buf) then
+    review.awaited = review.left
     return sure or false
   end
   local at, cursor = review.left, api.nvim_win_get_cursor(0)

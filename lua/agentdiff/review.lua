@@ -13,7 +13,8 @@ local panes = require('agentdiff.panes')
 ---@field open boolean? a window shows it, and `AgentDiffReviewOpen` has said so
 ---@field shape integer raised whenever rows changed
 ---@field drawn boolean whether the text is that of `view`; a drawing may have been broken off
----@field left agentdiff.Anchor? what the cursor was on when it left
+---@field left agentdiff.Anchor? what the cursor was on when it left and has not come back to
+---@field awaited agentdiff.Anchor? that one, if it waits for the rest of the text
 ---@field places agentdiff.Places? what the cursors were on when |:edit| emptied the buffer
 
 local BUFFER_OPTIONS = 'setlocal buftype=acwrite bufhidden=hide noswapfile filetype=agentdiff'
@@ -108,6 +109,7 @@ local ON = {
     local review = reviews[workspace]
     if review and review.drawn and vim.v.exiting == vim.NIL then
       review.places = panes.remember(review) -- |:edit|, too, tells that the text goes
+      review.left = nil -- and takes the marks away by which a return is known
     end
     vim.schedule(function()
       let_go_of_dead(workspace)
@@ -126,6 +128,12 @@ local ON = {
           end
         end)
       end
+    end
+  end,
+  -- Not when the buffer comes into a window: in this one the cursor has stayed on its line.
+  WinEnter = function(workspace)
+    if reviews[workspace] then
+      reviews[workspace].left = nil
     end
   end,
   BufLeave = function(workspace)
@@ -296,7 +304,9 @@ function M.draw(workspace, view, summary)
         vim.defer_fn(function()
           if reviews[workspace] == review and review.view == view then
             panes.refold(review, places)
-            panes.come_back(review)
+            if review.awaited == review.left then
+              panes.come_back(review)
+            end
           end
         end, 1)
       end

@@ -236,6 +236,28 @@ def test_reading_it_again_moves_no_cursor(review: Editor, bang: str) -> None:
     assert (lines, review.lua(SHUT)) == (["+1010", "+new"], ["modified b.txt"])
 
 
+def test_reading_it_again_leaves_who_came_back_alone(review: Editor, agent: Agent) -> None:
+    """With CTRL-W p the cursor has come back; what it was on when it left counts no more."""
+    buffer = review.nvim.current.buffer
+    review.command("new b.txt | wincmd p")
+    for line in ("+1010", "+zwei"):
+        on_line(review, "+new")
+        review.command("wincmd p | wincmd p")
+        on_line(review, line)
+        review.command("edit")
+        assert (review.nvim.current.buffer, review.nvim.current.line) == (buffer, line)
+    agent.write("d.txt", "".join(f"d{n}\n" for n in range(4000)))
+    review.wait("vim.fn.search('^+d3999', 'n') > 0")
+    for command in ("edit", "normal R"):
+        on_line(review, "+new")
+        review.command("wincmd p | wincmd p")
+        on_line(review, "+d3000")
+        review.lua("shape = require('agentdiff.review').get(vim.fn.bufnr()).shape")
+        review.command(command)
+        review.wait("vim.w.agentdiff_folded[2] > shape")
+        assert (review.nvim.current.buffer, review.nvim.current.line) == (buffer, "+d3000")
+
+
 def test_a_recording_ends_as_everywhere(review: Editor) -> None:
     """The first ``q`` ends it and leaves the review open; the next one closes that."""
     review.keys("<CR>")
