@@ -56,6 +56,20 @@ local function own_window(how)
   return nearest(vim.tbl_filter(is_own, wins))
 end
 
+--- Returns what the current window shows, and its alternate file: the one of before the review,
+--- where one went from the review to a file.
+---@param review integer buffer
+---@return integer previous
+---@return integer alternate
+local function shown_before(review)
+  local now, alternate = api.nvim_get_current_buf(), vim.fn.bufnr('#')
+  local from = vim.w.agentdiff_review
+  if alternate == review and from then
+    alternate = from.previous ~= now and from.previous or from.alternate
+  end
+  return now, alternate
+end
+
 --- Shows a review in the current window, or where the option says; goes to one that shows it.
 ---@param buf integer
 ---@return boolean done
@@ -76,7 +90,7 @@ function M.show(buf)
     api.nvim_win_set_buf(own, buf)
     return true
   end
-  local previous, alternate = api.nvim_get_current_buf(), vim.fn.bufnr('#')
+  local previous, alternate = shown_before(buf)
   if how ~= 'current' and not windows.split(how == 'tab' and 'tab split' or how) then
     return false
   end

@@ -177,6 +177,24 @@ def test_closing_gives_the_alternate_file_back(review: Editor) -> None:
     assert [after_q, elsewhere, review.lua(names)] == [["a.txt", "b.txt"]] * 3
 
 
+def test_going_to_a_file_from_the_review_keeps_the_alternate_file(review: Editor) -> None:
+    """The file of before is the alternate one then, as if one had gone there from it."""
+    names = "return { vim.fn.expand('%:t'), vim.fn.expand('#:t') }"
+    review.keys("q")
+    for name in ("b.txt", "a.txt"):
+        review.command(f"edit {name}")
+    seen = []
+    for line in ("+ten", "+zwei", "+new"):
+        review.command("AgentDiff")
+        on_line(review, line)
+        review.keys("<CR>")
+        review.command("AgentDiff")
+        if line != "+zwei":  # there one goes on in the review
+            review.keys("q")
+            seen.append(review.lua(names))
+    assert seen == [["a.txt", "b.txt"], ["c.txt", "b.txt"]]
+
+
 def test_a_window_that_is_fixed_to_the_review_is_left(review: Editor) -> None:
     """Whoever closes the review does not want it to stay there."""
     review.command("setlocal winfixbuf")
