@@ -233,8 +233,8 @@ function M.open(filters, root)
   end
   panes.dress(review)
   local first = review.view.hunks.row[1]
-  local later = not seen and panes.come_back(review, true) and review.left
-  if first and not open and not later and api.nvim_win_get_cursor(0)[1] == 1 then
+  local back = not seen and panes.come_back(review, true)
+  if first and not open and not back and api.nvim_win_get_cursor(0)[1] == 1 then
     panes.go_to(review, first)
   elseif not first and #(review.summary.agents or {}) == 0 then
     local hint = 'no agent is at work; :AgentDiff install --detect says which are connected'

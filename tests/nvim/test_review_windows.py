@@ -338,3 +338,12 @@ def test_the_cursor_comes_back_to_its_line(review: Editor, agent: Agent) -> None
     review.wait("whole()")
     review.keys("<C-o>")
     review.wait("vim.fn.getline('.') == '+e1500'")
+
+
+def test_the_cursor_comes_back_to_the_top(review: Editor) -> None:
+    """Who left from a heading did not leave from the first hunk, where a review is opened."""
+    opened = review.nvim.current.window.cursor
+    review.command("1")
+    review.command("edit b.txt")
+    review.command("AgentDiff")
+    assert (opened > (1, 0), review.nvim.current.window.cursor) == (True, (1, 0))
