@@ -69,7 +69,7 @@ end, { expr = true, desc = actions['select-hunk'] })
 local session = vim.api.nvim_create_augroup('agentdiff.session', {})
 vim.api.nvim_create_autocmd('BufReadCmd', {
   group = session,
-  pattern = 'agentdiff://*',
+  pattern = { 'agentdiff://*', 'agentdiff-restored://*' },
   callback = function(args)
     require('agentdiff.restored').open(args.buf, args.match)
   end,

@@ -189,12 +189,13 @@ local function close_tab(tab, file_buf, home)
   if not api.nvim_tabpage_is_valid(tab) or #api.nvim_list_tabpages() == 1 then
     return
   end
-  local wins = api.nvim_tabpage_list_wins(tab)
+  local wins = require('agentdiff.windows').grounded(tab)
   if #wins == 1 and api.nvim_win_get_buf(wins[1]) == file_buf then
     if api.nvim_get_current_tabpage() == tab and api.nvim_win_is_valid(home) then
       api.nvim_set_current_win(home)
     end
-    api.nvim_win_close(wins[1], false)
+    -- Not |nvim_win_close()|, which crashes where a floating window would be left (0.10).
+    vim.cmd.tabclose(api.nvim_tabpage_get_number(tab))
   end
 end
 
@@ -252,9 +253,9 @@ local function show_here()
   api.nvim_set_current_win(file_win)
   vim.cmd.diffthis()
   bind_cursors()
-  vim.keymap.set('n', 'q', function()
+  require('agentdiff.keys').map_close(buf, function()
     comparison.close(open)
-  end, { buffer = buf, desc = 'agentdiff: close' })
+  end)
   comparison.watch(open, win)
   return true
 end

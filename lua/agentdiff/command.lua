@@ -241,11 +241,14 @@ local function baseline(module, name)
   end
 end
 
+-- A turn, and whose it is where two sessions have that name.
+local TURN = { 'turn', 'agent', 'session' }
+
 local function restore(args, ctx)
-  local options = parse(args, { 'turn' })
+  local options = parse(args, TURN)
   if options then
     require('agentdiff.buffers').enable()
-    require('agentdiff.restore').restore(ctx.bang, options.turn)
+    require('agentdiff.restore').restore(ctx.bang, options)
   end
 end
 
@@ -254,7 +257,7 @@ local baseline_commands = {
   show = { run = baseline('baseline', 'show') },
   list = { run = baseline('restore', 'list'), bang = true },
   set = { run = baseline('restore', 'set'), bang = true },
-  restore = { run = restore, takes = ANY, bang = true, options = { 'turn' } },
+  restore = { run = restore, takes = ANY, bang = true, options = TURN },
   clear = { run = baseline('restore', 'clear') },
 }
 

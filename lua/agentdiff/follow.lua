@@ -6,6 +6,7 @@ local api = vim.api
 local window ---@type integer?
 local shown ---@type string? name of the buffer to be positioned
 local own = '' -- the user's winbar of what the window shows
+local unbound ---@type integer? the buffer for which the window was freed last
 local BAR = '%#AgentDiffOwner# following agents %*'
 
 --- Whether a window follows.
@@ -46,6 +47,7 @@ end
 --- window, and one that comes to show a buffer from the last that did: the cursors of the user
 --- would go wherever this one is put.
 local function unbind()
+  unbound = api.nvim_win_get_buf(window)
   api.nvim_win_call(window, function()
     -- It gives back the folds and the wrapping from before the comparison, too.
     if vim.wo.diff then
@@ -63,8 +65,9 @@ local function watch_windows()
       local win = api.nvim_get_current_win()
       if win == window then
         label()
-        -- Not whenever the user comes back to it: they may have begun a comparison here.
-        if args.event == 'BufWinEnter' then
+        -- Not whenever the user comes back to it, or reads it anew: they may have begun a
+        -- comparison here.
+        if args.event == 'BufWinEnter' and args.buf ~= unbound then
           unbind()
         end
       else

@@ -47,6 +47,34 @@ local function press_in_review(name, key)
   end
 end
 
+-- What `q` does in other buffers of ours.
+local closers = {} ---@type table<integer, fun()>
+
+--- Closes what the current buffer shows; see |M.map_close|.
+function M.close()
+  local close = closers[api.nvim_get_current_buf()]
+  if close then
+    close()
+  end
+end
+
+--- Has `q` close a buffer, or end a recording, as everywhere.
+---@param buf integer
+---@param close fun()
+function M.map_close(buf, close)
+  closers[buf] = close
+  api.nvim_create_autocmd('BufWipeout', {
+    buffer = buf,
+    callback = function()
+      closers[buf] = nil
+    end,
+  })
+  vim.keymap.set('n', 'q', function()
+    local recording = vim.fn.reg_recording() ~= ''
+    return recording and 'q' or "<Cmd>lua require('agentdiff.keys').close()<CR>"
+  end, { buffer = buf, expr = true, nowait = true, desc = 'agentdiff: close' })
+end
+
 --- Returns how a key of the review is mapped. `q` ends a recording here, too: as the value of an
 --- expression, because only then Neovim takes it out of what was recorded.
 ---@param name string

@@ -48,16 +48,14 @@ end
 ---@return agentdiff.Layout
 function M.take()
   local states = {}
-  for _, win in ipairs(api.nvim_tabpage_list_wins(0)) do
-    if api.nvim_win_get_config(win).relative == '' then
-      states[#states + 1] = {
-        win = win,
-        buf = api.nvim_win_get_buf(win),
-        width = api.nvim_win_get_width(win),
-        height = api.nvim_win_get_height(win),
-        view = view_of(win),
-      }
-    end
+  for _, win in ipairs(require('agentdiff.windows').grounded(0)) do
+    states[#states + 1] = {
+      win = win,
+      buf = api.nvim_win_get_buf(win),
+      width = api.nvim_win_get_width(win),
+      height = api.nvim_win_get_height(win),
+      view = view_of(win),
+    }
   end
   local tab = api.nvim_get_current_tabpage()
   return {

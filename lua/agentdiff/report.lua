@@ -46,7 +46,7 @@ function M.show(lines, filetype)
   vim.bo[buf].modifiable = false
   vim.bo[buf].bufhidden = 'wipe'
   vim.bo[buf].filetype = filetype
-  vim.keymap.set('n', 'q', '<Cmd>close<CR>', { buffer = buf, desc = 'agentdiff: close' })
+  require('agentdiff.keys').map_close(buf, vim.cmd.close)
   vim.api.nvim_win_set_buf(0, buf)
 end
 

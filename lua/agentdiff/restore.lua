@@ -53,14 +53,14 @@ end
 
 --- Puts the current file, or all files, back to the baseline or to the start of a turn.
 ---@param whole boolean
----@param turn string?
+---@param options {turn: string?, agent: string?, session: string?}
 ---@return boolean ok
-function M.restore(whole, turn)
+function M.restore(whole, options)
   local file = not whole and this_file('restore') or nil
   if not whole and not file then
     return false
   end
-  return change('baseline.restore', 'restore', { turn = turn }, file)
+  return change('baseline.restore', 'restore', options, file)
 end
 
 ---@param turn table
@@ -99,8 +99,9 @@ function M.list(whole)
     format_item = describe,
   }, function(turn)
     if turn then
-      -- By its id, which is that of no turn of another workspace.
-      change('baseline.restore', 'restore', { turn = turn.id }, where)
+      -- An id may be that of two sessions' turns.
+      local chosen = { turn = turn.id, agent = turn.agent, session = turn.session }
+      change('baseline.restore', 'restore', chosen, where)
     end
   end)
 end

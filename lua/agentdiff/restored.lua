@@ -4,6 +4,17 @@ local M = {}
 
 local api = vim.api
 
+-- Filters of the reviews that are not there yet, by workspace: the next session file has them, too.
+local waiting = {} ---@type table<string, table<string, any>>
+
+local placeholders = {} ---@type table<integer, true> by buffer
+
+--- Returns the filters of the reviews that have not been restored yet.
+---@return table<string, table<string, any>> by workspace
+function M.waiting()
+  return waiting
+end
+
 --- Says in a placeholder what becomes of it.
 ---@param buf integer
 ---@param text string
@@ -61,49 +72,80 @@ local function replace(buf, workspace)
   end
 end
 
+---@param filters table<string, any>
+---@return boolean
+local function limits(filters)
+  for name in pairs(filters) do
+    if name ~= 'group' then
+      return true
+    end
+  end
+  return false
+end
+
+--- What a review is limited to may be gone: then all of it is shown, and that is said.
 ---@param buf integer
 ---@param workspace string
-local function ask(buf, workspace)
+---@param saved table<string, any> what a session file says of it
+local function ask(buf, workspace, saved)
   local options = require('agentdiff.config').get().review
-  local filters = vim.tbl_extend('keep', require('agentdiff.sessionfile').filters(workspace), {
+  local filters = vim.tbl_extend('keep', saved, {
     context = options.context,
     group = options.group,
   })
   local request = { filters = filters, workspace = workspace }
+  waiting[workspace] = saved
   require('agentdiff.buffers').enable()
   require('agentdiff.rpc').request('review.open', request, function(result, err)
     require('agentdiff.gate').enter(function()
       if not err then
+        waiting[workspace] = nil
         replace(buf, result.workspace)
-      elseif api.nvim_buf_is_loaded(buf) then
+      elseif not api.nvim_buf_is_loaded(buf) then
+        return
+      elseif limits(saved) and err.code ~= 'unavailable' then
+        require('agentdiff').notify(err.message .. ' (all of it is shown)', vim.log.levels.WARN)
+        ask(buf, workspace, { group = saved.group })
+      else
         say(buf, 'the review could not be opened: ' .. err.message)
       end
     end)
   end)
 end
 
+--- Returns the workspace whose review a buffer was, or waited for, by its name.
+---@param name string
+---@return string?
+function M.workspace_of(name)
+  return name:match('^agentdiff://(.*)$') or name:match('^agentdiff%-restored://%d+(/.*)$')
+end
+
 --- Fills the windows of a placeholder with the review of its workspace, once it is there.
 ---@param buf integer
 ---@param name string of the buffer
 function M.open(buf, name)
-  if require('agentdiff.review').get(buf) then
+  if require('agentdiff.review').get(buf) or placeholders[buf] then
     return
   end
-  local workspace = name:gsub('^agentdiff://', '')
+  placeholders[buf] = true
+  local workspace = M.workspace_of(name) --[[@as string]]
   -- The review's own buffer will have this name.
   vim.bo[buf].buftype = 'nofile'
   vim.bo[buf].bufhidden = 'wipe'
   api.nvim_buf_call(buf, function()
     local mods = { keepalt = true, silent = true }
-    vim.cmd.file({ 'agentdiff-restored://' .. buf, mods = mods })
+    vim.cmd.file({ ('agentdiff-restored://%d%s'):format(buf, workspace), mods = mods })
   end)
   -- Neovim keeps another buffer of the old name, which would be restored as well.
-  api.nvim_buf_delete(vim.fn.bufadd(name), { force = true })
+  local other = vim.fn.bufadd(name)
+  if other ~= buf then
+    api.nvim_buf_delete(other, { force = true })
+  end
   say(buf, 'the review is being opened')
   -- Not while the session is being read.
   vim.schedule(function()
     if api.nvim_buf_is_loaded(buf) then
-      ask(buf, workspace)
+      ask(buf, workspace, require('agentdiff.sessionfile').filters(workspace))
     end
   end)
 end

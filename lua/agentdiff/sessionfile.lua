@@ -10,9 +10,18 @@ local VARIABLE = 'AgentdiffSession'
 ---@field reviews table<string, table<string, any>> filters by workspace
 ---@field windows table<string, table<string, any>> options of the windows of files, by path
 
+--- What a session file that was just read has.
+---@return agentdiff.SessionFile
+local function read()
+  local text = vim.g[VARIABLE]
+  return text and vim.json.decode(text) or { reviews = {}, windows = {} }
+end
+
 ---@return agentdiff.SessionFile
 local function state()
-  local reviews = {}
+  -- Also of those that are being restored.
+  local waiting = require('agentdiff.restored').waiting()
+  local reviews = vim.tbl_extend('force', read().reviews, waiting)
   for _, buf in ipairs(api.nvim_list_bufs()) do
     local review, workspace = require('agentdiff.review').get(buf)
     if review and workspace then
@@ -30,12 +39,6 @@ function M.write()
     local line = ('let g:%s = %s'):format(VARIABLE, vim.fn.string(vim.json.encode(now)))
     vim.fn.writefile({ line }, vim.v.this_session, 'a')
   end
-end
-
----@return agentdiff.SessionFile
-local function read()
-  local text = vim.g[VARIABLE]
-  return text and vim.json.decode(text) or { reviews = {}, windows = {} }
 end
 
 --- Returns the filters of the review that is being restored.
@@ -67,7 +70,7 @@ function M.loaded()
   local bases = {}
   for _, buf in ipairs(api.nvim_list_bufs()) do
     local name = api.nvim_buf_get_name(buf)
-    if vim.startswith(name, 'agentdiff://') then
+    if require('agentdiff.restored').workspace_of(name) then
       require('agentdiff.restored').open(buf, name)
     elseif vim.startswith(name, 'agentdiff-base://') then
       bases[#bases + 1] = buf

@@ -74,16 +74,21 @@ function M.open(path, how)
   return M.try({ cmd = how, args = { vim.fn.fnameescape(path) } })
 end
 
+--- Returns the windows of a tab page that do not float.
+---@param tab integer 0 for the current one
+---@return integer[]
+function M.grounded(tab)
+  return vim.tbl_filter(function(win)
+    return api.nvim_win_get_config(win).relative == ''
+  end, api.nvim_tabpage_list_wins(tab))
+end
+
 --- Returns the current window, or while that floats another of its tab page: a floating window
 --- cannot be split (0.10).
 ---@return integer win
 function M.ground()
-  for _, win in ipairs({ api.nvim_get_current_win(), unpack(api.nvim_tabpage_list_wins(0)) }) do
-    if api.nvim_win_get_config(win).relative == '' then
-      return win
-    end
-  end
-  error('a tab page without windows') -- there is always one that does not float
+  local wins, current = M.grounded(0), api.nvim_get_current_win()
+  return vim.tbl_contains(wins, current) and current or wins[1] -- there always is one
 end
 
 --- Whether one of some windows compares its buffer with others.

@@ -52,6 +52,30 @@ def test_a_comparison_ends_when_its_file_leaves_its_window(shown: Editor, elsewh
     assert (other, shown.lua(f"return {{ vim.wo.foldlevel, {DIFFS} }}")) == ([3, 0, True], [3, 0])
 
 
+def test_a_tab_page_of_a_comparison_goes_with_it_under_a_float(shown: Editor) -> None:
+    """A notification in it is no window of the user's."""
+    shown.command("split | diffthis | vnew | diffthis | wincmd p | AgentBaseline")
+    tabs = "#vim.api.nvim_list_tabpages()"
+    float_ = "#{relative: 'editor', row: 1, col: 1, width: 9, height: 1, focusable: v:false}"
+    shown.command(f"call nvim_open_win(nvim_create_buf(v:false, v:true), 0, {float_})")
+    during = shown.lua(f"return {tabs}")
+    shown.command("AgentBaseline")
+    shown.wait(f"{tabs} == 1")
+    assert during == 2
+
+
+@pytest.mark.parametrize("command", ["AgentBaseline", "AgentDiff log | wincmd p"])
+def test_q_ends_a_recording_there_too(shown: Editor, command: str) -> None:
+    """And closes what it stands in otherwise."""
+    shown.command(command)
+    shown.keys("qa<C-w>wq")
+    recorded = shown.lua("return { vim.fn.reg_recording(), vim.fn.getreg('a') }")
+    windows = "return #vim.api.nvim_list_wins()"
+    during = shown.lua(windows)
+    shown.keys("q")
+    assert (recorded, during, shown.lua(windows)) == (["", "\x17w"], 2, 1)
+
+
 def test_the_next_file_is_compared_in_the_same_windows(shown: Editor, workspace: Path) -> None:
     """Also in one command: the base of the file before is no reason for a tab page."""
     (workspace / "next.txt").write_text("next\n")

@@ -240,6 +240,17 @@ def test_follow_shows_where_the_agent_writes(shown: Editor, agent: Agent) -> Non
     assert len(shown.lua("return vim.api.nvim_list_wins()")) == 1
 
 
+def test_a_comparison_in_the_window_that_follows(shown: Editor) -> None:
+    """Reading the file anew there does not take one half of it away."""
+    shown.command("AgentDiff follow on | wincmd w | AgentBaseline")
+    both = "return vim.tbl_map(function(win) return vim.wo[win].diff end, ...)"
+    wins = shown.lua("return vim.api.nvim_list_wins()")
+    before = shown.lua(both, wins)
+    shown.command("edit")
+    assert before == shown.lua(both, wins)
+    assert before.count(True) == 2
+
+
 def test_following_moves_no_window_of_a_comparison(reviewer: Editor, agent: Agent) -> None:
     """A split of a diffed window would be bound to the others, as would a file that one shows."""
     agent.write("b.txt", "".join(f"b {n}\n" for n in range(1, 301)))
@@ -386,6 +397,44 @@ def test_a_session_file_keeps_how_the_review_was_limited(
     assert (again.lines(), again.lua("return vim.wo.winbar")) == (limited, bar)
     assert "by file" in bar
     assert again.lua("return vim.g.AgentdiffSession") is None
+
+
+def test_a_session_file_whose_turn_is_gone_restores_all_of_it(
+    shown: Editor, agent: Agent, spawn: Callable[..., Editor], workspace: Path, tmp_path: Path
+) -> None:
+    """It is said, and everything else goes on following the agents."""
+    session = tmp_path / "Session.vim"
+    shown.command(f"AgentDiff review turn=1 | mksession {session}")
+    session.write_text(session.read_text().replace('"turn":"1"', '"turn":"77"'))
+    again = spawn("-S", str(session), cwd=workspace)
+    again.wait("vim.fn.search('+fifteen', 'nw') > 0")
+    again.wait("vim.api.nvim_exec2('messages', { output = true }).output:find('77')")
+    agent.edit("b.txt", "two\n", "zwei\n")
+    again.wait("vim.fn.search('+zwei', 'nw') > 0")
+
+
+def test_a_session_file_that_is_written_before_the_review_is_there(
+    shown: Editor, spawn: Callable[..., Editor], workspace: Path, tmp_path: Path
+) -> None:
+    """The next one has the review, and what it is limited to, all the same."""
+    first, second = tmp_path / "first.vim", tmp_path / "second.vim"
+    shown.command(f"AgentDiff review group=file path=a.txt | mksession {first}")
+    between = spawn(cwd=workspace)
+    between.command(f"source {first} | mksession {second}")
+    again = spawn("-S", str(second), cwd=workspace)
+    again.wait("vim.fn.search('+fifteen', 'nw') > 0")
+    assert "by file" in again.lua("return vim.wo.winbar")
+    assert "path=a.txt" in again.lua("return vim.wo.winbar")
+
+
+def test_a_filter_that_names_nothing_changes_nothing(shown: Editor, agent: Agent) -> None:
+    """It is refused, and the review and the marks of files go on following the agents."""
+    shown.command("AgentDiff")
+    assert "no turn '99' here" in shown.told("AgentDiff filter turn=99")
+    agent.edit("a.txt", "line 3\n", "three\n")
+    shown.wait("vim.fn.search('+three', 'nw') > 0")
+    shown.command("edit a.txt")
+    shown.wait("vim.b.agentdiff_status_dict.hunks == 3")
 
 
 def test_a_review_that_cannot_be_restored(

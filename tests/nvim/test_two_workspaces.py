@@ -96,6 +96,27 @@ def test_turns_of_the_files_own_workspace_are_offered(elsewhere: Editor, other: 
     assert (lines[0], lines[14]) == ("line 1", "fifteen")
 
 
+def test_a_turn_whose_id_two_sessions_have_is_restored(
+    reviewer: Editor, agent: Agent, workspace: Path
+) -> None:
+    """The choice says whose turn it is."""
+    agent.edit("a.txt", "line 10\n", "ten\n")
+    for name, line in (("one", "fifteen"), ("two", "sixteen")):
+        session = Agent(workspace, name)
+        session._common["prompt_id"] = "same"
+        session.prompt(f"Do {name}")
+        session.edit("a.txt", f"line {15 if name == 'one' else 16}\n", f"{line}\n")
+    reviewer.wait(SHOWN + "2")
+    reviewer.lua(
+        """
+        vim.ui.select = function(items, _, choose) choose(items[1]) end
+        vim.cmd('AgentBaseline list')
+        """
+    )
+    lines = (workspace / "a.txt").read_text().splitlines()
+    assert [lines[9], *lines[14:16]] == ["ten", "fifteen", "line 16"]
+
+
 def test_turns_of_where_one_was_are_restored(
     elsewhere: Editor, workspace: Path, other: Path
 ) -> None:

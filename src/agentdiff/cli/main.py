@@ -209,7 +209,9 @@ def _add_baseline_arguments(sub: argparse.ArgumentParser) -> None:
         elif name in ("set", "clear"):
             action.add_argument("path", metavar="PATH", nargs="*")
         elif name == "restore":
-            action.add_argument("--turn", metavar="ID")
+            action.add_argument("--turn", metavar="ID", help="the start of this turn")
+            action.add_argument("--agent", metavar="NAME", help="whose turn it is")
+            action.add_argument("--session", metavar="ID", help="in which session the turn is")
             action.add_argument("path", metavar="PATH", nargs="+")
 
 

@@ -235,7 +235,7 @@ def baseline(context: Context) -> int:
         return _baseline_show(context)
     params: dict[str, object] = {"paths": context.paths(getattr(context.args, "path", []))}
     if action == "restore":
-        params["turn"] = context.args.turn
+        params |= {name: getattr(context.args, name) for name in ("turn", "agent", "session")}
     return _report(context, context.call(f"baseline.{action}", **params))
 
 

@@ -297,11 +297,14 @@ def baseline_clear(request: Request) -> None:
 def baseline_restore(request: Request) -> None:
     """Answers ``baseline.restore``: the base, or what was there when a turn started."""
     name = editor.optional(request.params, "turn", str)
+    whose = [editor.optional(request.params, one, str) for one in ("agent", "session")]
+    if name is None and any(whose):
+        raise RequestError("usage", "turn: missing: agent and session say whose turn is meant")
     if name is None:
         _decide_all(request, "reject", "restore")
         return
     desk = request.desk
-    turn = _found(scoping.turn_named(request.desk.ledger.sessions, name))
+    turn = _found(scoping.turn_named(desk.ledger.sessions, name, *whose))
     refs = desk.recall.content_at(turn.started_seq, editor.paths(request.params, request.desk.root))
     contents = []
     for path, ref in refs.items():

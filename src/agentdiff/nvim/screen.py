@@ -11,7 +11,8 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from agentdiff.nvim.link import DaemonLink
 from agentdiff.nvim.paths import path_key, path_param
 from agentdiff.nvim.spill import spill
 from agentdiff.nvim.views import InlineView, Json, ReviewView
+from agentdiff.wire import WireError
 
 VIEWS_KEPT = 4
 """How many versions of a view an intent may still name: Lua may be one or two refreshes behind."""
@@ -102,6 +104,25 @@ class Workspace:
     def params(self) -> Json:
         """The parameter that names this workspace in requests."""
         return {"workspace": self.root.decode("utf-8", "surrogateescape")}
+
+    @contextmanager
+    def reviewing(self, filters: Json, failed: Callable[[Workspace], None]) -> Iterator[None]:
+        """Asks for a review with these filters; if it cannot be had, for what was shown before.
+
+        A filter that names nothing must not keep everything else from being refreshed.
+
+        Args:
+            filters: of the review.
+            failed: called when it cannot be had.
+        """
+        before = self.review, self.drawn
+        self.review, self.drawn = filters, None
+        try:
+            yield
+        except (RequestError, OSError, WireError):
+            self.review, self.drawn = before
+            failed(self)
+            raise
 
     def note_changed(self, params: Mapping[str, Any]) -> None:
         """Remembers what the notification ``changed`` told."""

@@ -161,8 +161,8 @@ class EditorSession:
         workspace = await self._workspace_of(payload)
         match kind:
             case "review.open":
-                workspace.review, workspace.drawn = filters(payload, workspace), None
-                await self._refresh(workspace)
+                with workspace.reviewing(filters(payload, workspace), self._mark):
+                    await self._refresh(workspace)
                 return {"workspace": workspace.params["workspace"]}
             case "decide":
                 return await self._decide(link, workspace, payload)

@@ -236,6 +236,17 @@ def test_baseline_restore_names_an_unknown_turn(pending: Shell) -> None:
     assert (pending.workspace / "a.txt").read_bytes() == AFTER
 
 
+def test_baseline_restore_to_whose_turn(pending: Shell) -> None:
+    """An agent and a session without a turn are no reason to put everything back."""
+    assert pending.run("baseline", "restore", "--agent", "claude", "a.txt") == 2
+    assert "turn: missing" in pending.err
+    assert pending.run("baseline", "restore", "--turn", "1", "--session", "none", "a.txt") == 2
+    assert "no turn '1' of none here" in pending.err
+    assert (pending.workspace / "a.txt").read_bytes() == AFTER
+    assert pending.run("baseline", "restore", "--turn", "1", "--agent", "claude", "a.txt") == 0
+    assert (pending.workspace / "a.txt").read_bytes() == BEFORE
+
+
 def test_baseline_clear_touches_no_file(pending: Shell) -> None:
     """Nothing pends afterwards, and the disk is as it was."""
     assert pending.run("baseline", "clear") == 0
