@@ -15,6 +15,47 @@ function M.name(buf, workspace)
   end
 end
 
+---@class agentdiff.Renamed
+---@field win integer
+---@field alternate integer buffer, or -1
+
+--- Returns the alternate file that a rename of the review is about to take from the current window.
+---@param buf integer
+---@param workspace string
+---@return agentdiff.Renamed? nil while it is given its own name back
+function M.before_rename(buf, workspace)
+  if api.nvim_buf_get_name(buf) == NAME .. workspace then
+    return { win = api.nvim_get_current_win(), alternate = vim.fn.bufnr('#') }
+  end
+end
+
+--- Undoes |:file|. Every rename leaves an unlisted buffer of the old name, as the alternate file.
+---@param buf integer
+---@param workspace string
+---@param renamed agentdiff.Renamed?
+function M.rename_back(buf, workspace, renamed)
+  local other = api.nvim_buf_is_valid(buf) and api.nvim_buf_get_name(buf) or ''
+  if other == NAME .. workspace then
+    return
+  end
+  M.name(buf, workspace)
+  local function is_trace(known)
+    local used = vim.bo[known].buflisted or api.nvim_buf_is_loaded(known)
+    return other ~= '' and not used and api.nvim_buf_get_name(known) == other
+  end
+  local trace = vim.tbl_filter(is_trace, api.nvim_list_bufs())[1]
+  local win = renamed and api.nvim_win_is_valid(renamed.win) and renamed.win or 0
+  api.nvim_win_call(win, function()
+    local now = vim.fn.bufnr('#')
+    if renamed and (now == trace or now == -1) and api.nvim_buf_is_valid(renamed.alternate) then
+      vim.fn.setreg('#', renamed.alternate)
+    end
+  end)
+  if trace then
+    api.nvim_buf_delete(trace, { force = true })
+  end
+end
+
 --- Whether the user is editing, about to, or selecting lines: then nothing is refreshed.
 ---@param buf integer
 ---@return boolean

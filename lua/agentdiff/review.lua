@@ -15,6 +15,7 @@ local panes = require('agentdiff.panes')
 ---@field drawn boolean whether the text is that of `view`; a drawing may have been broken off
 ---@field left agentdiff.Anchor? what the cursor was on when it left and has not come back to
 ---@field awaited agentdiff.Anchor? that one, if it waits for the rest of the text
+---@field renamed agentdiff.Renamed? what |:file| took from the window
 ---@field places agentdiff.Places? what the cursors were on when |:edit| emptied the buffer
 
 local BUFFER_OPTIONS = 'setlocal buftype=acwrite bufhidden=hide noswapfile filetype=agentdiff'
@@ -143,10 +144,17 @@ local ON = {
     end
   end,
   BufWinLeave = announce_soon,
+  BufFilePre = function(workspace, buf)
+    local renamed = require('agentdiff.edit').before_rename(buf, workspace)
+    if renamed and reviews[workspace] then
+      reviews[workspace].renamed = renamed
+    end
+  end,
   -- It is the review as before; |:saveas| has made a copy.
   BufFilePost = function(workspace, buf)
     vim.schedule(function() -- who renames it still holds the buffer that has the name now
-      require('agentdiff.edit').name(buf, workspace)
+      local renamed = reviews[workspace] and reviews[workspace].renamed
+      require('agentdiff.edit').rename_back(buf, workspace, renamed)
     end)
   end,
 }

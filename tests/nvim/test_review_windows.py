@@ -313,6 +313,22 @@ def test_a_review_keeps_its_name(review: Editor, workspace: Path) -> None:
     assert (workspace / "a.txt").read_text() == before.replace("ten", "edited")
 
 
+@pytest.mark.parametrize("rename", ["file other", "keepalt file other", "0file"])
+def test_a_rename_leaves_no_trace(review: Editor, rename: str) -> None:
+    """No buffer of the other name, and the window has its alternate file."""
+    review.keys("q")
+    for line in ("edit b.txt", "edit a.txt", "AgentDiff"):
+        review.command(line)
+    scratch = review.nvim.api.create_buf(False, True)
+    name = review.nvim.current.buffer.name
+    buffers = [buffer.name for buffer in review.nvim.buffers]
+    review.command(f"silent {rename}")
+    review.wait(f"vim.fn.bufname() == '{name}' and vim.fn.expand('#:t') == 'a.txt'")
+    assert ([buffer.name for buffer in review.nvim.buffers], scratch.valid) == (buffers, True)
+    review.keys("q")
+    assert review.lua("return { vim.fn.expand('%:t'), vim.fn.expand('#:t') }") == ["a.txt", "b.txt"]
+
+
 def test_the_cursor_comes_back_to_its_line(review: Editor, agent: Agent) -> None:
     """Also when all of a long review was sent again while the window showed a file."""
     for name in "def":
