@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentdiff.core import renames
@@ -121,7 +121,11 @@ class Pairing:
             for target in targets.values()
             if target.move_to is not None
         }
-        arrivals = {path: state for path, state in ledger.paths.items() if _has_content(state.cur)}
+        arrivals = {
+            path: state
+            for path, state in ledger.paths.items()
+            if _has_content(state.cur) and not self._is_back(state)
+        }
         commands: list[Command] = []
         for departure, new in find_moves(departures, arrivals, moves, fresh, self._last):
             owner = self._mover(departure, new)
@@ -132,6 +136,11 @@ class Pairing:
             if state.origin is not None:
                 commands.append(Publish(files=(state.origin,)))
         return commands
+
+    def _is_back(self, state: PathState) -> bool:
+        """Whether what pends is what was put aside at its own path: that has come from nowhere."""
+        aside = self._ledger.observer.parking.get(state.path)
+        return aside is not None and aside == replace(state, gen=aside.gen)
 
     def _mover(self, departure: Departure, new: PathState) -> Owner:
         """Returns who brought what arrived; its state tells only if something of theirs pends."""

@@ -623,3 +623,16 @@ def test_many_other_files_that_pend_are_in_no_way() -> None:
     )
     origins = {path: state.origin for path, state in play.ledger.paths.items() if state.origin}
     assert origins == {b"d/" + path: path for path in moved}
+
+
+def test_what_came_back_by_its_own_bytes_came_from_nowhere_else() -> None:
+    """However like it is to what the same call took away once."""
+    old, gone = [b"a%d\n" % n for n in range(6)], [b"c%d\n" % n for n in range(10)]
+    play = Play(disk={b"a": File(data=b"".join(old))})
+    play.run(*MOVER, {b"c": File(data=b"".join(gone))})
+    play.run(*MOVER, {b"c": ABSENT, b"a": File(data=b"".join([b"X\n", *old, *gone[:2]]))})
+    play.run(*AGENT, {b"a": File(data=b"".join([b"X\n", *old[:1], *gone]))})
+    before, there = play.ledger.paths[b"a"], play.disk[b"a"]
+    play.run(*MOVER, {b"a": ABSENT})
+    play.run(*MOVER, {b"a": there})
+    assert play.ledger.paths[b"a"].hunks == before.hunks
