@@ -311,6 +311,18 @@ GUARDS = (
         test=NVIM + "test_names_and_prompts_are_only_shown",
     ),
     Guard(
+        file="lua/agentdiff/arguments.lua",
+        text="local name, problem, pattern = expand(given)",
+        without="local name, problem, pattern = vim.fn.expandcmd(given), nil, false",
+        test=NVIM + "test_no_name_is_run_when_it_is_typed_or_completed",
+    ),
+    Guard(
+        file="lua/agentdiff/arguments.lua",
+        text="local name = expand(words(typed)[1] or '')",
+        without="local name = vim.fn.expandcmd(words(typed)[1] or '')",
+        test=NVIM + "test_no_name_is_run_when_it_is_typed_or_completed",
+    ),
+    Guard(
         file="lua/agentdiff/windows.lua",
         text="vim.fn.fnameescape(path)",
         without="path",

@@ -9,20 +9,104 @@ local function refuse(message)
   require('agentdiff').notify(message, vim.log.levels.ERROR)
 end
 
+--- Returns the name of a buffer as `%` and `#` mean it.
+---@param mark string `%`, `#` or `#` with a number
+---@param modifiers string |filename-modifiers|, only such as cut
+---@return string name empty when there is none
+local function name_of(mark, modifiers)
+  local buf = vim.fn.bufnr(#mark > 1 and tonumber(mark:sub(2)) or mark)
+  modifiers = modifiers:gsub(':~', '') -- is absolute in the end
+  local full = vim.startswith(modifiers, ':p')
+  -- Not left to |fnamemodify()|: that would expand a file's own name that begins with ~.
+  local name = full and vim.api.nvim_buf_get_name(buf) or vim.fn.bufname(buf)
+  return buf > 0 and vim.fn.fnamemodify(name, full and modifiers:sub(3) or modifiers) or ''
+end
+
+--- Reads a `%`, `#` or `$VAR`.
+---@param given string
+---@param at integer where it stands
+---@return string? meant
+---@return integer|string next where the rest begins; or the problem
+local function item(given, at)
+  local name, behind = given:match('^%$([%a_][%w_]*)()', at)
+  if not name then
+    name, behind = given:match('^%${([%a_][%w_]*)}()', at)
+  end
+  if name or given:sub(at, at) == '$' then
+    local value = name and vim.env[name]
+    return value or '$', value and behind or at + 1
+  end
+  local mark
+  mark, behind = given:match('^(%%)()', at)
+  if not mark then
+    mark, behind = given:match('^(#%d*)()', at)
+  end
+  local modifiers = ''
+  while given:find('^:[phtre.~]', behind) do
+    modifiers, behind = modifiers .. given:sub(behind, behind + 1), behind + 2
+  end
+  local meant = name_of(mark, modifiers)
+  if meant == '' then
+    return nil, 'there is no file name for ' .. mark .. modifiers
+  end
+  return meant, behind
+end
+
+--- Returns the name of a file or folder that was given to a command, with `%`, `#`, `~` and `$VAR`
+--- as everywhere in Vim. Not by |expandcmd()|, which runs what stands between backticks, and with
+--- it what a file is called: nothing is run or matched here, and what `%` means is not read again.
+---@param given string
+---@return string? name
+---@return string? problem
+---@return boolean? pattern whether it looks like one for several files
+local function expand(given)
+  local home, rest = given:match('^(~[%w_.-]*)(.*)$')
+  local out, at, pattern = {}, 1, false
+  if home and (rest == '' or vim.startswith(rest, '/')) then
+    out[1], at = vim.fn.fnamemodify(home, ':p'):gsub('/+$', ''), #home + 1
+  end
+  while at <= #given do
+    local char = given:sub(at, at)
+    local meant, behind = given:match('^\\(.)()', at)
+    if char == '`' then
+      return nil, 'a ` in a name needs a backslash; nothing is run'
+    elseif char == '%' or char == '#' or char == '$' then
+      meant, behind = item(given, at)
+      if not meant then
+        return nil, behind --[[@as string]]
+      end
+    end
+    pattern = pattern or char == '*' or char == '?'
+    out[#out + 1] = meant or char
+    at = meant and behind or at + 1
+  end
+  return table.concat(out), nil, pattern
+end
+
+---@param name string
+---@return string
+local function from_here(name)
+  return vim.startswith(name, '/') and name or vim.fs.joinpath(vim.fn.getcwd(), name)
+end
+
 --- Returns the absolute path of a file or folder as it was given to a command: relative to the
---- working directory, with `%`, `#`, `~` and `$VAR`, as everywhere in Vim.
+--- working directory.
 ---@param given string
 ---@return string? path
 ---@return string? problem
 local function absolute(given)
-  local ok, path = pcall(vim.fn.expandcmd, given, { errmsg = true })
-  if not ok then
-    return nil, (path:gsub('^Vim:', ''))
-  elseif path:match('^%a[%w+.-]*://') then
-    return nil, path .. ' is no file'
+  local name, problem, pattern = expand(given)
+  if not name then
+    return nil, problem
+  elseif name:match('^%a[%w+.-]*://') then
+    return nil, name .. ' is no file'
   end
-  path = vim.fn.fnamemodify(path, ':p')
-  return #path > 1 and path:gsub('/+$', '') or path
+  local path = vim.fn.fnamemodify(from_here(name), ':p')
+  path = #path > 1 and path:gsub('/+$', '') or path
+  if pattern and not vim.uv.fs_lstat(path) then
+    return nil, ('expected one file or folder, not %s (\\* is a *)'):format(given)
+  end
+  return path
 end
 
 --- Checks a value.
@@ -91,26 +175,47 @@ local function groups()
   return out
 end
 
---- Returns a name as it has to be typed: `bar` takes one layer of backslashes off, and then
---- |expandcmd()| another.
+--- Returns a name as it has to be typed: the command takes one layer of backslashes off, and then
+--- `expand` another.
 ---@param name string
 ---@return string
 local function escape(name)
-  return (vim.fn.fnameescape(name):gsub('\\\\', '\\\\\\\\'))
+  return (vim.fn.fnameescape(name):gsub('\\\\', '\\\\\\\\'):gsub('^~', '\\~'))
 end
 
+--- Returns the files and folders that begin as it was typed. Not by |getcompletion()|, which takes
+--- names for patterns and runs what stands between backticks.
 ---@param typed string
 ---@return string[]
 local function files(typed)
-  local name = typed:gsub('\\(.)', '%1')
-  if typed:find('^[%%#]') and not typed:find('`') then
-    local ok, expanded = pcall(vim.fn.expandcmd, name, { errmsg = true })
-    name = ok and expanded or name
+  local words = require('agentdiff.bar').words
+  local name = expand(words(typed)[1] or '')
+  if not name then
+    return {}
   end
-  local found = vim.tbl_filter(function(file)
-    return not file:find('["\n]') -- cannot be typed: a comment begins, or the line ends
-  end, vim.fn.getcompletion(name, 'file'))
-  return vim.tbl_map(escape, found)
+  local folder, begun = name:match('^(.*/)(.*)$')
+  folder, begun = folder or '', begun or name
+  local before = typed:match('^.*/') or ''
+  if typed:find('^[%%#]') or expand(words(before)[1] or '') ~= folder then
+    before = escape(folder)
+  end
+  local out = {}
+  local scan = vim.uv.fs_scandir(from_here(folder))
+  while scan do
+    local file, kind = vim.uv.fs_scandir_next(scan)
+    if not file then
+      break
+    end
+    local hidden = file:find('^%.') and not begun:find('^%.')
+    local broken = (before .. file):find('\n') -- the line would end there
+    if vim.startswith(file, begun) and not (hidden or broken) then
+      local path = from_here(folder) .. '/' .. file
+      local target = kind == 'link' and vim.uv.fs_stat(path) or { type = kind }
+      out[#out + 1] = before .. escape(file) .. (target.type == 'directory' and '/' or '')
+    end
+  end
+  table.sort(out)
+  return out
 end
 
 --- Returns the values that an option may have.

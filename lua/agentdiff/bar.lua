@@ -26,7 +26,7 @@ end
 
 --- Cuts a line at the first bar or comment, as Neovim does.
 ---@param args string
----@return string head where `\|` has become `|`
+---@return string head where `\|` has become `|`, and `\"` a quote
 ---@return string? rest the next command; nil when there is no bar
 local function cut(args)
   local from = 1
@@ -34,7 +34,7 @@ local function cut(args)
     local at = args:find('[|"]', from)
     if not at then
       return args
-    elseif args:sub(at, at) == '|' and args:sub(at - 1, at - 1) == '\\' then
+    elseif args:sub(at - 1, at - 1) == '\\' then
       args = args:sub(1, at - 2) .. args:sub(at)
       from = at
     else
@@ -47,10 +47,16 @@ end
 ---@param text string
 ---@return string[]
 function M.words(text)
-  text = text:gsub('\\([\\ ])', { ['\\'] = '\1', [' '] = '\2' })
-  return vim.tbl_map(function(word)
-    return (word:gsub('[\1\2]', { ['\1'] = '\\', ['\2'] = ' ' }))
-  end, vim.split(text, '%s+', { trimempty = true }))
+  local out, word = {}, nil ---@type string[], string?
+  for escaping, char in text:gmatch('(\\?)(.)') do
+    if escaping == '' and char:match('%s') then
+      out[#out + 1], word = word, nil
+    else
+      word = (word or '') .. (char:match('[\\%s]') and '' or escaping) .. char
+    end
+  end
+  out[#out + 1] = word
+  return out
 end
 
 --- Returns what stands behind the first bar that ends a line.

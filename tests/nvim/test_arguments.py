@@ -10,7 +10,6 @@ from nvim_driver import Editor
 from scripted_agent import Agent
 
 HUNKS = "vim.b.agentdiff_status_dict and vim.b.agentdiff_status_dict.hunks == "
-NO_NAME = "E499: Empty file name for '%' or '#', only works with \":p:h\""
 NOT_TAKEN = {
     "AgentDiff undo 3": "undo: unknown argument 3",
     "AgentDiff next 3": "next: unknown argument 3",
@@ -31,7 +30,9 @@ NOT_TAKEN = {
     "AgentDiff filter turn=": "turn: expected a value, not nothing",
     "AgentDiff filter turn=1 turn=2": "turn: given twice",
     "AgentBaseline restore turn=": "turn: expected a value, not nothing",
-    "AgentDiff filter path=%": f"path: {NO_NAME}",
+    "AgentDiff filter path=%": "path: there is no file name for %",
+    "AgentDiff filter path=*.txt": r"path: expected one file or folder, not *.txt (\* is a *)",
+    "AgentDiff filter path=`echo`": "path: a ` in a name needs a backslash; nothing is run",
 }
 PATHS = {
     "../b.txt": ["b.txt"],

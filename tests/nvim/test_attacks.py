@@ -82,6 +82,45 @@ def test_a_hostile_name_is_opened_and_decided(reviewer: Editor, hostile: Path) -
     assert calm(reviewer, hostile)
 
 
+TYPED = [
+    "`touch pwned`.txt",
+    "c`touch pwned`d.txt",
+    "$HOME*[a]?.txt",
+    "50%#1.txt",
+    "~root",
+    "q\"it's|b\\.txt",
+]
+
+
+def test_no_name_is_run_when_it_is_typed_or_completed(editor: Editor, workspace: Path) -> None:
+    """What is offered for ``path=`` means that file, again and again, and so does ``%``."""
+    for name in TYPED:
+        (workspace / name).write_text("x")
+    editor.command(f"cd {workspace}")
+    editor.lua("require('agentdiff.review').open = function(it) vim.g.path = it.path end")
+    found: dict[str, list[str]] = {}
+
+    def completed(typed: str) -> list[str]:
+        return list(editor.lua("return vim.fn.getcompletion(..., 'cmdline')", typed))
+
+    for offered in completed("AgentDiff filter path="):
+        command = f"AgentDiff filter {offered}"
+        assert completed(command) == [offered]
+        assert editor.told(command) == ""
+        found.setdefault(editor.lua("return vim.g.path"), []).append(offered)
+    assert {str(workspace / name) for name in TYPED} <= found.keys()
+    for name in TYPED:
+        editor.lua("vim.cmd.edit(vim.fn.fnameescape(...))", str(workspace / name))
+        assert editor.told("AgentDiff filter path=%") == ""
+        assert editor.lua("return vim.g.path") == str(workspace / name)
+        assert len(completed("AgentDiff filter path=%")) == 1
+    for typed in (r"`touch\ pwned`", "`=writefile([],'pwned')`", r"c\`x`touch\ pwned`"):
+        assert completed(f"AgentDiff filter path={typed}") == []
+        assert "nothing is run" in editor.told(f"AgentDiff filter path={typed}")
+    assert calm(editor, workspace)
+    assert not Path("pwned").exists()
+
+
 def test_no_modeline_of_a_file_counts_in_our_buffers(
     reviewer: Editor, agent: Agent, workspace: Path
 ) -> None:
