@@ -3,6 +3,7 @@
 local M = {}
 
 local GROUPS = { 'turn', 'session', 'agent', 'file' }
+M.GROUPS = GROUPS
 
 ---@param message string
 local function refuse(message)

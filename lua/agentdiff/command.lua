@@ -11,6 +11,9 @@ end
 ---@param known string[]
 ---@return table<string, string>? options
 local function parse(args, known)
+  if #args == 0 then
+    return {}
+  end
   return require('agentdiff.arguments').parse(args, known)
 end
 
@@ -51,6 +54,10 @@ local function decide(op)
     local scope = 'hunk'
     if vim.tbl_contains({ 'hunk', 'file', 'group', 'all' }, args[1]) then
       scope = table.remove(args, 1)
+      if ctx.bang and scope ~= 'all' then
+        notify(('%s: ! means all, not %s'):format(op, scope), levels.ERROR)
+        return
+      end
     elseif ctx.bang then
       scope = 'all'
     elseif ctx.range > 0 then
@@ -64,6 +71,9 @@ local function decide(op)
         return
       end
       intent = vim.tbl_extend('error', intent, options)
+    elseif vim.tbl_contains(OWNERS, (args[1] or ''):match('^(%a+)=')) then
+      notify(('%s: %s only with `all`'):format(op, args[1]), levels.ERROR)
+      return
     elseif op == 'reject' and #args > 0 then
       intent.reason = table.concat(args, ' ')
     elseif #args > 0 then
@@ -102,10 +112,6 @@ local function review(args)
   local options = parse(args, FILTERS)
   if not options then
     return
-  end
-  local shown = require('agentdiff.review').get(vim.api.nvim_get_current_buf())
-  if shown then
-    options.group = options.group or shown.view.group
   end
   require('agentdiff.review').open(options)
 end
@@ -344,6 +350,9 @@ function M.complete(name, lead, line, position)
     return {}
   end
   local options, known = command.options or {}, command.words or {}
+  if options == OWNERS and bang ~= '!' and words[2] ~= 'all' then
+    options = {} -- they limit nothing else
+  end
   return require('agentdiff.arguments').complete(lead, options, known)
 end
 

@@ -19,7 +19,6 @@ local panes = require('agentdiff.panes')
 ---@field places agentdiff.Places? what the cursors were on when |:edit| emptied the buffer
 
 local BUFFER_OPTIONS = 'setlocal buftype=acwrite bufhidden=hide noswapfile filetype=agentdiff'
-local GROUPINGS = { 'turn', 'session', 'agent', 'file' }
 local reviews = {} ---@type table<string, agentdiff.Review> by workspace
 
 ---@param buf integer
@@ -258,9 +257,10 @@ function M.regroup(by)
   local review = of_buffer(api.nvim_get_current_buf())
   local filters = review and vim.deepcopy(review.view.filters) or {}
   local now = review and review.view.group or 'file'
-  for i, name in ipairs(GROUPINGS) do
+  local groupings = require('agentdiff.arguments').GROUPS
+  for i, name in ipairs(groupings) do
     if not by and name == now then
-      by = GROUPINGS[i % #GROUPINGS + 1]
+      by = groupings[i % #groupings + 1]
       break
     end
   end
