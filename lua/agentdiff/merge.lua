@@ -287,7 +287,8 @@ function M.saved(buf)
   local merged = of(buf).merged
   local tree = merged and vim.fn.undotree(buf)
   if tree and is_undone(tree.entries, merged, tree.seq_cur) then
-    tell(buf, 'saved without what was written meanwhile and is undone here')
+    -- Short: a line of 80 columns must show the remedy.
+    tell(buf, ('saved without the merge; :undo %d and :write bring it back'):format(merged))
   end
 end
 
