@@ -232,7 +232,9 @@ local function values(name)
     local value = group[field]
     out[#out + 1] = value ~= nil and value ~= vim.NIL and tostring(value) or nil
   end
-  return out
+  return vim.tbl_filter(function(value)
+    return not value:find('[%s|"\\]') -- an agent's word must not end the command and begin another
+  end, out)
 end
 
 --- Completes an argument.

@@ -117,6 +117,8 @@ def test_no_name_is_run_when_it_is_typed_or_completed(editor: Editor, workspace:
     for typed in (r"`touch\ pwned`", "`=writefile([],'pwned')`", r"c\`x`touch\ pwned`"):
         assert completed(f"AgentDiff filter path={typed}") == []
         assert "nothing is run" in editor.told(f"AgentDiff filter path={typed}")
+    editor.lua("require('agentdiff.status').agents = function() return { 'a|!touch', 'b' } end")
+    assert completed("AgentDiff filter agent=") == ["agent=b"]
     assert calm(editor, workspace)
     assert not Path("pwned").exists()
 
