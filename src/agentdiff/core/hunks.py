@@ -121,8 +121,6 @@ def carry(
         new_id: makes hunk ids and generations.
         mirror: whether edits outside hunks change the base too (proved owners) instead of pending.
     """
-    if not (mirror or text.hunks):
-        return _begun(text, new, edit, owner, new_id)
     moved = list(text.base) if mirror else None
     base: Lines = text.base if moved is None else moved
     out: list[Hunk] = []
@@ -145,20 +143,6 @@ def carry(
         grown_b += growth
     out += [hunk.shifted(grown_a, grown_b) for hunk in text.hunks[done:]]
     return Text(base, new, tuple(out))
-
-
-def _begun(text: Text, new: Lines, edit: Sequence[Block], owner: Owner, new_id: NewId) -> Text:
-    """Returns the text after the first edit: most of them are this, and the longest ones."""
-    out: list[Hunk] = []
-    grown = 0
-    for block in edit:
-        if block.is_plain(text.cur, new):
-            out.append(_fresh(block, 0, owner, new_id))
-        else:
-            group = _Group([block], 0, 0)
-            out += _rebuild(text, text.base, new, group, owner, (0, grown), new_id)
-        grown += block.growth
-    return Text(text.base, new, tuple(out))
 
 
 def _drift(hunks: Sequence[Hunk], count: int) -> int:
@@ -195,6 +179,8 @@ def _groups(text: Text, edit: Sequence[Block], mirror: bool) -> list[_Group]:
     def touches(hunk: Hunk, block: Block) -> bool:
         return _touches(hunk, block, not mirror or hunk is unterminated)
 
+    if not hunks:
+        return [_Group([block], 0, 0) for block in edit]
     groups: list[_Group] = []
     at = 0
     for block in edit:
