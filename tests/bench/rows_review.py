@@ -145,7 +145,8 @@ def _measure(scratch: Path, nvim: Neovim, rounds: int, *, whole: bool) -> Pair:
     ours: list[float] = []
     reference: list[float] = []
     for number in range(max(rounds, 5) + 1):
-        payload = spill(ReviewView(token=number + 1, data=data, filters={}).payload(), scratch)
+        view = ReviewView(token=number + 1, data=data, filters={})
+        payload = spill({"review": view.payload()}, scratch)["review"]
         sample, lines = nvim.ask(nvim.packed("nvim_exec_lua", DRAW, [payload, whole]))
         nvim.ask(nvim.packed("nvim_exec_lua", FORGET, []))
         other, of_text = nvim.ask(nvim.packed("nvim_exec_lua", EDIT, [str(text)]))

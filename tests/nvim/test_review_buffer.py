@@ -469,7 +469,9 @@ def test_an_edit_of_what_moved_on_is_refused(
 # --- bad input -----------------------------------------------------------------------------------
 
 
-def test_a_long_review_comes_in_two_parts(reviewer: Editor, agent: Agent, workspace: Path) -> None:
+def test_a_long_review_comes_in_two_parts(
+    home: Path, reviewer: Editor, agent: Agent, workspace: Path
+) -> None:
     """Its head first, the rest from a file that is gone afterwards; decisions and folds work."""
     agent.write("long.txt", "".join(f"text {n}\n" for n in range(5000)))
     open_review(reviewer)

@@ -14,14 +14,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from agentdiff.daemon.ports import RequestError
 from agentdiff.nvim.editing import read_edits
 from agentdiff.nvim.link import DaemonLink
 from agentdiff.nvim.paths import path_key, path_param
-from agentdiff.nvim.spill import spill
 from agentdiff.nvim.views import InlineView, Json, ReviewView
 from agentdiff.wire import WireError
 
@@ -146,13 +144,12 @@ class Screen:
         self._tokens = itertools.count(1)
         self._views: dict[str | bytes, deque[ReviewView | InlineView]] = {}
 
-    async def update(self, link: DaemonLink, workspace: Workspace, folder: Path) -> Json:
+    async def update(self, link: DaemonLink, workspace: Workspace) -> Json:
         """Fetches what is shown of a workspace and returns the update for Lua.
 
         Args:
             link: to the daemon.
             workspace: what was written in it counts as told.
-            folder: for long reviews (`agentdiff.nvim.spill`).
 
         Raises:
             RequestError: the daemon refused.
@@ -163,7 +160,7 @@ class Screen:
         update["inline"] = await self.inline(link, workspace)
         if review is not None and workspace.review is not None:
             # It was not closed meanwhile: Lua would make a buffer for it that nobody follows.
-            update["review"] = spill(review, folder)
+            update["review"] = review
         written, workspace.written = workspace.written, set()
         update["written"] = sorted(written)
         update["wrote"] = list(workspace.wrote)

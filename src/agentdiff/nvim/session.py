@@ -21,6 +21,7 @@ from agentdiff.nvim.merging import merged
 from agentdiff.nvim.params import decided, exact, filters
 from agentdiff.nvim.paths import home_folder, resolve, to_bytes
 from agentdiff.nvim.screen import Screen, Workspace
+from agentdiff.nvim.spill import spill, sweep
 from agentdiff.nvim.views import Json
 from agentdiff.nvim.watching import Wanted, Watching
 from agentdiff.wire import VersionMismatch, WireError
@@ -83,6 +84,7 @@ class EditorSession:
     def run(self) -> None:
         """Runs the event loop until `stop`; the body of the session's thread."""
         asyncio.set_event_loop(self._loop)
+        sweep(self._locations.runtime)
         self._loop.set_exception_handler(self._report)
         self._spawn(self._look_for_daemon())
         self._loop.run_forever()
@@ -393,6 +395,6 @@ class EditorSession:
             link = self._connection.link
             if link is None:
                 raise ConnectionResetError("the daemon went away")
-            update = await self._screen.update(link, workspace, self._locations.runtime)
-            if self._attached.holds(workspace):
-                self._editor.deliver([("update", update)])
+            update = await self._screen.update(link, workspace)
+            if self._attached.holds(workspace):  # who never hears of a file does not remove it
+                self._editor.deliver([("update", spill(update, self._locations.runtime))])

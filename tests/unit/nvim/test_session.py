@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from agentdiff.locations import Locations
 from agentdiff.nvim.attached import Attached
 from agentdiff.nvim.claims import Claims
 from agentdiff.nvim.link import WAITS_AT_MOST_S, Connection, DaemonLink
-from agentdiff.nvim.spill import LONG_LINES, spill
+from agentdiff.nvim.spill import LONG_LINES, spill, sweep
 from tests.unit.nvim.scripted import Daemon, Lua
 
 
@@ -204,5 +206,20 @@ def test_saves_of_files_in_no_workspace_are_not_kept() -> None:
 def test_a_long_review_is_shown_without_room_for_files(tmp_path: Path) -> None:
     """It comes as a message then; nothing half-written stays behind."""
     lines = ["x"] * (LONG_LINES + 1)
-    payload = {"lines": lines, "kinds": "c" * len(lines), "index": "{}", "token": 1}
-    assert spill(payload, tmp_path / "missing") == payload
+    update = {"review": {"lines": lines, "kinds": "c" * len(lines), "index": "{}", "token": 1}}
+    assert spill(update, tmp_path / "missing") == update
+
+
+def test_the_rest_of_a_long_review_is_gone_with_its_neovim(tmp_path: Path) -> None:
+    """A host that was killed, or whose Neovim ended before it had read all, leaves nothing."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    kept = tmp_path / f"review-{os.getpid()}-1.txt"
+    for path in (
+        kept,
+        tmp_path / f"review-{ended.pid}-1.txt",
+        tmp_path / f"review-{ended.pid}-1.idx",
+    ):
+        path.touch()
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [kept]
