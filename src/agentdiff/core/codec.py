@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, TypeAlias
 
-from agentdiff.core.entries import Entry, Other, Ref
+from agentdiff.core.entries import Entry, File, Other, Ref
 from agentdiff.core.hunks import Hunk
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import MetaChange, PathState, without_lines
@@ -123,7 +123,9 @@ def _encode_state(state: PathState) -> Json:
         for h in state.hunks
     ]
     meta = [[m.id, m.gen, m.kind, runs(m.owners)] for m in state.meta]
-    renamed = {} if state.origin is None else path_fields(state.origin, "origin")
+    renamed: Json = {} if state.origin is None else path_fields(state.origin, "origin")
+    if state.origin_base is not None and state.origin_base != state.base:
+        renamed["origin_base"] = encode_ref(state.origin_base.ref())
     return {
         **path_fields(state.path),
         **renamed,
@@ -152,11 +154,16 @@ def decode_state(obj: Json | None, load: Callable[[Ref], Entry]) -> PathState | 
     def spread(runs: Sequence[Sequence[int]]) -> tuple[Owner, ...]:
         return tuple(table[index] for index, count in runs for _ in range(count))
 
-    refs = state_refs(obj)
+    base, cur, *held = map(load, state_refs(obj))
+    origin = origin_of(obj)
+    origin_base = held[0] if held else base
+    if not isinstance(origin_base, File):
+        # What a rename has gained since is not known any more: rather all of it is kept.
+        origin_base = File(data=b"")
     state = PathState(
         path=path_of(obj),
-        base=load(refs[0]),
-        cur=load(refs[1]),
+        base=base,
+        cur=cur,
         hunks=tuple(
             Hunk(
                 id=change,
@@ -176,11 +183,12 @@ def decode_state(obj: Json | None, load: Callable[[Ref], Entry]) -> PathState | 
         ),
         gen=obj["gen"],
         coverage=obj["coverage"],
-        origin=origin_of(obj),
+        origin=origin,
+        origin_base=None if origin is None else origin_base,
     )
     base_lost, cur_lost = (
         ref.kind in ("file", "link") and isinstance(entry, Other)
-        for ref, entry in zip(refs, (state.base, state.cur), strict=True)
+        for ref, entry in zip(state_refs(obj), (base, cur), strict=False)
     )
     return without_lines(state, base_lost=base_lost) if base_lost or cur_lost else state
 
@@ -191,5 +199,7 @@ def origin_of(obj: Json) -> bytes | None:
 
 
 def state_refs(obj: Json | None) -> tuple[Ref, ...]:
-    """Returns the refs that a stored path state needs."""
-    return () if obj is None else (decode_ref(obj["base"]), decode_ref(obj["cur"]))
+    """Returns the refs that a stored path state needs: base, current, what its origin held."""
+    if obj is None:
+        return ()
+    return tuple(decode_ref(obj[side]) for side in ("base", "cur", "origin_base") if side in obj)

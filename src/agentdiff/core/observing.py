@@ -173,6 +173,7 @@ def as_created(state: PathState, new_id: NewId) -> PathState:
         state,
         base=ABSENT,
         origin=None,
+        origin_base=None,
         hunks=(whole,) if lines else (),
         meta=(MetaChange(id=renamed.id, gen=gen, kind="created", owners=everybody),),
         gen=state.gen + 1,

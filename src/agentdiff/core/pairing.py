@@ -213,7 +213,7 @@ class Pairing:
                     again = renames.rebased(old, state.base, ledger.new_id)
                     commands += observer.changed(old.path, ABSENT, ABSENT, owner, again, now_ns)
                 continue
-            alone = renames.parted(state, moved.get(path, state.base), ledger.new_id)
+            alone = renames.parted(state, ledger.new_id)
             commands += observer.changed(path, state.cur, state.cur, owner, alone, now_ns)
             self.wanted = True  # with another base the two may still belong together
         return commands

@@ -66,6 +66,8 @@ class PathState:
         coverage: ``exact``, or the reason why the base cannot be restored.
         origin: the path that it was renamed from: `base` is what that one held, and nothing was
             here.  Both sides are files then, and the origin pends as deleted with the same base.
+        origin_base: what that one held when it was renamed.  What came into `base` since, typed or
+            accepted, was never at the origin.  None without one.
     """
 
     path: bytes
@@ -76,6 +78,12 @@ class PathState:
     gen: int
     coverage: str = "exact"
     origin: bytes | None = None
+    origin_base: Entry | None = None
+
+    @property
+    def contents(self) -> tuple[Entry, ...]:
+        """Everything that a stored form of it names: base, current and what the origin held."""
+        return (self.base, self.cur, *(() if self.origin_base is None else (self.origin_base,)))
 
     @property
     def rest(self) -> Entry:
@@ -212,7 +220,15 @@ def without_lines(state: PathState, *, base_lost: bool) -> PathState:
         here = {"id": first, "gen": change.gen, "a0": 0, "a1": 0, "b0": 0, "b1": lines}
         text = is_line_text(state.cur)
         hunks = (Hunk(**here, old_owners=(), new_owners=tuple(wrote)),) if text else ()
-    return replace(state, base=base, origin=None, hunks=hunks, meta=meta, coverage=coverage)
+    return replace(
+        state,
+        base=base,
+        origin=None,
+        origin_base=None,
+        hunks=hunks,
+        meta=meta,
+        coverage=coverage,
+    )
 
 
 def renumbered(state: PathState, ids: Mapping[int, int]) -> PathState:
@@ -263,10 +279,14 @@ def check(state: PathState) -> None:
     whole = [m.kind for m in state.meta]
     if whole != meta_kinds(state.base, state.cur, lined=lined, origin=state.origin):
         raise InvariantBroken(f"P9 {state.path!r}: meta {whole} does not fit base and current")
-    if state.origin is not None and not (
-        isinstance(state.base, File) and isinstance(state.cur, File)
-    ):
+    _check_rename(state)
+
+
+def _check_rename(state: PathState) -> None:
+    if state.origin is not None and not all(isinstance(one, File) for one in state.contents):
         raise InvariantBroken(f"P9 {state.path!r}: renamed, but not a file on both sides")
+    if (state.origin is None) != (state.origin_base is None):
+        raise InvariantBroken(f"P9 {state.path!r}: what its origin held does not fit its origin")
 
 
 def describe(entry: Entry) -> str:

@@ -76,6 +76,7 @@ def paired(
         base=base,
         cur=base if known is None else known.cur,
         origin=old.path,
+        origin_base=base if known is None or known.origin is None else known.origin_base,
         hunks=_free(() if known is None else known.hunks, taken, new_id),
         meta=(renamed, *(replace(m, id=new_id()) if m.id in taken else m for m in apart)),
         gen=max(old.gen, new.gen) + 1,
@@ -204,22 +205,17 @@ def author(owner: Owner) -> tuple[str, str | None, str | None]:
     return owner.kind, owner.agent, owner.session
 
 
-def parted(state: PathState, agreed: Entry, new_id: NewId) -> PathState:
+def parted(state: PathState, new_id: NewId) -> PathState:
     """Returns a renamed path as created, because its pair came apart.
 
-    What came into the base since the pair was whole is not in the old path's base, and would be
-    lost with a rejected creation: only the user, or an accept, can have put it there.
-
-    Args:
-        state: the renamed path.
-        agreed: what its base was when it last was that of the old path, too.
-        new_id: makes ids and generations.
+    What came into the base since it was renamed was never at the old path, and would be lost with a
+    rejected creation: only the user, or an accept, can have put it there.
     """
-    alone = as_created(state, new_id)
-    if agreed == state.base or not (is_line_text(agreed) and alone.hunks):
+    alone, held = as_created(state, new_id), state.origin_base
+    if held is None or held == state.base or not (is_line_text(held) and alone.hunks):
         return alone
     wrote = list(alone.hunks[0].new_owners)
-    added = diff_bytes(_data(agreed), _data(state.base))
+    added = diff_bytes(_data(held), _data(state.base))
     kept = [n for block in added for n in range(block.b0, block.b1)]
     for at in kept:
         above = [hunk for hunk in state.hunks if hunk.a0 <= at]
@@ -276,7 +272,7 @@ def rebased(old: PathState, base: File, new_id: NewId) -> PathState:
 def unnamed(state: PathState) -> PathState:
     """Returns a renamed state without its rename: a change of the file at its own path."""
     meta = tuple(change for change in state.meta if change.kind != "renamed")
-    return replace(state, origin=None, meta=meta)
+    return replace(state, origin=None, origin_base=None, meta=meta)
 
 
 def rename_id(state: PathState) -> int:

@@ -145,7 +145,7 @@ class Desk:
     def _pending(self) -> set[str]:
         """Returns the ids of the contents that pend, or may pend again."""
         states = [*self.ledger.paths.values(), *self.ledger.observer.parking.states()]
-        return {entry.ref().oid for state in states for entry in (state.base, state.cur)}
+        return {entry.ref().oid for state in states for entry in state.contents}
 
     def tidy(self) -> None:
         """Syncs, and keeps the store within its budget; cheap when there is nothing to do."""

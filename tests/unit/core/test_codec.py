@@ -20,7 +20,7 @@ from agentdiff.core.codec import (
     state_refs,
 )
 from agentdiff.core.entries import ABSENT, ABSENT_REF, Entry, File, Link, Other, Ref
-from agentdiff.core.events import Selection
+from agentdiff.core.events import HunkPick, Selection
 from agentdiff.core.ledger import Ledger
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import EXTERNAL, USER, Owner
@@ -166,3 +166,19 @@ def test_a_rename_on_a_lost_base_was_created() -> None:
     answer = play.decide("reject", Selection(everything=True))
     assert [one["path"] for one in answer["refused"]] == ["old"]
     assert not play.disk
+
+
+def test_what_was_typed_in_a_rename_is_kept_when_it_cannot_be_told_any_more() -> None:
+    """Without what the old path held, every line may be the user's."""
+    base = File(data=b"".join(b"%d\n" % n for n in range(20)))
+    play = Play(disk={b"old": base})
+    play.attach()
+    play.prompt("claude", "A")
+    play.run("claude", "A", {b"old": ABSENT, b"new": base})
+    typed = File(data=base.data + b"mine\n")
+    play.save(b"new", typed.data, typed)
+    play = reloaded(play, base)
+    assert play.pending() == {b"new": "renamed", b"old": "deleted"}
+    play.run("claude", "A", {b"old": File(data=b"other\n")})
+    play.decide("reject", Selection(picks=(HunkPick(hunk=play.ids(b"new")[0]),)))
+    assert play.disk[b"new"] == typed

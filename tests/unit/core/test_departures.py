@@ -557,6 +557,32 @@ def test_what_is_typed_while_the_pair_comes_apart_is_left() -> None:
     _holds(play, left={b"f": BASE.data, b"g": b"mine\nUSER\nand mine\n"})
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["once", "moved twice"])
+@pytest.mark.parametrize("restart", [False, True], ids=["live", "after a restart"])
+def test_what_came_in_since_it_was_moved_is_left_when_the_pair_comes_apart(
+    restart: bool, again: bool
+) -> None:
+    """Typed outside of hunks, long before, it is in no hunk; what was accepted there, too."""
+    play = _play(f=BASE)
+    _move(play, b"f", b"g")
+    _type(play, b"g", after=b"line 3\n")
+    path = b"g"
+    if again:
+        _move(play, b"g", b"h")
+        path = b"h"
+    play.run(*AGENT, {path: File(data=_contents(play)[path].replace(b"line 8\n", b"eight\n"))})
+    (edit,) = (h.id for h in play.ledger.paths[path].hunks)
+    assert play.decide("accept", Selection(picks=(HunkPick(hunk=edit),)))["refused"] == []
+    if restart:
+        play.restart(play.reload())
+    play.run(*AGENT, {b"f": File(data=b"".join(LINES[:6]) + b"A1\n")})
+    assert play.pending() == {b"f": "modified", path: "created"}
+    assert play.decide("reject", Selection(picks=(HunkPick(hunk=play.ids(path)[0]),)))
+    assert _contents(play)[path] == b"USER\neight\n"
+    assert play.undo()["refused"] == []
+    assert image(play.reload()) == image(play.ledger)
+
+
 def test_what_arrived_once_does_not_arrive_again() -> None:
     """Nor for another daemon: the mover took a line out, and puts it back in as its own."""
     play = _mixed()
