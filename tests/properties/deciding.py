@@ -188,8 +188,7 @@ class Deciding(Surroundings):
         entry = self.play.disk[state.path]
         assert isinstance(entry, File)
         assert line in entry.data
-        self.play.types(state.path, line)
-        self.play.given_up.add(answer["decision"])  # its undo takes the line
+        self.play.types_in_review(answer["decision"], state.path, line)
 
     def _folders_are_met(self) -> None:
         """Lets a decision that is refused see each folder where the ledger knows of nothing.

@@ -8,6 +8,11 @@ play that knows where these lines are, and fails as soon as a decision takes one
 What counts as taking it is the weakest reading of DESIGN: a write that touches the line is its
 author's.  A line survives a rename (found as one, or of a file that was created and is moved as it
 is) and comes back with the bytes that it was in, if these come back on the same base.
+
+A decision may bring a line into a file: a reject puts a base line back, an undo what was rejected.
+To turn that decision takes the line out of that file again, and nothing else does.  What a reject
+brought is a line of the base, and what was taken while it was followed is what it was: both are
+followed from then on.  What else a decision brings is its author's.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from agentdiff.core.commands import WriteEntry
 from agentdiff.core.diff import diff_bytes, split_lines
@@ -27,6 +32,8 @@ from agentdiff.core.records import PathChanged
 from tests.play import Play
 
 TYPED = re.compile(rb"typed \d{5}")
+Place: TypeAlias = tuple[bytes, bytes]
+"""A typed line, and the path of a file that has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +52,19 @@ class Left:
 class Watched(Play):
     """A play in which `alive` says where each typed line is that must survive decisions.
 
-    `away` has, for each path, the content that took typed lines with it and may return; `given_up`
-    the decisions that were asked to take lines, or that brought some.
+    `away` has, for each path, the content that took typed lines with it and may return; `brought`
+    and `taken`, for each decision, what it or a turn of it put into files, and took from there
+    while it was followed; `rejects` are the decisions that put back what would remain; `also` has
+    where these put lines that were followed elsewhere.
     """
 
     alive: dict[bytes, bytes] = field(default_factory=dict)
     away: dict[bytes, Left] = field(default_factory=dict)
     last: dict[bytes, Entry] = field(default_factory=dict)
-    given_up: set[int] = field(default_factory=set)
+    brought: dict[int, set[Place]] = field(default_factory=dict)
+    taken: dict[int, set[Place]] = field(default_factory=dict)
+    rejects: set[int] = field(default_factory=set)
+    also: set[Place] = field(default_factory=set)
     number: int = 0
     half_seen: bool = False
 
@@ -72,6 +84,11 @@ class Watched(Play):
         entry = self.disk.get(path, ABSENT)
         if is_line_text(entry) and isinstance(entry, File) and line in TYPED.findall(entry.data):
             self.alive[line] = path
+
+    def types_in_review(self, decision: int, path: bytes, line: bytes) -> None:
+        """Remembers a line that the user typed into a review: that decision brought it."""
+        self.types(path, line)
+        self.brought.setdefault(decision, set()).add((line, path))
 
     @contextmanager
     def in_steps(self) -> Iterator[None]:
@@ -130,7 +147,8 @@ class Watched(Play):
             for path in appeared:
                 if one.path not in self.disk and self._renamed(one, path):
                     lines = _untouched(one.content, self.disk[path], set(one.lines))
-                    self.alive.update(dict.fromkeys(lines, path))
+                    for line in lines:
+                        self._follow(line, one.path, path)
             if self._went_aside(one):
                 self.away[one.path] = one
             else:
@@ -142,6 +160,13 @@ class Watched(Play):
                 self.alive.update(dict.fromkeys(one.lines, one.path))
                 del self.away[one.path]
         self.last = dict(self.disk)
+
+    def _follow(self, line: bytes, old: bytes, new: bytes) -> None:
+        """Follows a line to another path; whoever brought it to the old one may take it there."""
+        self.alive[line] = new
+        for places in self.brought.values():
+            if (line, old) in places:
+                places.add((line, new))
 
     def _renamed(self, one: Left, path: bytes) -> bool:
         """Whether a path is what another one was, with what pended there."""
@@ -169,43 +194,86 @@ class Watched(Play):
         self, op: str, selection: Selection, *, client: str = "cli", **more: Any
     ) -> dict[str, Any]:
         """Requests a decision; what the user typed is there still, unless it is given up."""
+        before, rejects = self._places(), op == "reject"
+        given_up = self._pending() if rejects and more.get("discard_user") else set[Place]()
         answer = super().decide(op, selection, client=client, **more)
-        self._settle(answer["decision"], gives_up=bool(more.get("discard_user")))
+        decision = answer["decision"]
+        if rejects and decision is not None:
+            self.rejects.add(decision)
+        self._settle(decision, before, given_up)
         return answer
 
     def undo(self, *, redo: bool = False, client: str = "cli") -> dict[str, Any]:
-        """Undoes; of what the user typed only what that decision brought, or gave up, may go."""
+        """Undoes; of what the user typed only what that decision brought may go."""
         step = self.ledger.turns.target(client, redo=redo)
+        before = self._places()
         answer = super().undo(redo=redo, client=client)
-        if step is None:
-            return answer
-        self._settle(step.decision, gives_up=step.decision in self.given_up)
+        if step is not None:
+            brought = set(self.brought.get(step.decision, ()))
+            self._settle(step.decision, before, brought, undone=not redo)
         return answer
 
     def restore(self, seq: int, paths: Iterable[bytes] = ()) -> dict[str, Any]:
         """Goes back to what was there; what was typed since is given up, in so many words."""
+        before = self._places()
         answer = super().restore(seq, paths)
-        self._settle(answer["decision"], gives_up=True)
+        self._settle(answer["decision"], before, before)
         return answer
 
-    def _settle(self, decision: int | None, *, gives_up: bool) -> None:
+    def _places(self) -> set[Place]:
+        """Returns where each typed line is, followed or not."""
+        files = [(path, e.data) for path, e in self.disk.items() if isinstance(e, File)]
+        return {(line, path) for path, data in files for line in TYPED.findall(data)}
+
+    def _pending(self) -> set[Place]:
+        """Returns those of these places that are in what pends: all that a reject can take."""
+        found: set[Place] = set()
+        for path, state in self.ledger.paths.items():
+            lines = [state.cur.data] if isinstance(state.cur, File) else []
+            if is_line_text(state.base) and is_line_text(state.cur):
+                lines = [line for h in state.hunks for line in state.text.cur[h.b0 : h.b1]]
+            found |= {(typed, path) for line in lines for typed in TYPED.findall(line)}
+        return found
+
+    def _settle(
+        self,
+        decision: int | None,
+        before: set[Place],
+        given_up: set[Place],
+        *,
+        undone: bool = False,
+    ) -> None:
+        """Works out what a decision, or a turn of one, did to typed lines.
+
+        Args:
+            decision: its id, None when nothing was done.
+            before: where each line was.
+            given_up: what of the user's may go.
+            undone: whether this is an undo.
+        """
+        now = self._places()
+        new = now - before
+        brought = set() if decision is None else self.brought.setdefault(decision, set())
+        taken = set() if decision is None else self.taken.setdefault(decision, set())
         for line, path in list(self.alive.items()):
-            if _has(self.disk.get(path, ABSENT), line):
+            if (line, path) in now:
                 continue
-            other = next((p for p, e in self.disk.items() if _has(e, line)), None)
+            elsewhere = new | (self.also & now)
+            other = next((p for one, p in sorted(elsewhere) if one == line), None)
             if other is not None:
-                self.alive[line] = other  # a rename was taken back
+                self._follow(line, path, other)  # a rename was taken back
                 continue
-            assert gives_up, f"{line!r} in {path!r} is gone"
+            assert (line, path) in given_up, f"{line!r} in {path!r} is gone"
             del self.alive[line]
-        if decision is not None and gives_up:
-            self.given_up.add(decision)  # and its undo may take what it brought
+            taken.add((line, path))
+        brought |= new
+        remains = decision in self.rejects and not undone
+        for line, path in sorted(new if remains else new & taken):
+            self.also.add((line, path))
+            if line not in self.alive:
+                self.types(path, line)
         self.away.clear()
         self.last = dict(self.disk)
-
-
-def _has(entry: Entry, line: bytes) -> bool:
-    return isinstance(entry, File) and line in entry.data
 
 
 def _left(path: bytes, before: Entry, state: PathState | None, lines: frozenset[bytes]) -> Left:
