@@ -25,6 +25,7 @@ from agentdiff.core.events import (
 )
 from agentdiff.core.pathstate import PathState
 from agentdiff.core.proofs import CLAIM_NS
+from agentdiff.core.records import PathChanged
 from agentdiff.core.sessions import TAIL_NS
 from tests.properties.oracles import alike
 from tests.properties.strategies import ODDITIES, edits, entries, restyled, texts
@@ -232,9 +233,7 @@ class Surroundings(RuleBasedStateMachine):
     ) -> None:
         """P13: what a hook of the agent writes after its call is the agent's, and moves no base."""
         before, pended = self._bases(), path in self.play.ledger.paths
-        earlier = {kind for one in PATHS for kind, _, _ in self.play.owners(one)}
-        aside = self.play.ledger.observer.parking.states()
-        earlier |= {owner.kind for s in aside for one in s.ids for owner in s.owners_of(one)}
+        histories, seq = {one: self._kinds(one) for one in PATHS}, self.play.ledger.seq
         new = File(data=data.draw(texts()))
         self.play.prompt(*agent)
         self.play.run(*agent, {path: new})
@@ -243,8 +242,24 @@ class Surroundings(RuleBasedStateMachine):
         self.play.cut()
         assert before == self._bases()
         kinds = {kind for kind, _, _ in self.play.owners(path)}
-        # What it wrote may be a file that is missing elsewhere: then that one's history is here.
+        # Either write may give the path back what was put aside there, or be a file that went from
+        # elsewhere: the log says from where, or the state whose other half it is.
+        earlier = {kind for one in self._joined(path, seq) for kind in histories[one]}
         assert pended or kinds <= {"agent", "shared"} | earlier
+
+    def _kinds(self, path: bytes) -> set[str]:
+        """Returns whose lines pend on a path, or were put aside there."""
+        ledger = self.play.ledger
+        states = (ledger.paths.get(path), ledger.observer.parking.get(path))
+        return {o.kind for s in states if s is not None for one in s.ids for o in s.owners_of(one)}
+
+    def _joined(self, path: bytes, seq: int) -> set[bytes]:
+        """Returns a path, and those that what came there since a record was moved from."""
+        found, state = {path}, self.play.ledger.paths.get(path)
+        for at, record in self.play.records():
+            if at > seq and isinstance(record, PathChanged) and record.path == path:
+                found |= {record.came_from or path}
+        return found | ({state.origin} if state is not None and state.origin else set())
 
     # --- what is not there for a moment ---------------------------------------------------------
 
