@@ -5,7 +5,7 @@ local step = require('agentdiff.failures').step
 -- Names of buffers that could not be brought up to date: the next update tries again.
 local behind = {} ---@type table<string, boolean>
 
----@param json string parallel lists (src/agentdiff/nvim/views.py, `_flat`)
+---@param json string `hunks` of an *inline view* (doc/protocol.md), counted from 0
 ---@return agentdiff.InlineHunk[]
 local function hunks_of(json)
   local lists = vim.json.decode(json)
@@ -26,14 +26,14 @@ local function hunks_of(json)
       removed = removed,
       deleted = deleted,
       mixed = false,
-      owner = owners[owner[i]],
+      owner = owners[owner[i] + 1],
     }
   end
   for _, odd in ipairs(lists.odd) do
-    hunks[odd[1]].kind = odd[2]
+    hunks[odd[1] + 1].kind = odd[2]
   end
   for _, i in ipairs(lists.mixed) do
-    hunks[i].mixed = true
+    hunks[i + 1].mixed = true
   end
   return hunks
 end

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agentdiff.daemon.ports import RequestError
 from agentdiff.nvim.editing import read_edits
 from agentdiff.nvim.splices import splices
-from agentdiff.nvim.views import InlineView, ReviewView
+from agentdiff.nvim.views import NO_HUNKS, InlineView, ReviewView
 
 REVIEW = ReviewView(
     token=1,
@@ -160,48 +160,37 @@ def test_files_that_stay_are_not_sent_again() -> None:
     assert splices(old, new) == [(2, 3, ["+new"]), (23, 24, ["+new"])]
 
 
-def hunk(number: int, start: int, added: int, removed: int) -> dict[str, Any]:
-    """Returns a text hunk of an inline view."""
-    return {"id": number, "gen": 3, "start": start, "added": added, "removed": removed}
-
-
 INLINE = InlineView(
     token=1,
     seq=4,
     data={
         "path": "a",
-        "hunks": [
-            hunk(1, 0, 0, 2),
-            hunk(2, 3, 2, 2),
-            hunk(3, 7, 3, 1),
-            hunk(4, 12, 0, 1),
-        ],
+        "new_path": "b",
+        "hunks": {
+            "id": [1, 2, 3, 4],
+            "gen": [3, 3, 3, 3],
+            "start": [0, 3, 7, 12],
+            "added": [0, 2, 3, 0],
+            "removed": [2, 2, 1, 1],
+            "deleted": ["a", "b", "c", "d", "e", "f"],
+            "owners": ["claude"],
+            "owner": [0, 0, 0, 0],
+            "mixed": [],
+            "odd": [],
+        },
     },
 )
 
 
-def test_hunks_go_as_flat_lists() -> None:
-    """Old lines in one list, each owner once, and only the odd and mixed ones by number."""
-    plain = {"kind": "text", "mixed": False, "owner": "claude"}
-    hunks = [
-        {**plain, **hunk(1, 0, 0, 2), "deleted": ["a", "b"]},
-        {**plain, **hunk(2, 0, 0, 0), "deleted": [], "kind": "mode", "owner": "external"},
-        {**plain, **hunk(3, 7, 1, 1), "deleted": ["c"], "mixed": True},
-    ]
-    data = {"path": "a", "new_path": "b", "status": "modified", "hunks": hunks}
-    payload = InlineView(token=1, seq=4, data=data).payload("/w/a")
+def test_hunks_go_as_one_string() -> None:
+    """It says what is drawn: with another generation alone it is the same, and need not be read."""
+    payload = INLINE.payload("/w/a")
+    hunks = dict(INLINE.data["hunks"])
     assert (payload["path"], payload["moved_to"]) == ("/w/a", "b")
-    assert json.loads(payload["hunks"]) == {
-        "id": [1, 2, 3],
-        "start": [0, 0, 7],
-        "added": [0, 0, 1],
-        "removed": [2, 0, 1],
-        "deleted": ["a", "b", "c"],
-        "owners": ["claude", "external"],
-        "owner": [1, 2, 1],
-        "odd": [[2, "mode"]],
-        "mixed": [3],
-    }
+    later = {**INLINE.data, "hunks": {**hunks, "gen": [4, 4, 4, 4]}}
+    assert InlineView(token=2, seq=5, data=later).payload("/w/a")["hunks"] == payload["hunks"]
+    del hunks["gen"]
+    assert json.loads(payload["hunks"]) == hunks
 
 
 def whole(number: int) -> dict[str, Any]:
@@ -234,5 +223,5 @@ def test_lines_of_a_file(scope: Any, first: int, last: int, expected: Any) -> No
 
 def test_nothing_pending_selects_nothing() -> None:
     """A file without hunks is not sent to the daemon."""
-    view = InlineView(token=1, seq=4, data={"path": "a", "hunks": []})
+    view = InlineView(token=1, seq=4, data={"path": "a", "hunks": NO_HUNKS})
     assert view.select("file", 1, 1) is None

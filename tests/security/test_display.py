@@ -98,6 +98,6 @@ def test_what_an_editor_draws_has_one_line_for_each(victim: Victim, hostile: Pat
         assert len(view["lines"]) == len(view["kinds"])
         assert not [line for line in view["lines"] if "\n" in line]
     inline = victim.call("inline", cwd=str(hostile), paths=[NAME])
-    owners = [hunk["owner"] for one in inline["files"] for hunk in one["hunks"]]
+    owners = [owner for one in inline["files"] for owner in one["hunks"]["owners"]]
     assert owners
     assert unprintable(json.dumps(owners, ensure_ascii=False).encode()) == ""

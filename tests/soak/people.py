@@ -5,6 +5,7 @@ Owns what they decide and type, and the comparison of each outcome with what the
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import threading
@@ -109,12 +110,9 @@ class Reviewer:
         if not found:
             self._recorder.problem(f"nothing pends: {file.story()}")
             return
-        view = found[0]
-        hunks = sorted(
-            (hunk for hunk in view["hunks"] if hunk["kind"] == "text"), key=lambda one: one["start"]
-        )
+        hunks = _hunks(found[0])
         if not hunks:
-            self._recorder.problem(f"{file.path} pends but has no hunk: {view}")
+            self._recorder.problem(f"{file.path} pends but has no hunk: {found[0]}")
             return
         index = self._rng.randrange(len(hunks))
         base, disk = _lines(file.base), _lines(file.disk)
@@ -167,6 +165,21 @@ class Reviewer:
             elif file.path in reasons:
                 self._recorder.problem(f"{op} refused, {reasons[file.path]}: {file.story()}")
         return answer
+
+
+def _hunks(view: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the hunks of an inline view that have lines, each with its old lines."""
+    lists = view["hunks"]
+    deleted = iter(lists["deleted"])
+    hunks = [
+        {"id": number, "gen": gen, "start": start, "added": added,
+         "deleted": list(itertools.islice(deleted, removed))}
+        for number, gen, start, added, removed in zip(
+            *(lists[name] for name in ("id", "gen", "start", "added", "removed")), strict=True
+        )
+    ]  # fmt: skip
+    odd = {number for number, _ in lists["odd"]}
+    return [hunk for number, hunk in enumerate(hunks) if number not in odd]
 
 
 def _is_text(file: Tracked) -> bool:

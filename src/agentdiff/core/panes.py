@@ -205,67 +205,61 @@ def _grouped(
     return sorted(found.items(), key=lambda item: item[0].order)
 
 
-class _Phrases:
-    """Who made each hunk, as a phrase: most hunks of a file share one owner object."""
+class _Labels:
+    """Who made each change of a file, as phrases that are said once: most share one owner object.
+
+    Attributes:
+        phrases: the phrases, each with its number.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
+        self.phrases: dict[str, int] = {}
         self._ledger = ledger
-        self._known: dict[int, str] = {}
+        self._known: dict[int, int] = {}
 
-    def of(self, hunk: Hunk) -> tuple[str, bool]:
-        """Returns the phrase, and whether the hunk is mixed (`Hunk.mixed`)."""
+    def number(self, owners: Sequence[Owner]) -> int:
+        """Returns the number of the phrase for some owners."""
+        return self.phrases.setdefault(owner_label(self._ledger, owners), len(self.phrases))
+
+    def of(self, hunk: Hunk) -> tuple[int, bool]:
+        """Returns the number of a hunk's phrase, and whether the hunk is mixed (`Hunk.mixed`)."""
         new, old = hunk.new_owners, hunk.old_owners
         first = (new or old)[0]
         if new.count(first) + old.count(first) < len(new) + len(old):
-            return owner_label(self._ledger, hunk.owners), hunk.mixed
+            return self.number(hunk.owners), hunk.mixed
         # The state keeps the owner alive: its id is no other's meanwhile.
-        phrase = self._known.get(id(first))
-        if phrase is None:
-            phrase = self._known[id(first)] = owner_label(self._ledger, (first,))
-        return phrase, False
-
-
-def _inline_hunk(hunk: Hunk, base: Sequence[bytes], phrases: _Phrases) -> Json:
-    owner, mixed = phrases.of(hunk)
-    added, removed = hunk.b1 - hunk.b0, hunk.a1 - hunk.a0
-    return {
-        "id": hunk.id,
-        "gen": hunk.gen,
-        "kind": "text",
-        "mixed": mixed,
-        "start": hunk.b0 + 1 if added else hunk.b0,
-        "added": added,
-        "removed": removed,
-        "deleted": [shown(line) for line in base[hunk.a0 : hunk.a1]] if removed else [],
-        "owner": owner,
-    }
+        number = self._known.get(id(first))
+        if number is None:
+            number = self._known[id(first)] = self.number((first,))
+        return number, False
 
 
 def inline(ledger: Ledger, state: PathState) -> Json:
-    """Returns the inline view of one path."""
-    base = lines_of(state.base) if state.hunks else ()
-    phrases = _Phrases(ledger)
-    lined = {hunk.id for hunk in state.hunks}
-    hunks: list[Json] = [
-        {
-            "id": m.id,
-            "gen": m.gen,
-            "kind": m.kind,
-            "mixed": False,
-            "start": 0,
-            "added": 0,
-            "removed": 0,
-            "deleted": [],
-            "owner": owner_label(ledger, m.owners),
-        }
-        for m in state.meta
-        if m.id not in lined
-    ]
-    hunks += [_inline_hunk(hunk, base, phrases) for hunk in state.hunks]
+    """Returns the inline view of one path, its changes as parallel lists: whole ones come first."""
+    hunks = state.hunks
+    lined = {hunk.id for hunk in hunks}
+    whole = [change for change in state.meta if change.id not in lined]
+    changes: list[MetaChange | Hunk] = [*whole, *hunks]
+    none = [0] * len(whole)
+    base = lines_of(state.base) if hunks else ()
+    labels = _Labels(ledger)
+    owners = [(labels.number(change.owners), False) for change in whole]
+    owners += map(labels.of, hunks)
     return {
         **path_fields(state.path),
         "status": state.status,
         "gen": state.gen,
         "coverage": state.coverage,
-        "hunks": hunks,
+        "hunks": {
+            "id": [change.id for change in changes],
+            "gen": [change.gen for change in changes],
+            "start": none + [hunk.b0 + 1 if hunk.b1 > hunk.b0 else hunk.b0 for hunk in hunks],
+            "added": none + [hunk.b1 - hunk.b0 for hunk in hunks],
+            "removed": none + [hunk.a1 - hunk.a0 for hunk in hunks],
+            "deleted": [shown(line) for hunk in hunks for line in base[hunk.a0 : hunk.a1]],
+            "owners": list(labels.phrases),
+            "owner": [number for number, _ in owners],
+            "mixed": [n for n, (_, mixed) in enumerate(owners) if mixed],
+            "odd": [(n, change.kind) for n, change in enumerate(whole)],
+        },
     }

@@ -20,7 +20,7 @@ from agentdiff.daemon.ports import RequestError
 from agentdiff.nvim.editing import read_edits
 from agentdiff.nvim.link import DaemonLink
 from agentdiff.nvim.paths import path_key, path_param
-from agentdiff.nvim.views import InlineView, Json, ReviewView
+from agentdiff.nvim.views import NO_HUNKS, InlineView, Json, ReviewView
 from agentdiff.wire import WireError
 
 VIEWS_KEPT = 4
@@ -196,7 +196,7 @@ class Screen:
         found = {text_key(item): item for item in data["files"]}
         payloads = []
         for name, inside in watched.items():
-            item = found.get(path_key(inside)) or {**path_param(inside), "hunks": []}
+            item = found.get(path_key(inside)) or {**path_param(inside), "hunks": NO_HUNKS}
             payloads.append(self._hunks(name, data["seq"], item))
         return payloads
 
@@ -207,7 +207,7 @@ class Screen:
         """
         self._views.pop(workspace.root, None)
         watched = workspace.watched.items()
-        items = ((name, {**path_param(inside), "hunks": []}) for name, inside in watched)
+        items = ((name, {**path_param(inside), "hunks": NO_HUNKS}) for name, inside in watched)
         update: Json = {**workspace.params, "written": [], "wrote": []}
         none = {"files": 0, "hunks": 0, "added": 0, "removed": 0, "state": "idle", "agents": []}
         update["summary"] = {**none, "gone": True}

@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import orjson
 
@@ -199,6 +199,43 @@ def _counted_within(
     )
 
 
+class _Hunk(NamedTuple):
+    """One change of an inline view, as the protocol describes it."""
+
+    id: int
+    gen: int
+    start: int
+    added: int
+    removed: int
+
+    @property
+    def first(self) -> int:
+        """The first line that it has, or borders on."""
+        return max(1, self.start)
+
+    @property
+    def last(self) -> int:
+        """The last one."""
+        return max(self.first, self.start + self.added - 1)
+
+    def pick(self) -> Json:
+        """Returns all of it as an item of a selection."""
+        return {"id": self.id, "gen": self.gen}
+
+    def part(self, first: int, last: int) -> Json:
+        """Returns what of it lies in some lines, as an item of a selection."""
+        new = [max(0, first - self.start), min(self.added, last - self.start + 1)]
+        if not self.added or new == [0, self.added]:
+            return self.pick()
+        old = new if self.added == self.removed else [0, self.removed if new[0] == 0 else 0]
+        return {**self.pick(), "old": list(old), "new": new}
+
+
+_DRAWN = ("id", "start", "added", "removed", "deleted", "owners", "owner", "mixed", "odd")
+NO_HUNKS: Json = {name: [] for name in (*_DRAWN, "gen")}
+"""What *inline view* has of a file with nothing pending."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InlineView:
     """The hunks of one file as they were drawn into its buffer.
@@ -216,9 +253,10 @@ class InlineView:
     def payload(self, name: str) -> Json:
         """Returns the form that Lua draws; `name` is the buffer's name.
 
-        ``hunks`` is JSON (`_flat`): Neovim takes one string twenty times faster than the objects,
-        and one that equals the last need not be read.
+        ``hunks`` is the JSON of what is drawn of them: Neovim takes one string twenty times faster
+        than the objects, and one that equals the last need not be read.
         """
+        hunks = self.data["hunks"]
         return {
             "token": self.token,
             "seq": self.seq,
@@ -226,7 +264,7 @@ class InlineView:
             "status": self.data.get("status") or "",
             "coverage": self.data.get("coverage") or "",
             "moved_to": self.data.get("new_path") or "",
-            "hunks": orjson.dumps(_flat(self.data.get("hunks") or [])).decode(),
+            "hunks": orjson.dumps({what: hunks[what] for what in _DRAWN}).decode(),
         }
 
     def select(self, scope: Scope, first: int, last: int) -> Json | None:
@@ -236,43 +274,28 @@ class InlineView:
         that line; with a single line the one below it will do as well.  Changed lines pair with the
         deleted lines when there are equally many; else the deleted lines go with the first added.
         """
-        hunks = self.data.get("hunks") or []
+        hunks = self._hunks()
         if scope in ("file", "all"):
             return {"paths": [path_ref(self.data)], "seen": self.seq} if hunks else None
         if self.data.get("status") == "deleted":
             # The buffer still shows the text: every line of it is the hunk's.
-            return _picks([_whole(hunk) for hunk in hunks]) if hunks else None
-        inside = [hunk for hunk in hunks if first <= _last(hunk) and last >= _first(hunk)]
+            return _picks([hunk.pick() for hunk in hunks]) if hunks else None
+        inside = [hunk for hunk in hunks if first <= hunk.last and last >= hunk.first]
         if not inside and first == last:
-            inside = [hunk for hunk in hunks if not hunk["added"] and hunk["start"] + 1 == first]
+            inside = [hunk for hunk in hunks if not hunk.added and hunk.start + 1 == first]
         if scope == "hunk" and first == last:
             # A hunk with lines of its own is what the cursor stands on; a deletion merely borders.
-            inside = sorted(inside, key=lambda hunk: not hunk["added"])[:1]
-            return _picks([_whole(hunk) for hunk in inside]) if inside else None
-        return _picks([_part(hunk, first, last) for hunk in inside]) if inside else None
+            inside = sorted(inside, key=lambda hunk: not hunk.added)[:1]
+            return _picks([hunk.pick() for hunk in inside]) if inside else None
+        return _picks([hunk.part(first, last) for hunk in inside]) if inside else None
 
     def by_id(self, ids: Sequence[int]) -> Json | None:
         """Returns the selection of whole hunks: for a buffer whose lines are not the file's."""
-        found = [_whole(hunk) for hunk in self.data.get("hunks") or [] if hunk["id"] in ids]
+        found = [hunk.pick() for hunk in self._hunks() if hunk.id in ids]
         return _picks(found) if found else None
 
-
-def _flat(hunks: Sequence[Json]) -> Json:
-    """Returns hunks as parallel lists.
-
-    ``deleted`` holds the old lines of all of them, ``removed`` how many are whose; ``owner``
-    counts from 1 in ``owners``; ``odd`` are the hunks without lines, as [number from 1, kind];
-    ``mixed`` has the numbers of the mixed ones.
-    """
-    owners = {owner: n for n, owner in enumerate(dict.fromkeys(h["owner"] for h in hunks), 1)}
-    return {
-        **{name: [hunk[name] for hunk in hunks] for name in ("id", "start", "added", "removed")},
-        "deleted": [line for hunk in hunks for line in hunk["deleted"]],
-        "owners": list(owners),
-        "owner": [owners[hunk["owner"]] for hunk in hunks],
-        "odd": [(n, hunk["kind"]) for n, hunk in enumerate(hunks, 1) if hunk["kind"] != "text"],
-        "mixed": [n for n, hunk in enumerate(hunks, 1) if hunk["mixed"]],
-    }
+    def _hunks(self) -> list[_Hunk]:
+        return list(map(_Hunk, *(self.data["hunks"][name] for name in _Hunk._fields)))
 
 
 def _picks(picks: list[Json]) -> Json:
@@ -281,25 +304,3 @@ def _picks(picks: list[Json]) -> Json:
 
 def _span(span: tuple[int, int]) -> list[int]:
     return list(span) if span[0] < span[1] else [0, 0]
-
-
-def _first(hunk: Json) -> int:
-    return max(1, int(hunk["start"]))
-
-
-def _last(hunk: Json) -> int:
-    return max(_first(hunk), int(hunk["start"]) + int(hunk["added"]) - 1)
-
-
-def _whole(hunk: Json) -> Json:
-    return {"id": hunk["id"], "gen": hunk["gen"]}
-
-
-def _part(hunk: Json, first: int, last: int) -> Json:
-    added, removed = int(hunk["added"]), int(hunk["removed"])
-    start = int(hunk["start"])
-    new = [max(0, first - start), min(added, last - start + 1)]
-    if not added or hunk.get("kind", "text") != "text" or new == [0, added]:
-        return _whole(hunk)
-    old = new if added == removed else [0, removed if new[0] == 0 else 0]
-    return {**_whole(hunk), "old": list(old), "new": new}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -372,11 +373,11 @@ def test_inline_hunks_say_where_they_are_drawn(
 ) -> None:
     """1-based first added line; for a deletion the line after which it stood, 0 at the top."""
     play = reviewed(text(), after)
-    (hunk,) = panes.inline(play.ledger, play.ledger.paths[F])["hunks"]
-    assert (hunk["start"], hunk["added"], hunk["removed"], hunk["deleted"]) == (
-        start,
-        added,
-        len(deleted),
+    hunks = panes.inline(play.ledger, play.ledger.paths[F])["hunks"]
+    assert (hunks["start"], hunks["added"], hunks["removed"], hunks["deleted"]) == (
+        [start],
+        [added],
+        [len(deleted)],
         deleted,
     )
 
@@ -384,8 +385,8 @@ def test_inline_hunks_say_where_they_are_drawn(
 def test_inline_whole_changes_have_no_lines() -> None:
     """They are drawn as a sign for the file."""
     play = reviewed(text(), File(data=text().data, mode=0o755))
-    (hunk,) = panes.inline(play.ledger, play.ledger.paths[F])["hunks"]
-    assert (hunk["kind"], hunk["start"], hunk["deleted"]) == ("mode", 0, [])
+    hunks = panes.inline(play.ledger, play.ledger.paths[F])["hunks"]
+    assert (hunks["odd"], hunks["start"], hunks["deleted"]) == ([(0, "mode")], [0], [])
 
 
 def test_a_mixed_hunk_says_so() -> None:
@@ -393,5 +394,28 @@ def test_a_mixed_hunk_says_so() -> None:
     play = reviewed(text(), text(l2=b"a\n", l3=b"b\n", l4=b"c\n"))
     saved = text(l2=b"a\n", l3=b"user\n", l4=b"c\n")
     play.save(F, saved.data, saved)
-    (hunk,) = panes.inline(play.ledger, play.ledger.paths[F])["hunks"]
-    assert (hunk["mixed"], hunk["owner"]) == (True, "claude · turn 1 · Bash, user")
+    hunks = panes.inline(play.ledger, play.ledger.paths[F])["hunks"]
+    assert (hunks["mixed"], hunks["owners"]) == ([0], ["claude · turn 1 · Bash, user"])
+
+
+def test_inline_hunks_are_parallel_lists() -> None:
+    """Whole changes come first; old lines stand in one list, and each phrase for owners once."""
+    after = text(l1=b"", l2=b"", l4=b"c\n", l8=b"8\n+\n")
+    play = reviewed(text(), replace(after, mode=0o755))
+    saved = replace(text(l1=b"", l2=b"", l4=b"user\n", l8=b"8\n+\n"), mode=0o755)
+    play.save(F, saved.data, saved)
+    state = play.ledger.paths[F]
+    hunks = panes.inline(play.ledger, state)["hunks"]
+    changes = (*state.meta, *state.hunks)
+    assert hunks == {
+        "id": [change.id for change in changes],
+        "gen": [change.gen for change in changes],
+        "start": [0, 0, 2, 7],
+        "added": [0, 0, 1, 1],
+        "removed": [0, 2, 1, 0],
+        "deleted": ["1", "2", "4"],
+        "owners": ["claude · turn 1 · Bash", "user, claude · turn 1 · Bash"],
+        "owner": [0, 0, 1, 0],
+        "mixed": [2],
+        "odd": [(0, "mode")],
+    }
