@@ -234,7 +234,11 @@ class Surroundings(RuleBasedStateMachine):
         """P13: what a hook of the agent writes after its call is the agent's, and moves no base."""
         before, pended = self._bases(), path in self.play.ledger.paths
         histories, seq = {one: self._kinds(one) for one in PATHS}, self.play.ledger.seq
-        new = File(data=data.draw(texts()))
+        went = [s.cur.data for s in self.play.ledger.observer.parking.states()
+                if isinstance(s.cur, File)]  # fmt: skip
+        like = data.draw(st.sampled_from([None, *went]))
+        text = data.draw(texts() if like is None else st.one_of(st.just(like), edits(like)))
+        new = File(data=text)
         self.play.prompt(*agent)
         self.play.run(*agent, {path: new})
         formatted = File(data=data.draw(edits(new.data)))
