@@ -152,15 +152,16 @@ def _drift(hunks: Sequence[Hunk], count: int) -> int:
 
 def _fresh(block: Block, shift: int, owner: Owner, new_id: NewId) -> Hunk:
     """Returns a block as a hunk of its own; `shift` leads from the old text to the base."""
+    a0, a1, b0, b1 = block
     return Hunk(
         id=new_id(),
         gen=new_id(),
-        a0=block.a0 + shift,
-        a1=block.a1 + shift,
-        b0=block.b0,
-        b1=block.b1,
-        old_owners=(owner,) * (block.a1 - block.a0),
-        new_owners=(owner,) * (block.b1 - block.b0),
+        a0=a0 + shift,
+        a1=a1 + shift,
+        b0=b0,
+        b1=b1,
+        old_owners=(owner,) * (a1 - a0),
+        new_owners=(owner,) * (b1 - b0),
     )
 
 

@@ -39,7 +39,8 @@ class Block(NamedTuple):
     @property
     def growth(self) -> int:
         """How many lines longer the new side is."""
-        return self.b1 - self.b0 - self.a1 + self.a0
+        a0, a1, b0, b1 = self
+        return b1 - b0 - a1 + a0
 
     def shifted(self, by: int) -> Block:
         """Returns the same block further down on both sides."""
@@ -47,8 +48,8 @@ class Block(NamedTuple):
 
     def is_plain(self, a: Sequence[bytes], b: Sequence[bytes]) -> bool:
         """Whether a diff of what was replaced with what replaced it can only give this block."""
-        removed, added = self.a1 - self.a0, self.b1 - self.b0
-        return not (removed and added) or (removed == added == 1 and a[self.a0] != b[self.b0])
+        a0, a1, b0, b1 = self
+        return a0 == a1 or b0 == b1 or (a1 - a0 == b1 - b0 == 1 and a[a0] != b[b0])
 
 
 LineAt: TypeAlias = Callable[[int], bytes]
@@ -175,8 +176,8 @@ def _runs(there: list[int], first: int) -> list[_Run]:
         there: for each new line its place on the old side, or `_NOWHERE`.
         first: the number of the first new line.
     """
-    apart = list(map(sub, there, count()))
-    starts = [0, *compress(count(1), map(ne, apart[1:], apart)), len(there)]
+    steps = map(sub, there[1:], there)
+    starts = [0, *compress(count(1), map(ne, steps, repeat(1))), len(there)]
     return [
         (there[start], start + first, end - start)
         for start, end in pairwise(starts)
@@ -315,27 +316,25 @@ def slide(found: Iterable[tuple[Sequence[Block], LineAt, LineAt]]) -> list[Block
         found: blocks in order, region by region, with the lines around them on both sides.
     """
     regions = list(found)
-    following = [block for blocks, _, _ in regions for block in blocks]
-    following.append(Block(_FAR, _FAR, _FAR, _FAR))
-    following.reverse()
+    starts = [block.a0 for blocks, _, _ in regions for block in blocks]
+    following = iter([*starts[1:], _FAR])
     out: list[Block] = []
-    end_a = end_b = 0  # where the block before ends
+    ended = 0  # where the block before ends on the old side; what follows it is equal on both
     for blocks, a, b in regions:
         for block in blocks:
-            following.pop()
             a0, a1, b0, b1 = block
+            below = next(following)
             if a0 == a1 or b0 == b1:
                 line, start, end = (b, b0, b1) if a0 == a1 else (a, a0, a1)
-                after = following[-1]
-                up, down = min(a0 - end_a, b0 - end_b), min(after.a0 - a1, after.b0 - b1)
+                up, down = a0 - ended, below - a1
                 # Most blocks can stand in one place only.
                 if (up and line(start - 1) == line(end - 1)) or (down and line(start) == line(end)):
                     block = block.shifted(_best_shift(line, start, end, up, down))
-            if out and end_a == block.a0 and end_b == block.b0:
+            if out and ended == block.a0:
                 before = out.pop()
                 block = Block(before.a0, block.a1, before.b0, block.b1)
             out.append(block)
-            end_a, end_b = block.a1, block.b1
+            ended = block.a1
     return out
 
 
