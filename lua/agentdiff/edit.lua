@@ -105,18 +105,19 @@ function M.write(buf, path)
   return ''
 end
 
+--- Called for |:edit|, which has emptied the buffer: shows the review as it is.
 ---@param buf integer
-local function drop(buf)
+function M.drop(buf)
   local review = require('agentdiff.review').get(buf)
   vim.bo[buf].modified = false
   if review then
-    -- |:edit| has emptied the buffer. If nobody answers, no part of a later view fits.
+    -- If nobody answers, no part of a later view fits.
     review.drawn = false
     require('agentdiff.review').open(review.view.filters)
   end
 end
 
---- Lets a review buffer be written and read.
+--- Lets a review buffer be written.
 ---@param buf integer
 function M.attach(buf)
   api.nvim_create_autocmd('BufWriteCmd', {
@@ -124,29 +125,26 @@ function M.attach(buf)
     command = [[execute v:lua.require'agentdiff.edit'.write(]]
       .. [[str2nr(expand('<abuf>')), expand('<amatch>'))]],
   })
-  api.nvim_create_autocmd('BufReadCmd', {
-    buffer = buf,
-    callback = function()
-      drop(buf)
-    end,
-  })
-  -- What was typed may have been undone, or nothing was typed at all.
+end
+
+--- Has an update that waits shown when the edit is over: what was typed may have been undone, or
+--- nothing was typed at all.
+---@param review agentdiff.Review
+function M.await_end(review)
+  if review.awaits then
+    return
+  end
   local function go_on()
-    local review = require('agentdiff.review').get(buf)
-    if review and review.held and not M.active(buf) then
+    if not api.nvim_buf_is_valid(review.buf) or not review.held then
+      review.awaits = nil
+    elseif not M.active(review.buf) then
       require('agentdiff.review').ask_again()
     end
+    return not review.awaits
   end
-  api.nvim_create_autocmd('TextChanged', { buffer = buf, callback = go_on })
-  api.nvim_create_autocmd('ModeChanged', {
-    pattern = '*:n',
-    callback = function()
-      if not api.nvim_buf_is_valid(buf) then
-        return true -- The buffer is gone, and so is this autocommand.
-      end
-      go_on()
-    end,
-  })
+  review.awaits = true
+  api.nvim_create_autocmd('TextChanged', { buffer = review.buf, callback = go_on })
+  api.nvim_create_autocmd('ModeChanged', { pattern = '*:n', callback = go_on })
 end
 
 return M

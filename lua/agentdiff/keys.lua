@@ -1,6 +1,10 @@
 --- Keys: which action they run, and what `.` repeats. Must not know what an action does.
 local M = {}
 
+if jit then
+  jit.off(true, true) -- see render.lua
+end
+
 local api = vim.api
 
 -- What `.` repeats; the others are no changes.

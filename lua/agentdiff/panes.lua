@@ -2,6 +2,10 @@
 --- change the text.
 local M = {}
 
+if jit then
+  jit.off(true, true) -- see render.lua
+end
+
 local api = vim.api
 
 ---@alias agentdiff.Places table<integer, {at: agentdiff.Anchor, view: table}> by window
@@ -14,9 +18,13 @@ local WINDOW_OPTIONS = 'setlocal nowrap nonumber norelativenumber nospell nolist
 
 ---@param win integer
 local function set_window_options(win)
-  api.nvim_win_call(win, function()
-    vim.cmd(WINDOW_OPTIONS)
-  end)
+  if win == api.nvim_get_current_win() then
+    api.nvim_command(WINDOW_OPTIONS)
+  else
+    api.nvim_win_call(win, function()
+      api.nvim_command(WINDOW_OPTIONS)
+    end)
+  end
 end
 
 --- Returns the nearest of some windows: the current one, else one of this tab page, else any.
@@ -206,7 +214,7 @@ function M.dress(review, entered)
       if win ~= entered then
         adopt(win, review)
       end
-      vim.w[win].agentdiff_dressed = review.buf
+      api.nvim_win_set_var(win, 'agentdiff_dressed', review.buf)
       set_window_options(win)
     end
     if not require('agentdiff.render').partial(review.buf) and not is_folded(win, review) then

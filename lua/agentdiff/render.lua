@@ -2,6 +2,12 @@
 --- handle keys.
 local M = {}
 
+-- Interpreted, as is all that a first screen waits for: every few steps Neovim is called, where
+-- LuaJIT gives a trace up. That it tries again and again costs more than the whole drawing here.
+if jit then
+  jit.off(true, true)
+end
+
 local api = vim.api
 local ns = api.nvim_create_namespace('agentdiff.review')
 local GROUPS = {
@@ -43,7 +49,7 @@ local function on_win(_, _, buf, top, bottom)
     return false
   end
   bottom = math.min(bottom, api.nvim_buf_line_count(buf) - 1)
-  local modified = vim.bo[buf].modified
+  local modified = api.nvim_get_option_value('modified', { buf = buf })
   local letters = modified and edited_kinds(buf, top, bottom)
     or known.view.kinds:sub(top + 1, bottom + 1)
   local first = 1
@@ -74,17 +80,19 @@ api.nvim_set_decoration_provider(ns, { on_win = on_win })
 ---@param buf integer
 ---@param change fun()
 local function changing(buf, change)
-  local bo = vim.bo[buf]
-  local modifiable, levels = bo.modifiable, bo.undolevels
-  bo.undolevels = -1
+  local here = { buf = buf }
+  local modifiable = api.nvim_get_option_value('modifiable', here)
+  local levels = api.nvim_get_option_value('undolevels', here)
+  api.nvim_set_option_value('undolevels', -1, here)
   if not modifiable then
-    bo.modifiable = true
+    api.nvim_set_option_value('modifiable', true, here)
   end
   local ok, problem = pcall(change)
   if not modifiable then
-    bo.modifiable = false
+    api.nvim_set_option_value('modifiable', false, here)
   end
-  bo.undolevels, bo.modified = levels, false
+  api.nvim_set_option_value('undolevels', levels, here)
+  api.nvim_set_option_value('modified', false, here)
   if not ok then
     error(problem, 0)
   end
@@ -111,6 +119,11 @@ local function common_ends(old, new)
     tail = tail + 1
   end
   return head, tail
+end
+
+-- This one calls nobody, for thousands of rows.
+if jit then
+  jit.on(common_ends)
 end
 
 ---@param buf integer

@@ -1,6 +1,10 @@
 --- The reviews: their buffers, from the first view to the last. Must not decide anything.
 local M = {}
 
+if jit then
+  jit.off(true, true) -- see render.lua
+end
+
 local api = vim.api
 local panes = require('agentdiff.panes')
 
@@ -9,6 +13,7 @@ local panes = require('agentdiff.panes')
 ---@field view agentdiff.ReviewView
 ---@field summary agentdiff.Summary
 ---@field held boolean? an update waits for the end of an edit
+---@field awaits boolean? and autocommands look out for that end
 ---@field writing boolean? the whole view that comes next shows what was written
 ---@field open boolean? a window shows it, and `AgentDiffReviewOpen` has said so
 ---@field shape integer raised whenever rows changed
@@ -18,7 +23,6 @@ local panes = require('agentdiff.panes')
 ---@field renamed agentdiff.Renamed? what |:file| took from the window
 ---@field places agentdiff.Places? what the cursors were on when |:edit| emptied the buffer
 
-local BUFFER_OPTIONS = 'setlocal buftype=acwrite bufhidden=hide noswapfile filetype=agentdiff'
 local reviews = {} ---@type table<string, agentdiff.Review> by workspace
 
 ---@param buf integer
@@ -143,6 +147,9 @@ local ON = {
     end
   end,
   BufWinLeave = announce_soon,
+  BufReadCmd = function(_, buf)
+    require('agentdiff.edit').drop(buf)
+  end,
   BufFilePre = function(workspace, buf)
     local renamed = require('agentdiff.edit').before_rename(buf, workspace)
     if renamed and reviews[workspace] then
@@ -160,7 +167,7 @@ local ON = {
 local EVENTS = vim.tbl_keys(ON)
 
 ---@param workspace string
----@param buf integer
+---@param buf integer the current one
 local function set_up(workspace, buf)
   api.nvim_create_autocmd(EVENTS, {
     buffer = buf,
@@ -168,13 +175,13 @@ local function set_up(workspace, buf)
       ON[args.event](workspace, buf)
     end,
   })
+  require('agentdiff.edit').attach(buf)
   require('agentdiff.edit').name(buf, workspace)
   api.nvim_buf_set_var(buf, 'agentdiff_workspace', workspace)
-  api.nvim_buf_call(buf, function()
-    vim.cmd(BUFFER_OPTIONS)
-  end)
+  -- The others are those of a scratch buffer.
+  api.nvim_set_option_value('buftype', 'acwrite', { buf = buf })
+  api.nvim_set_option_value('filetype', 'agentdiff', { buf = buf })
   require('agentdiff.keys').map_review(buf)
-  require('agentdiff.edit').attach(buf)
   -- Autocommands on it see the finished buffer, and do not delay its first screen.
   vim.schedule(function()
     if api.nvim_buf_is_valid(buf) then
@@ -183,15 +190,21 @@ local function set_up(workspace, buf)
   end)
 end
 
+--- Makes the buffer of a review that shows its first view.
 ---@param workspace string
+---@param view agentdiff.ReviewView
 ---@return integer
-local function make_buffer(workspace)
+local function make_buffer(workspace, view)
   local buf = api.nvim_create_buf(false, true)
   -- A new buffer is no file that is renamed, and what others do on |BufFilePost| takes its time.
-  local ignored = vim.go.eventignore
-  vim.go.eventignore = 'all'
-  local ok, problem = pcall(set_up, workspace, buf)
-  vim.go.eventignore = ignored
+  local ignored = api.nvim_get_option_value('eventignore', {})
+  api.nvim_set_option_value('eventignore', 'all', {})
+  -- As the current buffer: what is done to another that has no window makes one, each time.
+  local ok, problem = pcall(api.nvim_buf_call, buf, function()
+    set_up(workspace, buf)
+    require('agentdiff.render').draw(buf, view)
+  end)
+  api.nvim_set_option_value('eventignore', ignored, {})
   if not ok then
     -- Half a buffer would keep its name from the next try.
     api.nvim_buf_delete(buf, { force = true })
@@ -281,30 +294,33 @@ function M.draw(workspace, view, summary)
     return let_go_of_dead(workspace)
   end
   local review = reviews[workspace]
+  local places, changed = {}, true
   if not review then
     if view.splices then
       return M.ask_again()
     end
-    local buf = make_buffer(workspace)
-    review = { buf = buf, view = view, summary = summary, shape = 0, drawn = false }
+    local buf = make_buffer(workspace, view)
+    review = { buf = buf, view = view, summary = summary, shape = 1, drawn = true }
     reviews[workspace] = review
   elseif require('agentdiff.edit').active(review.buf) and not (review.writing and view.lines) then
     review.held = true
+    require('agentdiff.edit').await_end(review)
     return panes.dress(review)
   elseif view.splices and not (review.drawn and view.base == review.view.token) then
     return M.ask_again()
+  else
+    render.fill(review.buf)
+    if view.splices and render.is_short(review.buf) then
+      return M.ask_again()
+    end
+    places = review.places or panes.remember(review)
+    review.drawn, review.places = false, nil
+    changed = render.draw(review.buf, view)
+    review.shape = review.shape + (changed and 1 or 0)
+    review.view, review.summary, review.held, review.drawn = view, summary, nil, true
+    panes.put_back(review, places)
   end
-  render.fill(review.buf)
-  if view.splices and render.is_short(review.buf) then
-    return M.ask_again()
-  end
-  local places = review.places or panes.remember(review)
-  review.drawn, review.places = false, nil
-  local changed = render.draw(review.buf, view)
-  review.shape = review.shape + (changed and 1 or 0)
-  review.view, review.summary, review.held, review.drawn = view, summary, nil, true
   vim.b[review.buf].agentdiff_status = vim.g.agentdiff_status
-  panes.put_back(review, places)
   if view.file then
     -- The first screen is on its way before the rest is read, and all of it before it is folded.
     require('agentdiff.gate').soon(function()
