@@ -131,20 +131,17 @@ end
 --- nothing was typed at all.
 ---@param review agentdiff.Review
 function M.await_end(review)
-  if review.awaits then
-    return
-  end
+  local buf = review.buf
+  local group = api.nvim_create_augroup('agentdiff.held.' .. buf, {}) -- without those of before
   local function go_on()
-    if not api.nvim_buf_is_valid(review.buf) or not review.held then
-      review.awaits = nil
-    elseif not M.active(review.buf) then
+    if not api.nvim_buf_is_valid(buf) or not review.held then
+      api.nvim_clear_autocmds({ group = group })
+    elseif not M.active(buf) then
       require('agentdiff.review').ask_again()
     end
-    return not review.awaits
   end
-  review.awaits = true
-  api.nvim_create_autocmd('TextChanged', { buffer = review.buf, callback = go_on })
-  api.nvim_create_autocmd('ModeChanged', { pattern = '*:n', callback = go_on })
+  api.nvim_create_autocmd('TextChanged', { group = group, buffer = buf, callback = go_on })
+  api.nvim_create_autocmd('ModeChanged', { group = group, pattern = '*:n', callback = go_on })
 end
 
 return M

@@ -13,7 +13,6 @@ local panes = require('agentdiff.panes')
 ---@field view agentdiff.ReviewView
 ---@field summary agentdiff.Summary
 ---@field held boolean? an update waits for the end of an edit
----@field awaits boolean? and autocommands look out for that end
 ---@field writing boolean? the whole view that comes next shows what was written
 ---@field open boolean? a window shows it, and `AgentDiffReviewOpen` has said so
 ---@field shape integer raised whenever rows changed

@@ -328,6 +328,29 @@ def test_a_selection_is_not_moved(
     reviewer.wait("vim.fn.search('+more', 'nw') > 0")
 
 
+def test_what_waits_for_a_selection_is_shown_when_it_ends(
+    reviewer: Editor, agent: Agent, turns: str
+) -> None:
+    """Each time; and nothing looks out for such an end when nothing waits."""
+    open_review(reviewer)
+    looking_out = "#vim.api.nvim_get_autocmds({ event = { 'ModeChanged', 'TextChanged' } })"
+    before = reviewer.lua(f"return {looking_out}")
+    for old, new in (("one\n", "eins\n"), ("eins\n", "uno\n")):
+        on_line(reviewer, "+ten")
+        reviewer.nvim.api.input("V")
+        agent.edit("b.txt", old, new)
+        reviewer.wait("vim.wo.winbar:find('not refreshed')")
+        assert reviewer.lua(f"return {looking_out}") == before + 2
+        reviewer.nvim.api.input("<Esc>")
+        reviewer.wait(f"vim.fn.search('+{new.strip()}', 'nw') > 0")
+
+    def over() -> bool:
+        reviewer.nvim.api.input("V<Esc>")
+        return bool(reviewer.lua(f"return {looking_out}") == before)
+
+    wait_for(over, "the end of what looked out", reviewer)
+
+
 def test_a_refresh_while_the_command_line_window_is_open(
     reviewer: Editor, agent: Agent, turns: str
 ) -> None:
