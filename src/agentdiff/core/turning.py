@@ -6,7 +6,8 @@ turned back to.  Must not write.  Hop 4, called by `agentdiff.core.execution`.
 Theory.  A decision took a path from one state and content to another.  Later steps were seen on top
 of the latter.  To turn the decision is to see the same steps on top of the former: their contents
 are merged three-way where the decision had changed the content, and each is observed with its own
-author.  Where a merge conflicts nothing is done.
+author; what is gone for a step is put aside, as it was live.  Where a merge conflicts nothing is
+done.
 
 Whether the steps are what happened is put to the proof: seen on top of what the decision had left,
 they must give what pends now, line by line and owner by owner.  Else the log tells less than there
@@ -26,6 +27,7 @@ from agentdiff.core.events import LoadedItem, Step, UndoRequested
 from agentdiff.core.hunks import NewId
 from agentdiff.core.merge import merge3
 from agentdiff.core.observing import observe
+from agentdiff.core.parking import Parking
 from agentdiff.core.pathstate import PathState, is_binary, renumbered
 from agentdiff.core.renames import rebased, unnamed
 
@@ -240,16 +242,40 @@ def _seen(
     new_id: NewId,
 ) -> tuple[PathState | None, Entry] | None:
     """Returns state and content after the steps were seen on top of these; None in a conflict."""
-    wanted = content
+    wanted, aside = content, Parking()
     for step in steps:
         merged = _merged(item.cur_before, step, wanted)
         if merged is None:
             return None
-        state = observe(
-            state, item.path, content, merged, step.owner, new_id, coverage=step.coverage
-        )
+        pended = state
+        state = _step(aside, state, item.path, content, replace(step, after=merged), new_id)
+        if pended is not None and aside.is_worth(pended, merged, step.owner, state):
+            aside.put(pended, 0)
         content = merged
     return state, content
+
+
+def _step(
+    aside: Parking,
+    state: PathState | None,
+    path: bytes,
+    before: Entry,
+    step: Step,
+    new_id: NewId,
+) -> PathState | None:
+    """Returns what pends after a step, by whoever's lines are gone since an earlier one.
+
+    As in `agentdiff.core.observer`: what came back meanwhile need not have pended there at all,
+    because the decision was in effect, so that the log does not say that it came back.
+    """
+    base, after, owner = before if state is None else state.rest, step.after, step.owner
+    back = aside.returning(path, base, after, owner, new_id, {})
+    back = back or aside.merged(path, state, before, after, owner, new_id)
+    if back is not None:
+        return back
+    left = aside.resumed(path, state, before, after, owner, {})
+    start, known = (state, before) if left is None else (left, left.cur)
+    return observe(start, path, known, after, owner, new_id, coverage=step.coverage)
 
 
 def _alike(one: PathState | None, other: PathState | None) -> bool:

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from agentdiff.core.entries import ABSENT, Entry, File
+from agentdiff.core.entries import ABSENT, Entry, File, Link
 from agentdiff.core.events import Edited, EditorDetached, HunkPick, Selection, ToolFinished
 from agentdiff.core.pathstate import check
 from tests.play import Play
@@ -258,6 +258,51 @@ def test_what_came_back_has_its_authors_after_an_undo() -> None:
         play.put(b"a", entry)
         play.cut()
     _undone_and_rejected(play, restarted=False)
+    assert play.disk[b"a"] == _lines((5, USERS))
+
+
+def _mixed() -> Play:
+    """Two of an agent's lines with one of the user's between them, and another agent."""
+    play = Play(disk={b"a": TEXT})
+    play.prompt("claude", "A")
+    play.prompt("codex", "B")
+    play.run("claude", "A", {b"a": _lines((5, b"A1\nA2\n"))})
+    users = _lines((5, b"A1\n" + USERS + b"A2\n"))
+    play.save(b"a", users.data, users)
+    return play
+
+
+@pytest.mark.parametrize("gone", [ABSENT, Link(target=b"b"), File(data=b"\0")])
+def test_what_came_back_edited_has_its_authors_after_an_undo(gone: Entry) -> None:
+    """It was accepted when it went: the log knows no return, and an undo sees one nonetheless."""
+    play = _mixed()
+    play.decide("accept", EVERYTHING)
+    play.run("codex", "B", {b"a": gone})
+    play.run("codex", "B", {b"a": _lines((5, b"A1\n" + USERS + b"A2\n"), (40, b"B\n"))})
+    assert not play.undo()["refused"]
+    first, second = play.ledger.paths[b"a"].hunks
+    assert [owner.session for owner in first.new_owners] == ["A", None, "A"]
+    assert [owner.session for owner in second.new_owners] == ["B"]
+    play.decide("reject", EVERYTHING)
+    assert play.disk[b"a"] == _lines((5, USERS))
+
+
+def test_what_was_taken_back_and_came_back_has_its_authors_after_an_undo() -> None:
+    """Without the decision it would have been put aside in between, and have returned."""
+    play = _mixed()
+    users = _lines((5, b"A1\n" + USERS + b"A2\n"))
+    play.decide("accept", EVERYTHING)
+    play.end("claude", "A")
+    play.now += 60 * 1_000_000_000
+    play.put(b"a", TEXT)
+    play.cut()
+    play.run("codex", "B", {b"a": users})
+    play.run("codex", "B", {b"a": _lines((5, b"A1\n" + USERS + b"A2\n"), (40, b"B\n"))})
+    assert not play.undo()["refused"]
+    first, second = play.ledger.paths[b"a"].hunks
+    assert [owner.session for owner in first.new_owners] == ["A", None, "A"]
+    assert [owner.session for owner in second.new_owners] == ["B"]
+    play.decide("reject", EVERYTHING)
     assert play.disk[b"a"] == _lines((5, USERS))
 
 
