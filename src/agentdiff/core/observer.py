@@ -21,7 +21,7 @@ from agentdiff.core.epochs import Epochs, authored, first_of_git
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER, Owner
 from agentdiff.core.pairing import Pairing
-from agentdiff.core.parking import Parking
+from agentdiff.core.parking import Parking, adds_of
 from agentdiff.core.pathstate import PathState
 from agentdiff.core.proofs import WHOLE_NS, Correction, Match, Proofs, Sighting, mode_before
 from agentdiff.core.records import PathChanged, PathParked
@@ -217,11 +217,12 @@ class Observer:
     ) -> tuple[PathState | None, Entry, int | None]:
         """Returns state and content that a write starts from, and since when: see `begun`."""
         start, known, since = self.proofs.begun(path, state, before, after, owner)
-        if since is None:
-            aside = self.parking.resumed(path, state, before, after, owner, self._ledger.paths)
-            if aside is not None:
-                return aside, aside.cur, self.parking.since(path)
-        return start, known, since
+        aside = self.parking.resumed(path, start, known, after, owner, self._ledger.paths)
+        if aside is not None and (since is None or adds_of(aside.cur, before, after)):
+            return aside, aside.cur, self.parking.since(path)
+        # A write that only adds was never half of another one: its hunk keeps its id.
+        adds = aside is not None or begins(known, before)
+        return (state, before, None) if adds else (start, known, since)
 
     def _stepped(
         self, state: PathState | None, path: bytes, before: Entry, after: Entry, owner: Owner

@@ -14,6 +14,7 @@ committed does not pend again when a branch brings it back.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from agentdiff.core.codec import Json, decode_ref, decode_state
@@ -23,7 +24,7 @@ from agentdiff.core.hunks import NewId
 from agentdiff.core.merge import merge3
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import Owner
-from agentdiff.core.pathstate import PathState, is_binary
+from agentdiff.core.pathstate import PathState, is_binary, lines_of
 from agentdiff.core.records import PathParked
 from agentdiff.core.renames import SIMILAR, can_be_origin, similarity
 
@@ -129,15 +130,16 @@ class Parking:
             return True
         if result is None and not isinstance(after, Absent):
             return not _is_only_of(state, owner)  # what it took back itself is no change any more
-        emptied = isinstance(after, File) and not after.data
-        if (has_lines(after) and not emptied) or isinstance(state.cur, Absent):
+        if has_lines(after) or isinstance(state.cur, Absent):
             return False
         older = self._states.get(state.path)
         if older is None:
             return True
         same = not set(older.ids).isdisjoint(state.ids)
         # Of one change what has lines, and no other change that waits while a program writes.
-        return (has_lines(state.cur) or not has_lines(older.cur)) if same else not emptied
+        if same:
+            return has_lines(state.cur) or not has_lines(older.cur)
+        return not _is_empty(after)
 
     def returning(
         self,
@@ -249,6 +251,8 @@ class Parking:
             return None
         if not (has_lines(parked.cur) and has_lines(after)):
             return None
+        if _is_empty(here) and not _is_of(parked, state, after, owner):
+            return None
         if state is None:
             # Nothing pends there: a new file may just have that name.  But no line of the user's.
             spared = not owner.proved and any(hunk.spares for hunk in parked.hunks)
@@ -258,20 +262,43 @@ class Parking:
 
 
 def has_lines(entry: Entry) -> bool:
-    """Whether an entry is a file of text: something of which every line has an author."""
-    return isinstance(entry, File) and not is_binary(entry.data)
+    """Whether an entry has text: something of which every line has an author."""
+    return isinstance(entry, File) and bool(entry.data) and not is_binary(entry.data)
+
+
+def adds_of(aside: Entry, before: Entry, after: Entry) -> bool:
+    """Whether a write brings lines that were put aside: what it found was not all of them yet."""
+    return bool((Counter(lines_of(after)) - Counter(lines_of(before))) & Counter(lines_of(aside)))
 
 
 def _is_merge(parked: PathState, here: Entry, after: Entry) -> bool:
     """Whether a content is what was put aside, merged with what was there."""
     base, ours = parked.base, parked.cur
-    texts = (base, ours, here, after)
-    if not (isinstance(base, File) and isinstance(ours, File) and isinstance(after, File)):
+    if not (isinstance(base, File) and isinstance(ours, File)):
         return False
-    if not (isinstance(here, File) and all(has_lines(entry) for entry in texts)):
+    if not (isinstance(here, File) and isinstance(after, File)):
+        return False
+    if any(is_binary(entry.data) for entry in (base, ours, here, after)):
         return False
     merge = merge3(base.data, ours.data, here.data)
     return merge.clean and merge.data == after.data
+
+
+def _is_empty(entry: Entry) -> bool:
+    return isinstance(entry, File) and not entry.data
+
+
+def _is_of(parked: PathState, emptied: PathState | None, after: File, owner: Owner) -> bool:
+    """Whether what is written into an empty file follows on what was put aside.
+
+    Another change may wait there while a program writes.  And a person who opens an empty file and
+    types deletes nothing of what had been in it; the open buffer of it has most of its lines.
+    """
+    if emptied is not None and set(parked.ids).isdisjoint(emptied.ids):
+        return False
+    old, new = lines_of(parked.cur), lines_of(after)
+    same = (Counter(old) & Counter(new)).total()
+    return not owner.proved or same >= min(len(old), len(new)) * SIMILAR
 
 
 def _is_nobodys(state: PathState) -> bool:

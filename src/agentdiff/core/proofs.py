@@ -135,7 +135,8 @@ class Proofs:
 
         Programs truncate a file and then write it.  Seen in between, what others have in it would
         look deleted, and then written anew by this agent.  Last comes `Sighting.seq` of that
-        beginning, None when it is what pends there now.
+        beginning, None when it is what pends there now.  What was there may have been put aside
+        earlier, when somebody else took it away: only `agentdiff.core.parking` knows.
 
         Args:
             path: what changed.
@@ -152,8 +153,7 @@ class Proofs:
             if not (same and part and owner.kind == seen.owner.kind == "agent"):
                 break
             start, known, since = seen.state, seen.before, seen.seq
-        # A write that only adds was never half of another one: its hunk keeps its id.
-        return (state, before, None) if begins(known, before) else (start, known, since)
+        return start, known, since
 
     def claim(self, path: bytes, client: str, data: bytes, now_ns: int) -> None:
         """Remembers that the user is about to write `data`."""

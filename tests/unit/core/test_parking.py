@@ -205,7 +205,7 @@ def test_a_move_there_and_back(who: tuple[str, str], name: bytes) -> None:
     assert play.disk.keys() == {b"f"}
 
 
-@pytest.mark.parametrize("gone", GONE[:6], ids=repr)
+@pytest.mark.parametrize("gone", GONE[:7], ids=repr)
 @pytest.mark.parametrize("who", ["codex", "user"])
 def test_what_is_written_over_the_gap_is_compared_with_what_was_there(
     gone: Entry, who: str
@@ -223,6 +223,64 @@ def test_what_is_written_over_the_gap_is_compared_with_what_was_there(
     top = [b"TOP\n"] if who == "user" else []
     assert data(play) == b"".join([*top, *LINES[:5], b"USER\n", *LINES[5:]])
     assert not play.pending()
+
+
+@pytest.mark.parametrize("between", [MIXED, File(data=MIXED.data[:20])], ids=["whole", "half"])
+@pytest.mark.parametrize("gone", GONE[:7], ids=repr)
+@pytest.mark.parametrize("calls", [1, 2])
+def test_what_is_written_over_the_gap_in_steps(gone: Entry, between: Entry, calls: int) -> None:
+    """A link, unreadable or gone in the call that writes, or before: it began with the lines."""
+    play = under_review()
+    if calls == 2:
+        play.run(*CODEX, {b"f": gone})
+    started = play.start(*CODEX)
+    for entry in (gone, between, File(data=MIXED.data + b"END\n")):
+        if calls == 1 or entry != gone:
+            play.put(b"f", entry)
+            play.cut()
+    play.finish(started)
+    sound(play)
+    hunks = play.ledger.paths[b"f"].hunks
+    wrote = [[owner.session or owner.kind for owner in hunk.new_owners] for hunk in hunks]
+    assert wrote == [["A", "user", "A"], ["B"]]
+
+
+def test_what_a_call_adds_after_all_has_come_back_keeps_its_hunk() -> None:
+    """Each line that a program adds to a file is seen on its own."""
+    play = under_review()
+    play.run(*CODEX, {b"f": ABSENT})
+    started = play.start(*CODEX)
+    ids = set()
+    for n in range(4):
+        play.put(b"f", File(data=MIXED.data + b"END\n" * (n + 1)))
+        play.cut()
+        ids.add(play.ids(b"f"))
+    play.finish(started)
+    assert len(ids) == 1
+
+
+def test_what_is_typed_into_an_emptied_file_deletes_nothing() -> None:
+    """The agent emptied it, and that goes on pending."""
+    play = under_review()
+    step(play, "codex", File(data=b""))
+    step(play, "user", File(data=b"mine\n"))
+    assert play.base(b"f") == TEXT
+    sound(play)
+    play.decide("reject", ALL)
+    assert sorted(data(play).splitlines(True)) == sorted([b"mine\n", *LINES])
+
+
+def test_what_is_written_into_an_emptied_file_is_not_compared_with_another_change() -> None:
+    """One that was stashed waits while another one pends."""
+    play = stashed_and_popped()
+    moved(play, BASE, "stash")
+    play.prompt(*CLAUDE)
+    play.prompt(*CODEX)
+    play.run(*CLAUDE, {b"f": File(data=b"a\nb\nc\nd\n")})
+    play.run(*CODEX, {b"f": File(data=b"")})
+    play.run(*CODEX, {b"f": File(data=AGENTS.data + b"e\n")})
+    assert {owner[1] for owner in play.owners(b"f")} == {"B"}
+    sound(play)
 
 
 def test_another_mode_is_whose_who_brought_it() -> None:
@@ -286,7 +344,7 @@ def test_a_part_of_the_gap_is_not_kept_in_place_of_the_lines() -> None:
     """Unreadable, a link, gone: what was there before all that returns."""
     play = under_review()
     before = play.ledger.paths[b"f"]
-    for gone in (Link(target=b"x"), File(data=b"\0"), GONE[1], ABSENT):
+    for gone in (Link(target=b"x"), File(data=b"\0"), GONE[1], File(data=b""), ABSENT):
         step(play, "stranger", gone)
     step(play, "stranger", MIXED)
     assert play.ledger.paths[b"f"].hunks == before.hunks
