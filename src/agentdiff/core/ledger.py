@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from agentdiff.core import events as ev
-from agentdiff.core.codec import Json, decode_state
+from agentdiff.core.codec import Json, decode_ref, decode_state, origin_of
 from agentdiff.core.commands import Append, Command
 from agentdiff.core.entries import Entry, Ref
 from agentdiff.core.execution import Executor
@@ -92,11 +92,14 @@ class Ledger:
         """
         ledger = cls()
         pending: dict[bytes, Json | None] = {}
+        agreed: dict[bytes, Ref] = {}
         parked: dict[bytes, PathParked] = {}
         for seq, record in records:
             ledger.seq = seq
             ledger._fold(record)
-            pending.update(states_of(record))
+            changed = states_of(record)
+            agreed |= _agreeing(pending, changed)
+            pending.update(changed)
             if isinstance(record, PathParked):
                 parked.pop(record.path, None)  # the newest come last
                 parked[record.path] = record
@@ -112,6 +115,7 @@ class Ledger:
                 ledger.where.update(dict.fromkeys(state.ids, path))
                 if state.origin is not None:
                     ledger.renamed.add(path)
+        ledger.moved = _moved(ledger.paths, ledger.renamed, agreed)
         ledger.observer.parking.load(parked, load)
         return ledger
 
@@ -287,3 +291,35 @@ class Ledger:
                 # Whoever asks has had the disk read: what is only half there is all there is.
                 settled = self.observer.settle(event.received_ns, event.received_ns)
                 return [*settled, *self.executor.handle(event)]
+
+
+def _agreeing(pending: Mapping[bytes, Json | None], changed: Iterable[bytes]) -> dict[bytes, Ref]:
+    """Returns path → its base, for the renamed paths that change and agree with their old path."""
+    found: dict[bytes, Ref] = {}
+    for path in changed:
+        new = pending.get(path)
+        origin = None if new is None else origin_of(new)
+        old = None if origin is None else pending.get(origin)
+        if new is not None and old is not None and old["base"] == new["base"]:
+            found[path] = decode_ref(new["base"])
+    return found
+
+
+def _moved(
+    paths: Mapping[bytes, PathState], renamed: Iterable[bytes], agreed: Mapping[bytes, Ref]
+) -> dict[bytes, Entry]:
+    """Returns `Ledger.moved` as it was when the log ended, maybe between the two halves of a pair.
+
+    A decision on a renamed file is durable before its old path follows.
+
+    Args:
+        paths: every path with something pending.
+        renamed: those of them that were renamed.
+        agreed: renamed path → the last base in which it agreed with its old path.
+    """
+    found: dict[bytes, Entry] = {}
+    for path in renamed:
+        old = paths.get(paths[path].origin or b"")
+        if old is not None and agreed.get(path) == old.base.ref():
+            found[path] = old.base
+    return found

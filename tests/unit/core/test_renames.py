@@ -14,6 +14,7 @@ from agentdiff.core.events import GitCommitted, HunkPick, Selection, SessionEnde
 from agentdiff.core.owners import EXTERNAL
 from agentdiff.core.parking import Parking
 from agentdiff.core.pathstate import PathState, check
+from agentdiff.core.records import DecisionMade
 from agentdiff.core.renames import rename_id, similarity
 from agentdiff.core.sessions import TAIL_NS
 from tests.play import Play, image
@@ -305,6 +306,30 @@ def test_a_restart_forgets_no_pair() -> None:
     reloaded = play.reload()
     assert image(reloaded) == image(play.ledger)
     assert reloaded.renamed == play.ledger.renamed == {b"b"}
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_crash_before_the_old_path_follows_a_decision_parts_no_pair(before: int) -> None:
+    """Only the decision is durable: at the next start the old path follows, as it would have."""
+    play = _play(a=TEXT)
+    play.run("claude", "A", {b"a": _with(30, b"thirty\n", _with(20, b"twenty\n"))})
+    play.prompt("codex", "B")
+    play.run("codex", "B", {b"a": ABSENT, b"b": play.disk[b"a"]})
+    for hunk in _renamed(play).hunks[: before + 1]:
+        play.decide("accept", Selection(picks=(HunkPick(hunk=hunk.id),)))
+    live = _renamed(play)
+    while not isinstance(play.records()[-1][1], DecisionMade):
+        play.log.pop()
+        play.read.clear()
+    play.restart(play.reload())
+    play.cut()
+    assert _renamed(play) == live
+    play.cut()
+    play.run("codex", "B", {b"c": File(data=b"c\n")})
+    assert _renamed(play) == live
+    assert image(play.reload()) == image(play.ledger)
+    play.decide("reject", EVERYTHING)
+    assert play.disk == {b"a": live.base}
 
 
 @pytest.mark.parametrize("edit", [False, True])
