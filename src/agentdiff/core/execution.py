@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agentdiff.core import events as ev
-from agentdiff.core import turning
+from agentdiff.core import restoring, turning
 from agentdiff.core.codec import path_fields
 from agentdiff.core.commands import Answer, Append, Command, Publish, WriteEntry
 from agentdiff.core.decisions import (
@@ -31,8 +31,6 @@ from agentdiff.core.decisions import (
 )
 from agentdiff.core.edits import plan_edits
 from agentdiff.core.entries import Entry
-from agentdiff.core.observing import observe
-from agentdiff.core.owners import USER
 from agentdiff.core.pathstate import describe
 from agentdiff.core.records import (
     DecisionIntended,
@@ -120,22 +118,9 @@ class Executor:
 
     def _restore(self, event: ev.RestoreRequested) -> list[Command]:
         ledger = self._ledger
-        restored = Plan([], [], [])
-        for path, current, wanted in event.contents:
-            state = ledger.paths.get(path)
-            after = state
-            if state is not None:
-                after = observe(state, path, current, wanted, USER, ledger.new_id, mirror=False)
-            restored.paths.append(
-                PathPlan(
-                    path=path,
-                    picks={},
-                    before=state,
-                    after=after,
-                    cur_before=current,
-                    cur_after=wanted,
-                )
-            )
+        restored = restoring.planned(
+            ledger.paths, ledger.observer.parking, event.contents, ledger.apart, ledger.new_id
+        )
         return self._start(_Execution(event, ledger.new_id(), "restore", restored))
 
     # --- progress --------------------------------------------------------------------------------
