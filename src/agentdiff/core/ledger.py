@@ -102,7 +102,8 @@ class Ledger:
             pending.update(changed)
             if isinstance(record, PathParked):
                 parked.pop(record.path, None)  # the newest come last
-                parked[record.path] = record
+                if record.state is not None:
+                    parked[record.path] = record
             elif isinstance(record, DecisionMade | DecisionTurned):
                 for item in record.items:
                     aside = parked.get(item.path)

@@ -353,6 +353,8 @@ class Observer:
         commands: list[Command] = [Report(level="info", message=why)]
         state, known, author, seq = first.state, first.before, USER, first.seq
         self._ledger.leaves(state)
+        if self.parking.mistaken(path, first.seq):
+            commands.append(self._ledger.commit(PathParked(path=path, state=None, at_ns=now_ns)))
         for after, owner in steps:
             # One record for several authors: it must not look proved when one of them is not.
             author = owner if not owner.proved or author.proved else author

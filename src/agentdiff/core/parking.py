@@ -32,9 +32,9 @@ MAX_PATHS = 4096
 MAX_BYTES = 32 << 20
 
 
-def size_of(stored: Json) -> int:
+def size_of(stored: Json | None) -> int:
     """Returns how many bytes of content a stored state stands for."""
-    return decode_ref(stored["base"]).size + decode_ref(stored["cur"]).size
+    return 0 if stored is None else decode_ref(stored["base"]).size + decode_ref(stored["cur"]).size
 
 
 def ids_of(stored: Json | None) -> set[int]:
@@ -106,6 +106,20 @@ class Parking:
         parked = self._states.get(path)
         if parked is not None and not set(parked.ids).isdisjoint(ids_of(before)):
             self._drop(path)
+
+    def mistaken(self, path: bytes, since: int) -> bool:
+        """Forgets what was put aside since a mistake about an author; returns whether that was so.
+
+        Given again, the same bytes would be what comes back, and the mistake with them.
+
+        Args:
+            path: the path.
+            since: number of the newest record before the mistake.
+        """
+        found = self._since.get(path, -1) >= since
+        if found:
+            self._drop(path)
+        return found
 
     def _drop(self, path: bytes) -> None:
         gone = self._states.pop(path, None)

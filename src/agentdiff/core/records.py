@@ -152,11 +152,12 @@ class PathParked:
     """What pended on a path was put aside with its content; `state` is the stored shape.
 
     Attributes:
+        state: None where nothing is aside any more: what was had been given to the wrong author.
         since: number of a record right after which `state` pended, 0 where there is none.
     """
 
     path: bytes
-    state: Json
+    state: Json | None
     at_ns: int
     since: int = 0
 

@@ -389,3 +389,48 @@ def test_a_stash_keeps_what_pends_now() -> None:
     assert play.ledger.paths[b"f"].cur == binary
     assert {owner[0] for owner in play.owners(b"f")} == {"agent"}
     sound(play)
+
+
+# --- a proof that comes when the content is gone already ------------------------------------------
+
+SAVED = File(data=b"USER2\n" + MIXED.data.replace(b"A2\n", b"USER3\nA2\n"))
+
+
+def saved(play: Play, gone: Entry) -> None:
+    """A save is taken for the agent's, and the proof comes when another one has the file away."""
+    started = play.start(*CLAUDE)
+    since = play.now
+    play.put(b"f", SAVED)
+    play.finish(started)
+    step(play, "codex", gone)
+    play.claim(b"f", SAVED.data, written=True, since_ns=since)
+    sound(play)
+    play.cut()
+
+
+@pytest.mark.parametrize("back", ["claude", "codex", "user", "stranger"])
+@pytest.mark.parametrize("gone", GONE[:7], ids=repr)
+def test_what_a_late_proof_corrected_comes_back_corrected(gone: Entry, back: str) -> None:
+    """The mistake was put aside with exactly the bytes that the user had saved."""
+    play = under_review()
+    saved(play, gone)
+    step(play, back, SAVED)
+    sound(play)
+    (hunk,) = play.ledger.paths[b"f"].hunks
+    assert [one.session for one in hunk.new_owners] == ["A", None, None, "A"]
+    play.decide("reject", ALL)
+    assert data(play) == b"".join([b"USER2\n", *LINES[:5], b"USER\n", b"USER3\n", *LINES[5:]])
+
+
+def test_a_mistake_that_was_put_aside_is_none_after_a_restart() -> None:
+    """Nothing is aside when the user alone had written: the log says so, too."""
+    play = Play(disk={b"f": TEXT})
+    play.attach()
+    play.prompt(*CLAUDE)
+    play.prompt(*CODEX)
+    saved(play, ABSENT)
+    assert not play.ledger.observer.parking
+    play.restart(play.reload())
+    play.attach()
+    assert not play.ledger.observer.parking
+    assert play.base(b"f") == SAVED

@@ -73,6 +73,7 @@ RECORDS: list[Record] = [
     ),
     CallClosed(**WHO, tool_call="c", outcome="ok", background="b"),
     PathParked(path=b"\xff", state=STATE, at_ns=1),
+    PathParked(path=b"\xff", state=None, at_ns=1),
     HunksCommitted(**WHO, commit="abc1234", changes=(1, 2)),
     PathChanged(
         path=b"\xff", before=ABSENT_REF, after=File(data=b"").ref(), owner=USER, state=None, at_ns=1
