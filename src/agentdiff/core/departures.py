@@ -13,8 +13,9 @@ another one is that of a pending deletion, or of the same call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from agentdiff.core.entries import File
 from agentdiff.core.owners import Owner
@@ -23,6 +24,8 @@ from agentdiff.core.renames import SIMILAR, author, similarity
 
 # A directory of unrelated files moved and rewritten at once is not worth comparing pair by pair.
 MAX_COMPARISONS = 2_500
+
+_Author: TypeAlias = tuple[str, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,7 @@ def find_moves(
     moves: Mapping[bytes, bytes],
     fresh: Mapping[bytes, Owner],
     last: Mapping[bytes, Owner],
+    news: Collection[bytes] | None = None,
 ) -> list[tuple[Departure, PathState]]:
     """Returns what arrived where, at most one partner each.
 
@@ -70,11 +74,13 @@ def find_moves(
         moves: new path → old path, as a tool call announced it.
         fresh: path → who changed it in this reading.
         last: path → who changed it last and is no proved writer, as far as that is known.
+        news: the paths of which something else pends since the last look; all others were compared
+            with each other already.  None when they were not.
     """
     here = dict(arrivals)
     open_ = _Open({one.origin for one in departures}, {one.pended for one in departures})
     found: list[tuple[Departure, PathState]] = []
-    for departure, path in _matches(departures, here, open_, moves, fresh, last):
+    for departure, path in _matches(departures, here, open_, moves, fresh, last, news):
         left = open_.left(departure)
         if left is not None and path in here and _gives(left, here[path]):
             open_.spend(left)
@@ -110,6 +116,7 @@ def _matches(
     moves: Mapping[bytes, bytes],
     fresh: Mapping[bytes, Owner],
     last: Mapping[bytes, Owner],
+    news: Collection[bytes] | None,
 ) -> Iterator[tuple[Departure, bytes]]:
     """Yields pairs, the surest first; `here` and `open_` shrink as they are taken."""
     yield from _announced(departures, here, moves)
@@ -120,12 +127,24 @@ def _matches(
         same = by_content.get(_file(state).oid, [])
         # Of several equal files the one whose name, and folder, is the same.
         for one in sorted(same, key=lambda one: -_same_end(one.path, path)):
-            if path in here and _gives(one, state) and _related(one, state, last):
+            fits = is_news(one, path, news) and _gives(one, state) and _related(one, state, last)
+            if path in here and fits:
                 yield one, path
     rest = [left for one in departures if (left := open_.left(one)) is not None]
+    yield from _alike(rest, here, fresh, last, news)
+
+
+def _alike(
+    departures: Sequence[Departure],
+    here: Mapping[bytes, PathState],
+    fresh: Mapping[bytes, Owner],
+    last: Mapping[bytes, Owner],
+    news: Collection[bytes] | None,
+) -> Iterator[tuple[Departure, bytes]]:
+    """Yields what has at least half of its lines in common, the most alike first."""
     # Files that were there before, and that nobody wrote just now, nor the call that took something
     # away, are compared by content only.
-    calls = {one.by.tool_call for one in rest if one.by is not None} - {None}
+    calls = {one.by.tool_call for one in departures if one.by is not None} - {None}
     likely = [
         one
         for one in here.values()
@@ -133,18 +152,36 @@ def _matches(
         or one.path in fresh
         or (one.path in last and last[one.path].tool_call in calls)
     ]
-    if len({one.path for one in rest}) * len(likely) > MAX_COMPARISONS:
+    came = [one for one in likely if news is None or one.path in news]
+    known = [one for one in likely if not (news is None or one.path in news)]
+    went = [one for one in departures if is_news(one, None, news)]
+    compared = [(came, departures), (known, went)]
+    if _count(compared) > MAX_COMPARISONS:
+        compared = [(came, went)]  # what happened just now, however much waits for a review
+    if _count(compared) > MAX_COMPARISONS:
         return
     scored = [
         (score, departure, state.path)
-        for departure in rest
-        for state in likely
+        for arrivals, some in compared
+        for state, writers in [(one, _writers(one, last)) for one in arrivals]
+        for departure in some
         if _may_be_edited(departure, state, fresh)
-        and _related(departure, state, last)
+        and not writers.isdisjoint(_takers(departure))
         and (score := similarity(departure.content.data, _file(state).data)) >= SIMILAR
     ]
     for _, departure, path in sorted(scored, key=lambda one: -one[0]):
         yield departure, path
+
+
+def _count(compared: Sequence[tuple[Sequence[PathState], Sequence[Departure]]]) -> int:
+    return sum(len({one.path for one in some}) * len(arrivals) for arrivals, some in compared)
+
+
+def is_news(departure: Departure, path: bytes | None, news: Collection[bytes] | None) -> bool:
+    """Whether a departure and a path, if there is one, were not compared as they are."""
+    if news is None or departure.path in news or departure.origin in news:
+        return True
+    return path in news
 
 
 def _announced(
@@ -204,11 +241,20 @@ def _may_be_edited(departure: Departure, state: PathState, fresh: Mapping[bytes,
 
 
 def _related(departure: Departure, state: PathState, last: Mapping[bytes, Owner]) -> bool:
-    """Whether the same author can have done both: also one of whom nothing pends where it came."""
+    """Whether the same author can have done both."""
+    return not _writers(state, last).isdisjoint(_takers(departure))
+
+
+def _takers(departure: Departure) -> list[_Author]:
+    """Returns who may have taken a content away."""
     owners = [] if departure.by is None else [departure.by]
     if departure.old is not None:
         owners += [owner for change in departure.old.meta for owner in change.owners]
-    new = [owner for change in state.changes().values() for owner in change.owners]
-    new += [last[state.path]] if state.path in last else []
-    here = {author(owner) for owner in new if not owner.proved}
-    return not here.isdisjoint(author(owner) for owner in owners)
+    return [author(owner) for owner in owners]
+
+
+def _writers(state: PathState, last: Mapping[bytes, Owner]) -> set[_Author]:
+    """Returns who may have brought what is there: also one of whom nothing pends there."""
+    owners = [owner for change in state.changes().values() for owner in change.owners]
+    owners += [last[state.path]] if state.path in last else []
+    return {author(owner) for owner in owners if not owner.proved}

@@ -147,11 +147,14 @@ def authored(owner: Owner) -> Owner:
     return owner
 
 
-def first_of_git(
+def seen_of_git(
     sightings: Sequence[Sighting], contents: Mapping[bytes, str | None], path: bytes
 ) -> int | None:
-    """Returns which sighting of a path first saw what git wrote and took it for another's."""
-    for n, sighting in enumerate(sightings):
+    """Returns which sighting of a path saw what git wrote and took it for another's.
+
+    The newest: what somebody took away before, and put back, may look just like it.
+    """
+    for n, sighting in reversed(list(enumerate(sightings))):
         mistaken = authored(sighting.owner) != sighting.owner
         if mistaken and is_blob(sighting.after, contents[path]):
             return n

@@ -118,6 +118,7 @@ class Ledger:
                     ledger.renamed.add(path)
         ledger.moved = _moved(ledger.paths, ledger.renamed, agreed)
         ledger.observer.parking.load(parked, load)
+        ledger.observer.pairing.replayed()
         return ledger
 
     def commit(

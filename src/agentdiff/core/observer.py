@@ -17,7 +17,7 @@ from agentdiff.core.codec import encode_state
 from agentdiff.core.commands import Command, Publish, Report
 from agentdiff.core.commits import commit_heard
 from agentdiff.core.entries import ABSENT, Absent, Directory, Entry, File, Ref, begins
-from agentdiff.core.epochs import Epochs, authored, first_of_git
+from agentdiff.core.epochs import Epochs, authored, seen_of_git
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER, Owner
 from agentdiff.core.pairing import Pairing
@@ -303,8 +303,6 @@ class Observer:
         )
         made = (*(() if state is None else (state.base,)), *(entry for entry, _ in steps))
         append = self._ledger.commit(record, {path: state}, (*made, after))
-        if isinstance(after, Absent) or isinstance(before, Absent):
-            self.pairing.wanted = True
         written = (path,) if before != after else ()
         return [append, Publish(files=(path,), written=written)]
 
@@ -326,7 +324,9 @@ class Observer:
         commands: list[Command] = []
         for path, correction in self.proofs.settle(before_ns):
             commands += self._correct(path, correction, now_ns)
-        return [*commands, *self.pairing.mend(now_ns)] if commands else []
+        if commands or self.pairing.wanted:  # a pair may have come apart while the daemon was dead
+            commands += self.pairing.mend(now_ns)
+        return commands
 
     def _correct(self, path: bytes, correction: Correction, now_ns: int) -> list[Command]:
         """Gives the sightings since the user's write again, with the right authors."""
@@ -375,7 +375,7 @@ class Observer:
         why = f"git {event.label} explains a change"
         for path, seen in self.proofs.sightings(event.contents):
             steps = [(one.after, one.owner) for one in seen]
-            n = first_of_git(seen, event.contents, path)
+            n = seen_of_git(seen, event.contents, path)
             if n is not None:
                 steps[n] = (seen[n].after, authored(seen[n].owner))
             else:

@@ -8,17 +8,25 @@ called by `agentdiff.core.observer`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentdiff.core import renames
+from agentdiff.core.codec import decode_ref
 from agentdiff.core.commands import Command, Publish
-from agentdiff.core.departures import Departure, find_moves
-from agentdiff.core.entries import ABSENT, ABSENT_REF, Absent, Entry, File
+from agentdiff.core.departures import Departure, find_moves, is_news
+from agentdiff.core.entries import ABSENT, ABSENT_REF, EMPTY_OID, Absent, Entry, File, Ref
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState, lines_of
-from agentdiff.core.records import DecisionMade, DecisionTurned, PathChanged, PathParked, Record
+from agentdiff.core.records import (
+    DecisionMade,
+    DecisionTurned,
+    PathChanged,
+    PathParked,
+    Record,
+    states_of,
+)
 
 if TYPE_CHECKING:
     from agentdiff.core.ledger import Ledger
@@ -26,10 +34,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Gone:
-    """A path that holds nothing any more: by whom, and whether something pended and was parked."""
+    """A path that holds no line any more: by whom, and whether something pended and was parked."""
 
     by: Owner
     parked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """Where something that went has arrived, and by which record."""
+
+    path: bytes
+    gone: _Gone
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,59 +60,77 @@ class _Replaced:
 class Pairing:
     """Finds the pairs of a ledger, and lets go of them.
 
+    Every reading asks; so only what changed since the last look is compared with what is open.
+
     Attributes:
-        wanted: whether a path came or went since pairs were looked for.
+        wanted: whether to compare everything instead.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.wanted = False
         self._gone: dict[bytes, _Gone] = {}
+        self._arrived: dict[bytes, _Arrived] = {}
+        # Pending deletions, for a look need not go through all that pends; the values mean nothing.
+        self._deleted: dict[bytes, None] = {}
         # Who changed last what pends on a path: all that came may be in its base.
         self._last: dict[bytes, Owner] = {}
         self._aside: bytes | None = None
-        # Of one reading: who changed a path, what had to make room, and every content that came.
+        # What pends where, by content.
+        self._oid: dict[bytes, str] = {}
+        self._holders: dict[str, set[bytes]] = {}
+        # Since the last look: what pends otherwise, who changed a path, what had to make room.
+        self._news: dict[bytes, None] = {}
         self._fresh: dict[bytes, Owner] = {}
         self._replaced: dict[bytes, _Replaced] = {}
-        self._brought: set[str] = set()
+
+    def replayed(self) -> None:
+        """Notes that all this is the past; the daemon may have died before anything was paired."""
+        self._news, self._fresh, self._replaced, self.wanted = {}, {}, {}, True
 
     def fold(self, record: Record) -> None:
         """Notes what a record tells of contents that went, live and when a log is replayed."""
         match record:
             case PathParked():
-                self._aside = record.path  # the change that it was parked for comes next
+                # The change that it was parked for comes next.
+                self._aside = None if record.state is None else record.path
             case PathChanged():
                 if record.before != record.after:
                     self._note(record)
                     self._note_author(record)
-                if record.came_from is not None:
-                    self._gone.pop(record.came_from, None)
-                if record.after != ABSENT_REF:
-                    self._gone.pop(record.path, None)
-                elif record.before != ABSENT_REF:
-                    parked = self._aside == record.path
-                    self._gone.pop(record.path, None)  # the newest come last
-                    self._gone[record.path] = _Gone(record.owner, parked)
+                    self._arrived.pop(record.path, None)
+                self._note_departure(record, self._aside == record.path)
                 self._aside = None
             case DecisionMade() | DecisionTurned():
                 for item in record.items:
                     self._gone.pop(item.path, None)
+                    self._arrived.pop(item.path, None)
                     if item.after is None:
                         self._last.pop(item.path, None)
             case _:
                 pass
+        for path, state in states_of(record).items():
+            self._index(path, None if state is None else decode_ref(state["cur"]))
+
+    def _index(self, path: bytes, cur: Ref | None) -> None:
+        self._news[path] = None
+        self._deleted.pop(path, None)
+        if cur == ABSENT_REF:
+            self._deleted[path] = None
+        holders = self._holders.get(old := self._oid.pop(path, ""), set())
+        holders.discard(path)
+        if not holders:
+            self._holders.pop(old, None)
+        if cur is not None:
+            self._oid[path] = cur.oid
+            self._holders.setdefault(cur.oid, set()).add(path)
 
     def _note(self, record: PathChanged) -> None:
-        """Notes what a change replaces; a log that is replayed knows no states and no readings."""
-        paths = self._ledger.paths  # as before the change
-        if not (paths or self._fresh):
-            return
+        """Notes who changed a path, and what was replaced there; of a replay that is forgotten."""
         self._fresh[record.path] = record.owner
-        if record.after.kind == "file":
-            self._brought.add(record.after.oid)
-            was = paths.get(record.path)
-            if was is not None and isinstance(was.cur, File) and was.cur.ref() == record.before:
-                self._replaced.setdefault(record.path, _Replaced(was, record.owner))
+        was = self._ledger.paths.get(record.path)  # as before the change
+        if record.after.kind == "file" and was is not None and was.cur.ref() == record.before:
+            self._replaced.setdefault(record.path, _Replaced(was, record.owner))
 
     def _note_author(self, record: PathChanged) -> None:
         if record.state is None:
@@ -103,39 +138,57 @@ class Pairing:
         elif not record.owner.proved:
             self._last[record.path] = record.owner
 
+    def _note_departure(self, record: PathChanged, parked: bool) -> None:
+        if record.came_from is not None:
+            gone = self._gone.pop(record.came_from, None)
+            if gone is not None:
+                self._arrived[record.came_from] = _Arrived(record.path, gone, self._ledger.seq)
+        elif record.since is not None:
+            # What is given again, from before it arrived, has arrived nowhere yet.
+            for path, one in list(self._arrived.items()):
+                if one.path == record.path and record.since < one.seq:
+                    self._gone.setdefault(path, self._arrived.pop(path).gone)
+        if not _is_left(record.after):
+            self._gone.pop(record.path, None)
+        elif not _is_left(record.before):
+            self._gone.pop(record.path, None)  # the newest come last
+            self._gone[record.path] = _Gone(record.owner, parked)
+
     def pair(self, now_ns: int) -> list[Command]:
         """Finds what was moved, once everything of one reading was told."""
-        replaced, brought, fresh = self._replaced, self._brought, self._fresh
-        self._replaced, self._brought, self._fresh = {}, set(), {}
-        replaced = {p: one for p, one in replaced.items() if one.was.cur.ref().oid in brought}
-        if not self.wanted and not replaced:
+        news = None if self.wanted else self._news
+        fresh, replaced = self._fresh, self._replaced
+        self._news, self._fresh, self._replaced, self.wanted = {}, {}, {}, False
+        departures = self._made_room(replaced, alone=len(fresh) == 1)
+        if news == {} or not (departures or self._gone or self._deleted):
             return []
-        self.wanted = False
+        departures += self._departures()
         ledger, observer = self._ledger, self._ledger.observer
-        departures = [*self._made_room(replaced), *self._departures()]
-        if not departures:
-            return []
+        some: Iterable[bytes] = ledger.paths
+        if news is not None and not any(is_news(one, None, news) for one in departures):
+            some = [path for path in news if path in ledger.paths]
+        arrivals = {path: ledger.paths[path] for path in some if self._may_arrive(path)}
         moves = {
             target.move_to: target.path
             for targets in ledger.tracking.announced.values()
             for target in targets.values()
             if target.move_to is not None
         }
-        arrivals = {
-            path: state
-            for path, state in ledger.paths.items()
-            if _has_content(state.cur) and not self._is_back(state)
-        }
         commands: list[Command] = []
-        for departure, new in find_moves(departures, arrivals, moves, fresh, self._last):
+        for departure, new in find_moves(departures, arrivals, moves, fresh, self._last, news):
             owner = self._mover(departure, new)
-            state = self._arrived(departure, new, owner)
+            state = self._arrived_state(departure, new, owner)
             commands += observer.changed(
                 new.path, new.cur, new.cur, owner, state, now_ns, came_from=departure.pended
             )
             if state.origin is not None:
                 commands.append(Publish(files=(state.origin,)))
+        self._news = {}  # what arrived was compared with all that is open
         return commands
+
+    def _may_arrive(self, path: bytes) -> bool:
+        state = self._ledger.paths[path]
+        return isinstance(state.cur, File) and bool(state.cur.data) and not self._is_back(state)
 
     def _is_back(self, state: PathState) -> bool:
         """Whether what pends is what was put aside at its own path: that has come from nowhere."""
@@ -150,41 +203,53 @@ class Pairing:
         same = renames.author(last) == renames.author(departure.by)
         return last if same else renames.mover_of(new)
 
-    def _arrived(self, departure: Departure, new: PathState, mover: Owner) -> PathState:
+    def _arrived_state(self, departure: Departure, new: PathState, mover: Owner) -> PathState:
         new_id = self._ledger.new_id
         if departure.old is not None and new.status == "created":
             return renames.paired(departure.old, new, departure.was, departure.by, new_id)
         assert departure.was is not None
         return renames.handed(new, departure.was, departure.by, mover, new_id)
 
-    def _made_room(self, replaced: Mapping[bytes, _Replaced]) -> list[Departure]:
-        """Returns what is elsewhere now, and at its path no more: what is there too was copied."""
+    def _made_room(self, replaced: Mapping[bytes, _Replaced], *, alone: bool) -> list[Departure]:
+        """Returns what is at its path no more: what is there too was copied, if it is elsewhere.
+
+        Args:
+            replaced: what got another content.
+            alone: whether nothing else was changed; most edits are of one file.
+        """
         found: list[Departure] = []
         for path, one in replaced.items():
-            state = self._ledger.paths.get(path)
-            now = one.was.base if state is None else state.cur
-            if renames.foreign(one.was, one.by) - Counter(lines_of(now)):
-                found += _departure(path, one.was.cur, None, one.was, one.by)
+            if alone and one.was.cur.ref().oid not in self._holders:
+                continue  # nothing came that may be it
+            if theirs := renames.foreign(one.was, one.by):
+                state = self._ledger.paths.get(path)
+                now = one.was.base if state is None else state.cur
+                if theirs - Counter(line for line in lines_of(now) if line in theirs):
+                    found += _departure(path, one.was.cur, None, one.was, one.by)
         return found
 
     def _departures(self) -> list[Departure]:
         """Returns every content that went and has not arrived anywhere."""
         paths, parking = self._ledger.paths, self._ledger.observer.parking
-        known = self._gone.items()
+        known, arrived = self._gone.items(), self._arrived.items()
         self._gone = {p: gone for p, gone in known if p in paths or p in parking}
+        self._arrived = {p: one for p, one in arrived if p in paths or p in parking}
         origins = {paths[path].origin for path in self._ledger.renamed}
         found: list[Departure] = []
         # The newest first: of a file that was renamed twice it is what counts.
         for path, gone in reversed(self._gone.items()):
-            was = parking.get(path) if gone.parked and path not in paths else None
-            if was is None or not (was.origin or isinstance(was.base, Absent)):
-                continue
+            was, here = parking.get(path) if gone.parked else None, paths.get(path)
+            if was is None or (here is not None and isinstance(here.cur, Absent)):
+                continue  # a pending deletion: below
+            if here is None and was.origin is None and not isinstance(was.base, Absent):
+                continue  # with its base
             # Renamed to there, and gone on: the deletion of where it began is still open.
             began = None if was.origin in origins else paths.get(was.origin or b"")
             fits = began is not None and renames.can_be_origin(began) and began.base == was.base
             found += _departure(path, was.cur, began if fits else None, was, gone.by)
-        for path, old in paths.items():
-            if not renames.can_be_origin(old):
+        for path in self._deleted:
+            old = paths.get(path)
+            if old is None or not renames.can_be_origin(old):
                 continue
             half = None if path in origins else old
             left = self._gone.get(path)
@@ -227,5 +292,6 @@ def _departure(
     return [Departure(path=path, content=content, old=old, was=was, by=by)]
 
 
-def _has_content(entry: Entry) -> bool:
-    return isinstance(entry, File) and bool(entry.data)
+def _is_left(seen: Ref) -> bool:
+    """Whether no line is there, and none that cannot be read: nothing, a link, a folder, empty."""
+    return seen.kind in ("absent", "link", "dir") or seen.oid == EMPTY_OID

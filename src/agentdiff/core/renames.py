@@ -15,6 +15,7 @@ carried to what came, as if that were an edit of it, and the mover owns only wha
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,14 +39,27 @@ SIMILAR = 0.5
 
 
 def similarity(old: bytes, new: bytes) -> float:
-    """Returns how much of the larger content is lines that both have, from 0 to 1."""
+    """Returns how much of the larger content is lines that both have, from 0 to 1.
+
+    Less than `SIMILAR` is an upper bound: nearly all that is compared is not alike.
+    """
     larger = max(len(old), len(new))
     if old == new or min(len(old), len(new)) < larger * SIMILAR:
         return float(old == new)
     if is_binary(old) or is_binary(new):
         return 0.0
-    common = Counter(split_lines(old)) & Counter(split_lines(new))
+    there, here = split_lines(old), _counted(new)
+    most = sum(len(line) for line in there if line in here)
+    if most < larger * SIMILAR:
+        return most / larger
+    common = Counter(there) & here
     return sum(len(line) * count for line, count in common.items()) / larger
+
+
+@functools.lru_cache(maxsize=1)
+def _counted(data: bytes) -> Counter[bytes]:
+    """Returns the lines of what others are compared with in turn, each with how often it is."""
+    return Counter(split_lines(data))
 
 
 def paired(
@@ -201,8 +215,9 @@ def _data(entry: Entry) -> bytes:
 
 
 def author(owner: Owner) -> tuple[str, str | None, str | None]:
-    """Returns what two owners share who are one: a session, or nobody known."""
-    return owner.kind, owner.agent, owner.session
+    """Returns what two owners share who are one: a session and its git, or nobody known."""
+    kind = "agent" if owner.kind == "git" and owner.session is not None else owner.kind
+    return kind, owner.agent, owner.session
 
 
 def parted(state: PathState, new_id: NewId) -> PathState:
@@ -232,12 +247,16 @@ def parted(state: PathState, new_id: NewId) -> PathState:
 
 def foreign(state: PathState, by: Owner) -> Counter[bytes]:
     """Returns the lines that pend and that somebody else wrote, each with how often."""
-    return Counter(
-        line
-        for hunk in state.hunks
-        for line, owner in zip(lines_of(state.cur)[hunk.b0 : hunk.b1], hunk.new_owners, strict=True)
-        if author(owner) != author(by)
-    )
+    mine, found = author(by), Counter[bytes]()
+    for hunk in state.hunks:
+        # By identity, for every edit asks: a hunk of many lines has few owners.
+        owners = {id(owner): owner for owner in hunk.new_owners}
+        others = {one for one, owner in owners.items() if author(owner) != mine}
+        if others:
+            there = lines_of(state.cur)[hunk.b0 : hunk.b1]
+            wrote = zip(there, hunk.new_owners, strict=True)
+            found.update(line for line, owner in wrote if id(owner) in others)
+    return found
 
 
 def can_be_origin(state: PathState) -> bool:

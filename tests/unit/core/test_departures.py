@@ -2,9 +2,10 @@
 
 import pytest
 
+from agentdiff.core import departures
 from agentdiff.core.diff import split_lines
-from agentdiff.core.entries import ABSENT, Entry, File
-from agentdiff.core.events import HunkPick, Selection, Target, TurnEnded
+from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link
+from agentdiff.core.events import GitMoved, HunkPick, Selection, Target, TurnEnded
 from agentdiff.core.pathstate import check
 from agentdiff.core.sessions import TAIL_NS
 from tests.play import Play, image
@@ -662,3 +663,155 @@ def test_what_came_back_by_its_own_bytes_came_from_nowhere_else() -> None:
     play.run(*MOVER, {b"a": ABSENT})
     play.run(*MOVER, {b"a": there})
     assert play.ledger.paths[b"a"].hunks == before.hunks
+
+
+@pytest.mark.parametrize("first", [b"", b"line 0\n", b"a stub\n"], ids=["empty", "half", "a stub"])
+@pytest.mark.parametrize("away", ["base", "new", "renamed", "over another"])
+def test_a_move_seen_in_steps(away: str, first: bytes) -> None:
+    """P6, P8: gone in one reading, and whole at another path in the next, without coming there."""
+    play = _new() if away == "new" else _mixed()
+    old = b"f"
+    if away == "renamed":
+        _move(play, b"f", b"e")
+        old = b"e"
+    if away == "over another":
+        other = File(data=b"other\n")
+        play.save(b"g", other.data, other)
+    there = play.disk[old]
+    started = play.start(*MOVER)
+    play.put(old, ABSENT)
+    play.put(b"g", File(data=first))
+    play.cut()
+    play.put(b"g", there)
+    play.finish(started)
+    assert set(_wrote(play, b"g").items()) >= set(WRITTEN.items())
+    left = {"new": {b"g": b"USER\n"}, "over another": {b"f": BASE.data, b"g": b"other\nUSER\n"}}
+    _holds(play, left=left.get(away, KEPT))
+
+
+def test_a_move_seen_in_steps_with_an_edit() -> None:
+    """However long that takes, where the deletion pends: what is like it is its new path."""
+    play = _mixed()
+    play.run(*MOVER, {b"f": ABSENT, b"g": File(data=b"a stub\n")})
+    play.run(*MOVER, {b"g": File(data=b"B\n" + MIXED.data)})
+    assert play.pending() == {b"f": "deleted", b"g": "renamed"}
+    assert _wrote(play, b"g") == {b"B\n": "B", **WRITTEN}
+    _holds(play, left=KEPT)
+
+
+@pytest.mark.parametrize("head", [b"", b"B\n"])
+@pytest.mark.parametrize("new", [False, True])
+@pytest.mark.parametrize(
+    "shim", [File(data=b"import g\n"), File(data=b""), Link(target=b"d/g"), Directory()]
+)
+def test_something_else_is_left_where_it_was(shim: Entry, new: bool, head: bytes) -> None:
+    """P6, P8: a shim, a link to where it went, a folder with it inside; moved with an edit or not.
+
+    What is there now has no line of it, however the change at the old path is to be decided.
+    """
+    play = _new() if new else _mixed()
+    there = play.disk[b"f"]
+    assert isinstance(there, File)
+    play.run(*MOVER, {b"f": shim, b"f/g": File(data=head + there.data)})
+    assert play.pending()[b"f/g"] == "created"
+    assert _wrote(play, b"f/g").items() >= {**WRITTEN, **({head: "B"} if head else {})}.items()
+    assert image(play.reload()) == image(play.ledger)
+    play.restart(play.reload())
+    assert play.decide("reject", EVERYTHING)["refused"] == []
+    assert _contents(play).pop(b"f/g") == b"USER\n"
+    assert play.undo()["refused"] == []
+    assert _wrote(play, b"f/g").items() >= WRITTEN.items()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("shim", [Link(target=b"g"), File(data=b""), ABSENT])
+def test_a_link_to_what_comes_later(shim: Entry, restart: bool) -> None:
+    """The same bytes are a move however long that took, whatever is at the old path meanwhile."""
+    play = _mixed()
+    play.run(*MOVER, {b"f": shim})
+    if restart:
+        play.restart(play.reload())
+    play.run(*MOVER, {b"g": MIXED})
+    assert set(_wrote(play, b"g").items()) >= set(WRITTEN.items())
+
+
+def test_copied_first_and_a_shim_left_later() -> None:
+    """The copy was its maker's; from then on it is all that is left of it."""
+    play = _mixed()
+    play.run(*MOVER, {b"g": MIXED})
+    assert set(_wrote(play, b"g").values()) == {"B"}
+    play.run(*MOVER, {b"f": File(data=b"import g\n")})
+    assert set(_wrote(play, b"g").items()) >= set(WRITTEN.items())
+    _holds(play, left={b"f": BASE.data, b"g": b"USER\n"})
+
+
+@pytest.mark.parametrize("named", [{b"f", b"g"}, {b"g"}], ids=["both paths", "the new one"])
+@pytest.mark.parametrize("before", [False, True], ids=["once", "taken away before"])
+def test_git_moved_it_by_an_agents_command(before: bool, named: set[bytes]) -> None:
+    """The same move, by the same session: told late, and not of each path of it."""
+    play = _mixed()
+    if before:
+        play.run(*MOVER, {b"f": ABSENT})
+        play.run(*MOVER, {b"f": MIXED})
+    _move(play, b"f", b"g")
+    contents = {b"f": None, b"g": MIXED.oid}
+    told = {path: contents[path] for path in sorted(named)}
+    play.handle(GitMoved(label="checkout", contents=told, received_ns=play.tick()))
+    play.cut()
+    assert play.pending() == {b"f": "deleted", b"g": "renamed"}
+    assert play.ledger.paths[b"g"].meta[0].owners[-1].kind == "git"
+    assert _wrote(play, b"g") == WRITTEN
+    _holds(play, left=KEPT)
+
+
+def test_the_daemon_dies_before_it_knows_what_was_moved() -> None:
+    """Both halves were seen, and the reading never ended: the next one finds the pair."""
+    play = _mixed()
+    started = play.start(*MOVER)
+    play.put(b"f", ABSENT)
+    play.put(b"g", MIXED)
+    for path in (b"f", b"g"):
+        play.handle(play.observation(path))
+    play.restart(play.reload())
+    play.attach()
+    play.finish(started)
+    assert play.pending() == {b"f": "deleted", b"g": "renamed"}
+    assert _wrote(play, b"g") == WRITTEN
+    _holds(play, left=KEPT)
+
+
+def test_the_daemon_dies_before_it_knows_that_a_pair_came_apart() -> None:
+    """What is decided then is not one half of a pair that has no other one."""
+    play = _mixed()
+    _move(play, b"f", b"g")
+    play.put(b"f", BASE)
+    play.handle(play.observation(b"f"))
+    play.restart(play.reload())
+    assert play.decide("reject", EVERYTHING)["refused"] == []
+    assert _contents(play) == {b"f": BASE.data, b"g": b"USER\n"}
+    assert play.undo()["refused"] == []
+    assert image(play.reload()) == image(play.ledger)
+
+
+def test_what_was_compared_is_not_compared_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every reading asks: it costs what changed, not what waits for a review."""
+    old = {b"f%d" % n: File(data=b"%d\n" % n * 9) for n in range(5)}
+    play = Play(disk=dict(old))
+    play.run(*MOVER, dict.fromkeys(old, ABSENT))
+    play.run(*MOVER, {b"g%d" % n: File(data=b"g%d\n" % n * 9) for n in range(5)})
+    compared: list[tuple[bytes, bytes]] = []
+
+    def similarity(one: bytes, other: bytes) -> float:
+        compared.append((one, other))
+        return 0.0
+
+    monkeypatch.setattr(departures, "similarity", similarity)
+    play.cut()
+    assert not compared
+    new = File(data=b"g0\n" * 8 + b"B\n")
+    play.run(*MOVER, {b"g0": new})
+    assert sorted(compared) == sorted((one.data, new.data) for one in old.values())
+    del compared[:]
+    play.decide("accept", Selection(paths=(b"g1",)))
+    play.cut()
+    assert not compared
