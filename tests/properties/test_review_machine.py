@@ -39,6 +39,7 @@ from agentdiff.core.events import HunkPick, Selection, Target
 from agentdiff.core.hunks import glued
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER
+from agentdiff.core.parking import has_lines
 from agentdiff.core.pathstate import check, is_line_text
 from agentdiff.core.proofs import CLAIM_NS
 from agentdiff.core.records import PathChanged
@@ -139,7 +140,7 @@ class ReviewMachine(Deciding):
     ) -> None:
         """P6, P8: a save seen in steps, its proof anywhere between, is what it is seen at once."""
         play, there = self.play, self.play.disk.get(path)
-        if not (isinstance(there, File) and is_line_text(there)):
+        if not (isinstance(there, File) and has_lines(there)):
             return  # not what is there counts then, but what was: see `test_parking`
         line = play.line()
         new = File(data=data.draw(edits(there.data, line)), mode=there.mode)
