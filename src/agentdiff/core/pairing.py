@@ -158,6 +158,7 @@ class Pairing:
         """Finds what was moved, once everything of one reading was told."""
         news = None if self.wanted else self._news
         fresh, replaced = self._fresh, self._replaced
+        mistakes = self._ledger.observer.parking.mistakes()
         self._news, self._fresh, self._replaced, self.wanted = {}, {}, {}, False
         departures = self._made_room(replaced, alone=len(fresh) == 1)
         if news == {} or not (departures or self._gone or self._deleted):
@@ -177,6 +178,8 @@ class Pairing:
         commands: list[Command] = []
         for departure, new in find_moves(departures, arrivals, moves, fresh, self._last, news):
             owner = self._mover(departure, new)
+            if (wrong := mistakes.get(departure.path)) is not None:
+                new = renames.unhanded(new, wrong, owner)
             state = self._arrived_state(departure, new, owner)
             commands += observer.changed(
                 new.path, new.cur, new.cur, owner, state, now_ns, came_from=departure.pended

@@ -48,6 +48,7 @@ class Parking:
     def __init__(self) -> None:
         self._states: dict[bytes, PathState] = {}
         self._since: dict[bytes, int] = {}
+        self._mistakes: dict[bytes, PathState] = {}
         self._bytes = 0
 
     def __contains__(self, path: bytes) -> bool:
@@ -118,7 +119,13 @@ class Parking:
         """
         found = self._since.get(path, -1) >= since
         if found:
+            self._mistakes[path] = self._states[path]
             self._drop(path)
+        return found
+
+    def mistakes(self) -> Mapping[bytes, PathState]:
+        """Returns, once, what was forgotten so: it may have been handed on when it was moved."""
+        found, self._mistakes = self._mistakes, {}
         return found
 
     def _drop(self, path: bytes) -> None:

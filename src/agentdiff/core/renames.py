@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from agentdiff.core.diff import diff_bytes, split_lines
@@ -174,18 +174,50 @@ def _wrote(new: PathState, was: PathState | None, by: Owner | None, mover: Owner
         wrote[hunk.b0 : hunk.b1] = hunk.new_owners
     if was is None or not (is_line_text(was.cur) and is_line_text(new.cur)):
         return wrote
+    for here, owner in _came_along(was, new):
+        if by is None or author(wrote[here]) == author(by):
+            wrote[here] = owner
+    return wrote
+
+
+def _came_along(was: PathState, new: PathState) -> Iterator[tuple[int, Owner]]:
+    """Yields each line of a content that pended in another one, with whose it was there."""
     before: list[Owner | None] = [None] * len(lines_of(was.cur))
     for hunk in was.hunks:
         before[hunk.b0 : hunk.b1] = hunk.new_owners
     at_a = at_b = 0
     ends = [(b.a0, b.b0, b.a1, b.b1) for b in diff_bytes(_data(was.cur), _data(new.cur))]
-    for a0, b0, a1, b1 in (*ends, (len(before), len(wrote), 0, 0)):
+    for a0, b0, a1, b1 in (*ends, (len(before), len(lines_of(new.cur)), 0, 0)):
         for there, here in zip(range(at_a, a0), range(at_b, b0), strict=True):
             owner = before[there]
-            if owner is not None and (by is None or author(wrote[here]) == author(by)):
-                wrote[here] = owner
+            if owner is not None:
+                yield here, owner
         at_a, at_b = a1, b1
-    return wrote
+
+
+def unhanded(new: PathState, wrong: PathState, mover: Owner) -> PathState:
+    """Returns a state that has arrived as if its mover had written it, because it is told again.
+
+    Args:
+        new: what pends where it arrived.
+        wrong: what pended on it where it was before, with the owners that were mistaken.
+        mover: who brought it.
+    """
+    if not (is_line_text(wrong.cur) and is_line_text(new.cur)):
+        return new
+    wrote: list[Owner | None] = [None] * len(lines_of(new.cur))
+    for hunk in new.hunks:
+        wrote[hunk.b0 : hunk.b1] = hunk.new_owners
+    for here, owner in _came_along(wrong, new):
+        if wrote[here] == owner:
+            wrote[here] = mover
+    return replace(
+        new,
+        hunks=tuple(
+            replace(hunk, new_owners=tuple(one for one in wrote[hunk.b0 : hunk.b1] if one))
+            for hunk in new.hunks
+        ),
+    )
 
 
 def _deleted(state: PathState, was: PathState | None) -> list[Owner]:

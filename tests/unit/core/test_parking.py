@@ -434,3 +434,42 @@ def test_a_mistake_that_was_put_aside_is_none_after_a_restart() -> None:
     play.attach()
     assert not play.ledger.observer.parking
     assert play.base(b"f") == SAVED
+
+
+@pytest.mark.parametrize("head", [b"", b"B\n"])
+@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize("created", [False, True])
+def test_what_a_late_proof_corrected_is_corrected_where_it_is_now(
+    created: bool, far: bool, head: bytes
+) -> None:
+    """Moved away meanwhile, and its mistaken owners with it."""
+    play = under_review()
+    if created:
+        play.decide("accept", ALL)
+        play.run(*CLAUDE, {b"f": ABSENT})
+        play.decide("accept", ALL)
+        play.run(*CLAUDE, {b"f": MIXED})
+    started = play.start(*CLAUDE)
+    since = play.now
+    play.put(b"f", SAVED)
+    play.finish(started)
+    there = File(data=head + SAVED.data)
+    play.run(*CODEX, {b"f": ABSENT, b"g": there})
+    if far:
+        play.run(*CODEX, {b"g": ABSENT, b"h": there})
+    play.claim(b"f", SAVED.data, written=True, since_ns=since)
+    play.cut()
+    sound(play)
+    state = play.ledger.paths[b"h" if far else b"g"]
+    assert (state.status, state.cur) == ("created" if created else "renamed", there)
+    by = {
+        line: owner.session
+        for hunk in state.hunks
+        for line, owner in zip(state.text.cur[hunk.b0 : hunk.b1], hunk.new_owners, strict=True)
+    }
+    assert (by.get(b"USER2\n"), by[b"USER3\n"], by[b"A1\n"]) == (None, None, "A")
+    assert by.get(b"B\n", "B") == "B"
+    play.decide("reject", ALL)
+    assert {b"USER2\n", b"USER3\n"} <= {
+        line for entry in play.disk.values() for line in entry.data.splitlines(keepends=True)
+    }
