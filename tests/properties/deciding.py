@@ -27,6 +27,7 @@ from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState
 from agentdiff.core.view import shown
 from tests.properties import oracles
+from tests.properties.dying import decided_since, ends
 from tests.properties.surroundings import AGENTS, PATHS, Surroundings, plain
 
 EVERYTHING = Selection(everything=True, include_external=True)
@@ -283,6 +284,32 @@ class Deciding(Surroundings):
             assert left[0].decision == step.decision
             assert {item.path for item in self.play.recall.items(left[0])} == paths - done
         self.play.cut()
+
+    @rule(data=st.data(), lives=st.integers(0, 4), keep=st.booleans())
+    def killed_while_it_decides(self, data: st.DataObject, lives: int, keep: bool) -> None:
+        """P11, P12: each path is decided or as it was, and what was logged as made is all there."""
+        self.play.cut()
+        self._folders_are_met()
+        states = shown(self.play.ledger)
+        what = data.draw(st.sampled_from(["accept", "reject", "undo", "redo"]))
+        selection = EVERYTHING
+        if states and data.draw(st.booleans()):
+            state = data.draw(st.sampled_from(states))
+            ids = data.draw(st.lists(st.sampled_from(state.ids), min_size=1, unique=True))
+            selection = Selection(picks=tuple(HunkPick(hunk=one) for one in ids))
+        spared, before, seq = self.play.twin(), ends(self.play, PATHS), self.play.ledger.seq
+        self.play.lives = lives
+        for play in (spared, self.play):
+            if what in ("accept", "reject"):
+                play.decide(what, selection, discard_user=not keep)
+            else:
+                play.undo(redo=what == "redo")
+            play.cut()
+        self.play.lives = None
+        mine, after = ends(self.play, PATHS), ends(spared, PATHS)
+        assert all(mine[path].there in (before[path].there, after[path].there) for path in PATHS)
+        if decided_since(self.play, seq) == decided_since(spared, seq):
+            assert mine == after
 
     @rule(who=AGENTS)
     def turn_begins(self, who: tuple[str, str]) -> None:

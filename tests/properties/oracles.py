@@ -105,12 +105,13 @@ def alike(one: PathState | None, other: PathState | None) -> bool:
         first, second = _owners(one), _owners(other)
         same = all(first[line] == second[line] for line in first.keys() & second.keys())
         return same and (one.rest, one.cur) == (other.rest, other.cur)
-    return (one.rest, one.cur, _hunks_of(one)) == (other.rest, other.cur, _hunks_of(other))
+    return (one.rest, one.cur, hunks_of(one)) == (other.rest, other.cur, hunks_of(other))
 
 
 def _owners(state: PathState) -> dict[int, Owner]:
     return {h.b0 + n: owner for h in state.hunks for n, owner in enumerate(h.new_owners)}
 
 
-def _hunks_of(state: PathState) -> list[tuple[object, ...]]:
+def hunks_of(state: PathState) -> list[tuple[object, ...]]:
+    """Returns all there is to hunks but ids and generations."""
     return [(h.a0, h.a1, h.b0, h.b1, h.old_owners, h.new_owners) for h in state.hunks]

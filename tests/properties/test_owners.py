@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import TypeVar
 
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ from tests.properties.oracles import part_of
 F, G = b"f", b"g"
 SESSIONS = {"claude": "s", "codex": "r"}
 AGENTS = st.sampled_from(sorted(SESSIONS))
+Made = TypeVar("Made", bound="History")
 AUTHORS = ["claude", "claude", "codex", "codex", "user", "user", "external", "shared"]
 
 
@@ -151,10 +153,12 @@ def name_of(owner: Owner) -> str:
 class History:
     """A workspace and its model, changed together."""
 
+    workspace = Play
+
     def __init__(self, size: int) -> None:
         first = [b"line %d\n" % n for n in range(size)]
         self.model = Model([Cell(text) for text in first])
-        self.play = Play(disk={F: File(data=b"".join(first))})
+        self.play = self.workspace(disk={F: File(data=b"".join(first))})
         self.fresh = size
         self.mode = 0o644
         self.play.attach()
@@ -336,9 +340,9 @@ def spans(size: int) -> st.SearchStrategy[tuple[int, int]]:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> History:
+def histories(draw: st.DrawFn, kind: Callable[[int], Made] = History) -> Made:
     """Draws a history; the model is compared after every step of it."""
-    history = History(draw(st.integers(0, 40)))
+    history = kind(draw(st.integers(0, 40)))
     for _ in range(draw(st.integers(1, 12))):
         if history.hunks and draw(st.integers(0, 4)) == 0:
             hunk = draw(st.sampled_from(history.hunks))

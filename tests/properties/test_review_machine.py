@@ -19,6 +19,7 @@ Where each property is checked:
 * P7: `ReviewMachine.agent_undoes_itself`.
 * P8: `Deciding.decide_by_owner`, `tests.properties.test_owners`, `tests.properties.test_user_text`.
 * P11: `Deciding.undo_and_redo`, `Deciding.everything_goes_back_to_a_turn`, `ReviewMachine.crash`,
+  `Deciding.killed_while_it_decides`,
   `tests.properties.test_replay`.
 * P12: `ReviewMachine.reject_races_with_a_write`.
 * P13: every rule in which nothing proves a write; `Surroundings.agent_is_half_heard`,

@@ -29,7 +29,7 @@ from agentdiff.core.entries import ABSENT, Absent, Entry, File
 from agentdiff.core.events import EntryWritten, Selection
 from agentdiff.core.pathstate import PathState, is_line_text
 from agentdiff.core.records import PathChanged
-from tests.play import Play
+from tests.properties.dying import Mortal
 
 TYPED = re.compile(rb"typed \d{5}")
 Place: TypeAlias = tuple[bytes, bytes]
@@ -49,7 +49,7 @@ class Left:
 
 
 @dataclass
-class Watched(Play):
+class Watched(Mortal):
     """A play in which `alive` says where each typed line is that must survive decisions.
 
     `away` has, for each path, the content that took typed lines with it and may return; `brought`

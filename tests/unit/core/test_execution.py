@@ -6,7 +6,7 @@ import pytest
 
 from agentdiff.core.codec import decode_state
 from agentdiff.core.commands import Append, WriteEntry
-from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link
+from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other
 from agentdiff.core.events import (
     DecisionRequested,
     EntryWritten,
@@ -521,3 +521,17 @@ def test_a_deletion_where_a_folder_is_by_now_is_refused_once() -> None:
     assert (play.pending(), play.disk[F]) == ({F: "type"}, Directory())
     assert play.decide("reject", Selection(picks=(HunkPick(hunk=play.ids(F)[0]),)))["refused"] == []
     assert (play.pending(), play.disk[F]) == ({}, File(data=b"1\n"))
+
+
+def test_what_is_not_kept_is_never_written(play: Play) -> None:
+    """The undo of a reject whose content the store has lost is refused, and changes nothing."""
+    play.decide("reject", Selection(paths=(F,)))
+    lost = File(data=AGENTS)
+    play.blobs.pop(lost.oid)
+    for ref in [one for one in play.contents if one.oid == lost.oid]:
+        play.contents[ref] = Other(kind="lost", stamp=lost.oid)
+    answer = play.undo()
+    assert [one["reason"] for one in answer["refused"]] == [
+        "its content is not kept, so that it can neither be compared nor restored"
+    ]
+    assert (play.disk[F], F in play.pending()) == (File(data=BASE), False)
