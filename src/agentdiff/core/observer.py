@@ -255,7 +255,8 @@ class Observer:
         stored = encode_state(state)
         assert stored is not None
         parked = PathParked(path=state.path, state=stored, at_ns=now_ns, since=seq)
-        return [self._ledger.commit(parked, entries=(state.base, state.cur))]
+        followed = self.pairing.followed(state, now_ns)
+        return [*followed, self._ledger.commit(parked, entries=(state.base, state.cur))]
 
     def _before_steps(self, state: PathState, after: Entry, seq: int) -> tuple[PathState, int]:
         """Returns what pended before a program replaced the content in steps.

@@ -276,15 +276,35 @@ class Pairing:
             fits = old is not None and old.path not in whole and renames.can_be_origin(old)
             if fits and old is not None and old.base in (state.base, moved.get(path)):
                 whole.add(old.path)
-                if old.base != state.base and isinstance(state.base, File):
-                    observer.proofs.forget(old.path)  # what was seen of it had another base
-                    again = renames.rebased(old, state.base, ledger.new_id)
-                    commands += observer.changed(old.path, ABSENT, ABSENT, owner, again, now_ns)
+                commands += self._follow(old, state, now_ns)
                 continue
             alone = renames.parted(state, ledger.new_id)
             commands += observer.changed(path, state.cur, state.cur, owner, alone, now_ns)
             self.wanted = True  # with another base the two may still belong together
         return commands
+
+    def followed(self, state: PathState, now_ns: int) -> list[Command]:
+        """Keeps the old path alike of what is put aside, before it was mended since its base moved.
+
+        Args:
+            state: what is put aside; it comes back only where its old path has its base.
+            now_ns: wall clock.
+        """
+        ledger, old = self._ledger, self._ledger.paths.get(state.origin or b"")
+        if old is None or old.base != ledger.moved.get(state.path):
+            return []
+        if not renames.can_be_origin(old):
+            return []
+        ledger.moved[state.path] = state.base
+        return self._follow(old, state, now_ns)
+
+    def _follow(self, old: PathState, state: PathState, now_ns: int) -> list[Command]:
+        if old.base == state.base or not isinstance(state.base, File):
+            return []
+        observer, owner = self._ledger.observer, state.meta[0].owners[-1]
+        observer.proofs.forget(old.path)  # what was seen of it had another base
+        again = renames.rebased(old, state.base, self._ledger.new_id)
+        return observer.changed(old.path, ABSENT, ABSENT, owner, again, now_ns)
 
 
 def _departure(

@@ -473,3 +473,23 @@ def test_what_a_late_proof_corrected_is_corrected_where_it_is_now(
     assert {b"USER2\n", b"USER3\n"} <= {
         line for entry in play.disk.values() for line in entry.data.splitlines(keepends=True)
     }
+
+
+def test_a_rename_that_is_gone_when_the_proof_comes_is_one_again() -> None:
+    """What the user typed is in the base of both halves, also while only the old one is left."""
+    play = under_review()
+    play.run(*CODEX, {b"f": ABSENT, b"g": MIXED})
+    since = play.now
+    play.run(*CODEX, {b"g": SAVED})
+    play.run(*CODEX, {b"g": ABSENT})
+    play.claim(b"g", SAVED.data, written=True, since_ns=since)
+    play.cut()
+    sound(play)
+    play.run(*CODEX, {b"g": SAVED})
+    sound(play)
+    state = play.ledger.paths[b"g"]
+    assert (state.status, state.origin) == ("renamed", b"f")
+    assert state.base == File(data=b"USER2\n" + TEXT.data)
+    play.decide("reject", ALL)
+    assert play.disk.keys() == {b"f"}
+    assert data(play) == b"".join([b"USER2\n", *LINES[:5], b"USER\n", b"USER3\n", *LINES[5:]])
