@@ -273,6 +273,8 @@ class Surroundings(RuleBasedStateMachine):
         there, before = self.play.disk.get(path), self.play.ledger.paths.get(path)
         if not isinstance(there, File) or before is None:
             return
+        if not there.data and path in self.play.ledger.observer.parking:
+            return  # emptied: of one change what had lines is kept, and not who emptied it
         for entry in (odd, there):
             self.play.put(path, entry)
             self.play.cut()
