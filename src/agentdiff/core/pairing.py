@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from agentdiff.core.ledger import Ledger
 
 
+# So many contents that had to make room are remembered: a call writes what it took from elsewhere.
+MAX_ROOM = 64
+
+
 @dataclass(frozen=True, slots=True)
 class _Gone:
     """A path that holds no line any more: by whom, and whether something pended and was parked."""
@@ -76,6 +80,8 @@ class Pairing:
         # Who changed last what pends on a path: all that came may be in its base.
         self._last: dict[bytes, Owner] = {}
         self._aside: bytes | None = None
+        # What had to make room and is nowhere yet; of another daemon nobody remembers that.
+        self._room: dict[bytes, _Replaced] = {}
         # What pends where, by content.
         self._oid: dict[bytes, str] = {}
         self._holders: dict[str, set[bytes]] = {}
@@ -105,6 +111,7 @@ class Pairing:
                 for item in record.items:
                     self._gone.pop(item.path, None)
                     self._arrived.pop(item.path, None)
+                    self._room.pop(item.path, None)
                     if item.after is None:
                         self._last.pop(item.path, None)
             case _:
@@ -140,6 +147,7 @@ class Pairing:
 
     def _note_departure(self, record: PathChanged, parked: bool) -> None:
         if record.came_from is not None:
+            self._room.pop(record.came_from, None)
             gone = self._gone.pop(record.came_from, None)
             if gone is not None:
                 self._arrived[record.came_from] = _Arrived(record.path, gone, self._ledger.seq)
@@ -160,7 +168,7 @@ class Pairing:
         fresh, replaced = self._fresh, self._replaced
         mistakes = self._ledger.observer.parking.mistakes()
         self._news, self._fresh, self._replaced, self.wanted = {}, {}, {}, False
-        departures = self._made_room(replaced, alone=len(fresh) == 1)
+        departures = self._made_room(replaced, fresh)
         if news == {} or not (departures or self._gone or self._deleted):
             return []
         departures += self._departures()
@@ -213,22 +221,38 @@ class Pairing:
         assert departure.was is not None
         return renames.handed(new, departure.was, departure.by, mover, new_id)
 
-    def _made_room(self, replaced: Mapping[bytes, _Replaced], *, alone: bool) -> list[Departure]:
+    def _made_room(
+        self, replaced: Mapping[bytes, _Replaced], fresh: Mapping[bytes, Owner]
+    ) -> list[Departure]:
         """Returns what is at its path no more: what is there too was copied, if it is elsewhere.
 
         Args:
-            replaced: what got another content.
-            alone: whether nothing else was changed; most edits are of one file.
+            replaced: what got another content since the last look.
+            fresh: who changed what since then.
         """
+        calls = {owner.tool_call for owner in fresh.values()} - {None}
+        known = [
+            (path, one)
+            for path, one in self._room.items()
+            if one.by.tool_call in calls or one.was.cur.ref().oid in self._holders
+        ]
         found: list[Departure] = []
-        for path, one in replaced.items():
-            if alone and one.was.cur.ref().oid not in self._holders:
-                continue  # nothing came that may be it
-            if theirs := renames.foreign(one.was, one.by):
-                state = self._ledger.paths.get(path)
-                now = one.was.base if state is None else state.cur
-                if theirs - Counter(line for line in lines_of(now) if line in theirs):
-                    found += _departure(path, one.was.cur, None, one.was, one.by)
+        for path, one in (*known, *replaced.items()):
+            state, was = self._ledger.paths.get(path), one.was.cur.ref()
+            now = one.was.base if state is None else state.cur
+            # Most edits are of one file, and what is left of a file that went away is less.
+            alone = path in fresh and len(fresh) == 1 and was.oid not in self._holders
+            if alone and now.ref().size >= was.size:
+                continue
+            theirs = renames.foreign(one.was, one.by)
+            if theirs and theirs - Counter(line for line in lines_of(now) if line in theirs):
+                found += _departure(path, one.was.cur, None, one.was, one.by)
+                self._room.pop(path, None)  # the newest come last
+                self._room[path] = one
+            elif self._room.get(path) is one:
+                del self._room[path]  # it is back
+        for path in list(self._room)[:-MAX_ROOM]:
+            del self._room[path]
         return found
 
     def _departures(self) -> list[Departure]:

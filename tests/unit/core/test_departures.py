@@ -745,6 +745,33 @@ def test_copied_first_and_a_shim_left_later() -> None:
     _holds(play, left={b"f": BASE.data, b"g": b"USER\n"})
 
 
+@pytest.mark.parametrize("head", [b"", b"B\n"], ids=["in the next call", "edited, in one call"])
+def test_a_shim_is_left_first_and_the_rest_put_elsewhere_later(head: bytes) -> None:
+    """What had to make room is remembered, until it is elsewhere or back."""
+    play = _mixed()
+    started = play.start(*MOVER)
+    play.put(b"f", File(data=b"import g\n"))
+    play.cut()
+    if not head:
+        play.finish(started)
+        started = play.start(*MOVER)
+    play.put(b"g", File(data=head + MIXED.data))
+    play.finish(started)
+    assert set(_wrote(play, b"g").items()) >= set(WRITTEN.items())
+    _holds(play, left={b"f": BASE.data, b"g": b"USER\n"})
+
+
+def test_what_had_to_make_room_and_is_back_is_copied() -> None:
+    """It is where it was: what is put elsewhere then is its maker's."""
+    play = _mixed()
+    play.run(*MOVER, {b"f": File(data=b"import g\n")})
+    play.run(*MOVER, {b"f": MIXED})
+    before = play.ledger.paths[b"f"]
+    play.run(*MOVER, {b"g": MIXED})
+    assert set(_wrote(play, b"g").values()) == {"B"}
+    assert play.ledger.paths[b"f"] == before
+
+
 @pytest.mark.parametrize("named", [{b"f", b"g"}, {b"g"}], ids=["both paths", "the new one"])
 @pytest.mark.parametrize("before", [False, True], ids=["once", "taken away before"])
 def test_git_moved_it_by_an_agents_command(before: bool, named: set[bytes]) -> None:
