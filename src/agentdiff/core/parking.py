@@ -4,12 +4,12 @@ Owns which states are kept and when one returns.  Must not decide who wrote what
 `agentdiff.core.observer`.
 
 A file under review is deleted, stashed, taken back by somebody else than its author, or is nothing
-that has lines for a moment (unreadable, empty, a link): what pended is gone from the disk.  If exactly
-that content returns on the same base (``git stash pop``, a move there and back, an undo in another
-program), it is what pended, with the same ids and owners, and nobody's new work, whoever brings it.
-What is written, changed, where nothing legible is left is compared with it, as if it had stayed.  A
-state fits whenever base and content fit, until one of its changes is decided: what was accepted and
-committed does not pend again when a branch brings it back.
+that has lines for a moment (unreadable, empty, a link): what pended is gone from the disk.  If
+exactly that content returns on the same base (``git stash pop``, a move there and back, an undo in
+another program), it is what pended, with the same ids and owners, and nobody's new work, whoever
+brings it.  What is written, changed, where nothing legible is left is compared with it, as if it
+had stayed.  A state fits whenever base and content fit, until one of its changes is decided: what
+was accepted and committed does not pend again when a branch brings it back.
 """
 
 from __future__ import annotations
