@@ -5,8 +5,9 @@ Rules of the state machine in `tests.properties.test_review_machine`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -32,6 +33,11 @@ from tests.properties.surroundings import AGENTS, PATHS, Surroundings, plain
 
 EVERYTHING = Selection(everything=True, include_external=True)
 OPS = st.sampled_from(["accept", "reject"])
+
+Lines: TypeAlias = tuple[bytes, ...]
+Owners: TypeAlias = tuple[Owner, ...]
+Content: TypeAlias = tuple[bytes, int, Lines, Lines, Owners, Owners]
+"""Of a hunk: path, generation, old lines, new lines, and the owners of both."""
 
 
 class Deciding(Surroundings):
@@ -79,7 +85,7 @@ class Deciding(Surroundings):
             assert answer["refused"] == []
         assert disk == self.play.disk or op == "reject"
         # A created file that keeps the user's lines becomes an ordinary one with hunks.
-        assert before.items() <= self._hunks(ids).items()
+        self._others_stay(before, ids)
 
     @precondition(lambda self: any(s.hunks for s in shown(self.play.ledger)))
     @rule(data=st.data(), op=OPS, keep=st.booleans())
@@ -96,7 +102,7 @@ class Deciding(Surroundings):
         before = self._hunks([hunk.id])
         pick = HunkPick(hunk=hunk.id, gen=hunk.gen, old=old, new=new)
         answer = self.play.decide(op, Selection(picks=(pick,)), discard_user=not keep)
-        assert before.items() <= self._hunks([hunk.id]).items()
+        self._others_stay(before, [hunk.id])
         if old[0] == old[1] and new[0] == new[1]:
             assert self.play.ledger.paths[state.path].hunks == state.hunks
             return
@@ -130,7 +136,7 @@ class Deciding(Surroundings):
         before = {s.path: s for s in self.play.ledger.paths.values()}
         hunks, disk = self._hunks(mine), dict(self.play.disk)
         answer = self.play.decide(op, Selection(everything=True, **wanted))
-        assert hunks.items() <= self._hunks(mine).items()
+        self._others_stay(hunks, mine)
         assert disk == self.play.disk or op == "reject"
         touched = _paths(answer["done"])
         renamed = {s.origin for s in before.values() if s.path in touched}
@@ -205,9 +211,23 @@ class Deciding(Surroundings):
                 play.handle(FileObserved(path=path, before=state.cur, after=there, received_ns=now))
         play.handle(ReadingEnded(received_ns=now))
 
-    def _hunks(self, without: Collection[int]) -> dict[int, object]:
+    def _others_stay(self, before: Mapping[int, Content], decided: Collection[int]) -> None:
+        """P5; only where the two sides of a path are equal now the others are gone.
+
+        What was carried is not the shortest difference: a line that one hunk deletes, another one
+        may bring.
+        """
+        gone = before.items() - self._hunks(decided).items()
+        old, new = Counter[tuple[bytes, bytes]](), Counter[tuple[bytes, bytes]]()
+        for _, (path, _, deleted, added, *_) in gone:
+            assert path not in self.play.ledger.paths
+            old.update((path, line) for line in deleted)
+            new.update((path, line) for line in added)
+        assert old == new
+
+    def _hunks(self, without: Collection[int]) -> dict[int, Content]:
         """Returns the content of each hunk between two files, by id."""
-        found: dict[int, object] = {}
+        found: dict[int, Content] = {}
         for state in self.play.ledger.paths.values():
             if not (isinstance(state.base, File) and isinstance(state.cur, File)):
                 continue
@@ -215,7 +235,7 @@ class Deciding(Surroundings):
             for h in state.hunks:
                 if h.id not in without:
                     old, new = tuple(text.base[h.a0 : h.a1]), tuple(text.cur[h.b0 : h.b1])
-                    found[h.id] = (h.gen, old, new, h.old_owners, h.new_owners)
+                    found[h.id] = (state.path, h.gen, old, new, h.old_owners, h.new_owners)
         return found
 
     # --- there and back --------------------------------------------------------------------------
