@@ -313,13 +313,14 @@ def _is_of(parked: PathState, emptied: PathState | None, after: File, owner: Own
     """Whether what is written into an empty file follows on what was put aside.
 
     Another change may wait there while a program writes.  And a person who opens an empty file and
-    types deletes nothing of what had been in it; the open buffer of it has most of its lines.
+    types deletes nothing of what had been in it; the open buffer of it has most of its lines.  Of
+    what has none of them whoever emptied it deleted the old lines, and nobody else.
     """
     if emptied is not None and set(parked.ids).isdisjoint(emptied.ids):
         return False
     old, new = lines_of(parked.cur), lines_of(after)
     same = (Counter(old) & Counter(new)).total()
-    return not owner.proved or same >= min(len(old), len(new)) * SIMILAR
+    return same > 0 and (not owner.proved or same >= min(len(old), len(new)) * SIMILAR)
 
 
 def _is_nobodys(state: PathState) -> bool:

@@ -493,3 +493,13 @@ def test_a_rename_that_is_gone_when_the_proof_comes_is_one_again() -> None:
     play.decide("reject", ALL)
     assert play.disk.keys() == {b"f"}
     assert data(play) == b"".join([b"USER2\n", *LINES[:5], b"USER\n", b"USER3\n", *LINES[5:]])
+
+
+def test_who_emptied_a_file_deleted_its_lines() -> None:
+    """P14: what somebody else writes there afterwards has none of them, and deletes none."""
+    play = under_review()
+    play.run(*CLAUDE, {b"f": File(data=b"")})
+    play.run(*CODEX, {b"f": File(data=b"B\n")})
+    (hunk,) = play.ledger.paths[b"f"].hunks
+    assert {owner.session for owner in hunk.old_owners} == {"A"}
+    assert [owner.session for owner in hunk.new_owners] == ["B"]
