@@ -17,7 +17,8 @@ Where each property is checked:
   `Surroundings.user_saves_and_formats`, `tests.properties.test_user_text`; over whole histories
   `tests.properties.typed`, at every decision, undo and redo.
 * P7: `ReviewMachine.agent_undoes_itself`.
-* P8: `Deciding.decide_by_owner`, `tests.properties.test_owners`, `tests.properties.test_user_text`.
+* P8: `Deciding.decide_by_owner`, `tests.properties.test_owners`, `tests.properties.test_user_text`;
+  over moves and rewritings in steps `tests.properties.test_moves`.
 * P11: `Deciding.undo_and_redo`, `Deciding.everything_goes_back_to_a_turn`, `ReviewMachine.crash`,
   `Deciding.killed_while_it_decides`,
   `tests.properties.test_replay`.
