@@ -584,6 +584,18 @@ def test_what_came_in_since_it_was_moved_is_left_when_the_pair_comes_apart(
     assert image(play.reload()) == image(play.ledger)
 
 
+def test_what_was_like_it_at_the_new_path_before_tells_nothing_of_what_was_moved_there() -> None:
+    """P6: its bytes are those of what went; whose the lines are is known from there."""
+    play = _play(f=BASE, g=BASE)
+    play.run(*AGENT, {b"g": File(data=MIXED.data + b"A4\n")})
+    play.run(*AGENT, {b"g": ABSENT})
+    play.run(*AGENT, {b"f": File(data=b"".join(OURS))})
+    assert _type(play, b"f") == MIXED
+    _move(play, b"f", b"g")
+    assert _wrote(play, b"g") == WRITTEN
+    _holds(play, left={b"f": BASE.data, b"g": KEPT[b"f"]})
+
+
 def test_what_arrived_once_does_not_arrive_again() -> None:
     """Nor for another daemon: the mover took a line out, and puts it back in as its own."""
     play = _mixed()
