@@ -117,7 +117,7 @@ class Parking:
             path: the path.
             since: number of the newest record before the mistake.
         """
-        found = self._since.get(path, -1) >= since
+        found = self._since.get(path, -1) > since
         if found:
             self._mistakes[path] = self._states[path]
             self._drop(path)
