@@ -110,7 +110,7 @@ class Pairing:
             case DecisionMade() | DecisionTurned():
                 for item in record.items:
                     self._gone.pop(item.path, None)
-                    self._arrived.pop(item.path, None)
+                    self._settled(item.path)
                     self._room.pop(item.path, None)
                     if item.after is None:
                         self._last.pop(item.path, None)
@@ -118,6 +118,11 @@ class Pairing:
                 pass
         for path, state in states_of(record).items():
             self._index(path, None if state is None else decode_ref(state["cur"]))
+
+    def _settled(self, path: bytes) -> None:
+        """Forgets what has arrived at a path, or went from there: it was decided."""
+        known = self._arrived.items()
+        self._arrived = {p: one for p, one in known if path not in (p, one.path)}
 
     def _index(self, path: bytes, cur: Ref | None) -> None:
         self._news[path] = None
@@ -169,7 +174,7 @@ class Pairing:
         mistakes = self._ledger.observer.parking.mistakes()
         self._news, self._fresh, self._replaced, self.wanted = {}, {}, {}, False
         departures = self._made_room(replaced, fresh)
-        if news == {} or not (departures or self._gone or self._deleted):
+        if news == {} or not (departures or self._gone or self._deleted or self._arrived):
             return []
         departures += self._departures()
         ledger, observer = self._ledger, self._ledger.observer
@@ -183,7 +188,7 @@ class Pairing:
             for target in targets.values()
             if target.move_to is not None
         }
-        commands: list[Command] = []
+        commands = self._go_on(fresh, replaced, now_ns)
         for departure, new in find_moves(departures, arrivals, moves, fresh, self._last, news):
             owner = self._mover(departure, new)
             if (wrong := mistakes.get(departure.path)) is not None:
@@ -195,6 +200,27 @@ class Pairing:
             if state.origin is not None:
                 commands.append(Publish(files=(state.origin,)))
         self._news = {}  # what arrived was compared with all that is open
+        return commands
+
+    def _go_on(
+        self, fresh: Mapping[bytes, Owner], replaced: Mapping[bytes, _Replaced], now_ns: int
+    ) -> list[Command]:
+        """Gives their owners to lines that arrive after the first part of a file has."""
+        commands: list[Command] = []
+        for path, one in self._arrived.items():
+            state, by = self._ledger.paths.get(one.path), fresh.get(one.path)
+            part = replaced.get(one.path)
+            was = self._ledger.observer.parking.get(path) if one.gone.parked else None
+            if was is None or state is None or by is None or part is None:
+                continue
+            if renames.author(by) != renames.author(one.gone.by):
+                continue
+            if not _is_continued(part.was.cur, state.cur):
+                continue
+            again = renames.grown(state, was, one.gone.by, self._ledger.new_id)
+            if again is not None:
+                cur, changed = state.cur, self._ledger.observer.changed
+                commands += changed(one.path, cur, cur, by, again, now_ns)
         return commands
 
     def _may_arrive(self, path: bytes) -> bool:
@@ -337,6 +363,13 @@ def _departure(
     if not (isinstance(content, File) and content.data):
         return []  # empty files are all alike
     return [Departure(path=path, content=content, old=old, was=was, by=by)]
+
+
+def _is_continued(part: Entry, whole: Entry) -> bool:
+    """Whether more of a file was written, and nothing else."""
+    if not (isinstance(part, File) and isinstance(whole, File)):
+        return False
+    return whole.data.startswith(part.data)
 
 
 def _is_left(seen: Ref) -> bool:

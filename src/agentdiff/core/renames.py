@@ -141,13 +141,31 @@ def _created(new: PathState, was: PathState, by: Owner | None, new_id: NewId) ->
     state = _painted(state, _wrote(new, was, by, mover_of(new)), (), new_id)
     wrote = [owner for hunk in state.hunks for owner in hunk.owners]
     wrote = wrote or [owner for change in was.meta for owner in change.owners]
-    created = MetaChange(
-        id=first,
-        gen=state.hunks[0].gen if state.hunks else new_id(),
-        kind="created",
-        owners=unique([*wrote, *new.meta[0].owners]),
-    )
-    return replace(state, meta=(created,))
+    return _as_new(state, first, unique([*wrote, *new.meta[0].owners]), new_id)
+
+
+def _as_new(state: PathState, change: int, owners: tuple[Owner, ...], new_id: NewId) -> PathState:
+    gen = state.hunks[0].gen if state.hunks else new_id()
+    return replace(state, meta=(MetaChange(id=change, gen=gen, kind="created", owners=owners),))
+
+
+def grown(state: PathState, was: PathState, by: Owner, new_id: NewId) -> PathState | None:
+    """Returns a state that has arrived before, and has more of what was moved by now; or None.
+
+    Args:
+        state: what pends where it arrived.
+        was: what pended on it where it was before.
+        by: who moved it, and has written here since.
+        new_id: makes ids and generations.
+    """
+    wrote = _wrote(state, was, by, by)
+    if all(list(hunk.new_owners) == wrote[hunk.b0 : hunk.b1] for hunk in state.hunks):
+        return None
+    again = _painted(replace(state, gen=state.gen + 1), wrote, _deleted(state, None), new_id)
+    if state.status != "created":
+        return again
+    authors = unique([owner for hunk in again.hunks for owner in hunk.owners])
+    return _as_new(again, state.meta[0].id, unique([*authors, *state.meta[0].owners]), new_id)
 
 
 def mover_of(new: PathState) -> Owner:
@@ -270,12 +288,8 @@ def parted(state: PathState, new_id: NewId) -> PathState:
         if not above or at >= above[-1].a1:
             wrote[at + (above[-1].b1 - above[-1].a1 if above else 0)] = USER
     alone = _painted(alone, wrote, (), new_id)
-    created = replace(
-        alone.meta[0],
-        gen=alone.hunks[0].gen,
-        owners=unique([*alone.meta[0].owners, *alone.hunks[0].owners]),
-    )
-    return replace(alone, meta=(created,))
+    owners = unique([*alone.meta[0].owners, *alone.hunks[0].owners])
+    return _as_new(alone, alone.meta[0].id, owners, new_id)
 
 
 def foreign(state: PathState, by: Owner) -> Counter[bytes]:

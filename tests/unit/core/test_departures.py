@@ -596,6 +596,33 @@ def test_what_was_like_it_at_the_new_path_before_tells_nothing_of_what_was_moved
     _holds(play, left={b"f": BASE.data, b"g": KEPT[b"f"]})
 
 
+@pytest.mark.parametrize("restart", [False, True], ids=["live", "after a restart"])
+@pytest.mark.parametrize("calls", [1, 2])
+@pytest.mark.parametrize("new", [False, True], ids=["modified", "new"])
+def test_what_arrives_after_its_first_part_has_is_whose_it_was(
+    new: bool, calls: int, restart: bool
+) -> None:
+    """P6: a long file is written part by part, and the first is like the whole already."""
+    play = _play() if new else _play(f=BASE)
+    ours = File(data=(b"" if new else BASE.data) + b"A1\nA2\nA3\nA4\n")
+    play.run(*AGENT, {b"f": ours})
+    whole = _type(play, b"f", after=b"A3\n")
+    started = play.start(*MOVER)
+    play.put(b"f", ABSENT)
+    play.put(b"g", File(data=whole.data[: whole.data.index(b"A3\n")]))
+    play.cut()
+    if calls == 2:
+        play.finish(started)
+        started = play.start(*MOVER)
+    if restart:
+        play.restart(play.reload())
+    play.put(b"g", whole)
+    play.finish(started)
+    wrote = {b"A1\n": "A", b"A2\n": "A", b"A3\n": "A", b"USER\n": "user", b"A4\n": "A"}
+    assert _wrote(play, b"g") == wrote
+    _holds(play, left={b"g": b"USER\n"} if new else {b"f": BASE.data + b"USER\n"})
+
+
 def test_what_arrived_once_does_not_arrive_again() -> None:
     """Nor for another daemon: the mover took a line out, and puts it back in as its own."""
     play = _mixed()
