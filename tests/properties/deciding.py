@@ -217,9 +217,12 @@ class Deciding(Surroundings):
         What was carried is not the shortest difference: a line that one hunk deletes, another one
         may bring.
         """
-        gone = before.items() - self._hunks(decided).items()
+        after = {change: content for change, (_, *content) in self._hunks(decided).items()}
         old, new = Counter[tuple[bytes, bytes]](), Counter[tuple[bytes, bytes]]()
-        for _, (path, _, deleted, added, *_) in gone:
+        for change, (path, *content) in before.items():
+            if after.get(change) == content:  # a rename that was decided may have moved it
+                continue
+            _, deleted, added, *_ = content
             assert path not in self.play.ledger.paths
             old.update((path, line) for line in deleted)
             new.update((path, line) for line in added)
