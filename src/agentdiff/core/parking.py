@@ -157,10 +157,11 @@ class Parking:
         if older is None:
             return True
         same = not set(older.ids).isdisjoint(state.ids)
-        # Of one change what has lines, and no other change that waits while a program writes.
+        # Of one change what has lines, and no other change that waits while a program writes: that
+        # one is forgotten only for lines of the user.
         if same:
             return has_lines(state.cur) or not has_lines(older.cur)
-        return not _is_empty(after)
+        return not _is_empty(after) or any(hunk.spares for hunk in state.hunks)
 
     def returning(
         self,

@@ -503,3 +503,21 @@ def test_who_emptied_a_file_deleted_its_lines() -> None:
     (hunk,) = play.ledger.paths[b"f"].hunks
     assert {owner.session for owner in hunk.old_owners} == {"A"}
     assert [owner.session for owner in hunk.new_owners] == ["B"]
+
+
+def test_an_older_change_that_waits_costs_no_line_of_the_users() -> None:
+    """There is one place for each path; emptied and written again, what pends now counts."""
+    play = Play(disk={b"f": TEXT})
+    play.attach()
+    play.prompt(*CLAUDE)
+    play.prompt(*CODEX)
+    play.run(*CLAUDE, {b"f": File(data=TEXT.data + b"more\n")})
+    play.run(*CODEX, {b"f": TEXT})
+    assert b"f" in play.ledger.observer.parking
+    play.run(*CLAUDE, {b"f": MIXED})
+    play.save(b"f", SAVED.data, SAVED)
+    play.run(*CODEX, {b"f": File(data=b"")})
+    play.run(*CODEX, {b"f": File(data=SAVED.data + b"B\n")})
+    sound(play)
+    play.decide("reject", Selection(everything=True, agent="codex"))
+    assert play.disk[b"f"] == SAVED
