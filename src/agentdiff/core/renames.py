@@ -192,9 +192,11 @@ def _wrote(new: PathState, was: PathState | None, by: Owner | None, mover: Owner
         wrote[hunk.b0 : hunk.b1] = hunk.new_owners
     if was is None or not (is_line_text(was.cur) and is_line_text(new.cur)):
         return wrote
-    same = _data(was.cur) == _data(new.cur)  # then it is of no account what it was like before
+    # All of it has come along then, whatever was here before; but a line of the user's stays one.
+    same = _data(was.cur) == _data(new.cur)
     for here, owner in _came_along(was, new):
-        if same or by is None or author(wrote[here]) == author(by):
+        mine = by is None or author(wrote[here]) == author(by)
+        if mine or (same and not wrote[here].proved):
             wrote[here] = owner
     return wrote
 

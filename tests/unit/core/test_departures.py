@@ -596,6 +596,16 @@ def test_what_was_like_it_at_the_new_path_before_tells_nothing_of_what_was_moved
     _holds(play, left={b"f": BASE.data, b"g": KEPT[b"f"]})
 
 
+def test_a_line_of_the_users_stays_one_under_a_copy_that_is_moved_over_it() -> None:
+    """P6: the copy is its maker's, and brings that line along; but it was here all the time."""
+    play = _new()
+    play.run(*MOVER, {b"g": File(data=_contents(play)[b"f"] + b"B\n")})
+    _move(play, b"g", b"f")
+    assert _wrote(play, b"f")[b"USER\n"] == "user"
+    play.decide("reject", EVERYTHING)
+    assert _contents(play) == {b"f": b"USER\n"}
+
+
 @pytest.mark.parametrize("restart", [False, True], ids=["live", "after a restart"])
 @pytest.mark.parametrize("calls", [1, 2])
 @pytest.mark.parametrize("new", [False, True], ids=["modified", "new"])
