@@ -55,7 +55,8 @@ class Watched(Mortal):
     `away` has, for each path, the content that took typed lines with it and may return; `brought`
     and `taken`, for each decision, what it or a turn of it put into files, and took from there
     while it was followed; `rejects` are the decisions that put back what would remain; `also` has
-    where these put lines that were followed elsewhere.
+    where these put lines that were followed elsewhere; `moved` are lines of a base that went along
+    with a rename: they stay in that base when the two halves come apart.
     """
 
     alive: dict[bytes, bytes] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class Watched(Mortal):
     taken: dict[int, set[Place]] = field(default_factory=dict)
     rejects: set[int] = field(default_factory=set)
     also: set[Place] = field(default_factory=set)
+    moved: set[bytes] = field(default_factory=set)
     number: int = 0
     half_seen: bool = False
 
@@ -84,6 +86,7 @@ class Watched(Mortal):
         entry = self.disk.get(path, ABSENT)
         if is_line_text(entry) and isinstance(entry, File) and line in TYPED.findall(entry.data):
             self.alive[line] = path
+            self.moved.discard(line)
 
     def types_in_review(self, decision: int, path: bytes, line: bytes) -> None:
         """Remembers a line that the user typed into a review: that decision brought it."""
@@ -149,6 +152,7 @@ class Watched(Mortal):
                     lines = _untouched(one.content, self.disk[path], set(one.lines))
                     for line in lines:
                         self._follow(line, one.path, path)
+                    self.moved |= lines & _typed_in(one.base)
             if self._went_aside(one):
                 self.away[one.path] = one
             else:
@@ -263,7 +267,8 @@ class Watched(Mortal):
             if other is not None:
                 self._follow(line, path, other)  # a rename was taken back
                 continue
-            assert (line, path) in given_up, f"{line!r} in {path!r} is gone"
+            kept = (line, path) in given_up or self._waits(line)
+            assert kept, f"{line!r} in {path!r} is gone"
             del self.alive[line]
             taken.add((line, path))
         brought |= new
@@ -274,6 +279,15 @@ class Watched(Mortal):
                 self.types(path, line)
         self.away.clear()
         self.last = dict(self.disk)
+
+    def _waits(self, line: bytes) -> bool:
+        """Whether a line that was moved is in the base that its file has left, and is pending."""
+        bases = (state.base for state in self.ledger.paths.values())
+        return line in self.moved and any(line in _typed_in(base) for base in bases)
+
+
+def _typed_in(entry: Entry) -> set[bytes]:
+    return set(TYPED.findall(entry.data)) if isinstance(entry, File) else set()
 
 
 def _left(path: bytes, before: Entry, state: PathState | None, lines: frozenset[bytes]) -> Left:
