@@ -131,6 +131,26 @@ class ReviewMachine(Deciding):
         self.play.types(path, line)
         assert pended or path not in self.play.ledger.paths
 
+    @rule(path=PATH, data=st.data())
+    def user_saves_again_before_anything_is_told(self, path: bytes, data: st.DataObject) -> None:
+        """P6: each was seen, and given to somebody else, before the proof of any; in any order."""
+        play, pended, proofs = self.play, path in self.play.ledger.paths, []
+        for _ in range(data.draw(st.integers(2, 3))):
+            there = play.disk.get(path, File(data=b""))
+            if not isinstance(there, File):
+                return
+            line, since_ns = play.line(), play.tick()
+            new = File(data=data.draw(edits(there.data, line)), mode=there.mode)
+            pended |= self._waits(path, new)
+            play.put(path, new)
+            play.cut()
+            play.types(path, line)
+            proofs.append((new.data, since_ns))
+        for content, since_ns in data.draw(st.permutations(proofs)):
+            play.claim(path, content, written=True, since_ns=since_ns)
+        play.cut()
+        assert pended or path not in play.ledger.paths
+
     def _waits(self, path: bytes, new: File) -> bool:
         """Whether just these bytes were put aside: coming back, they are not the user's words."""
         aside = self.play.ledger.observer.parking.get(path)

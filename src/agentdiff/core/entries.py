@@ -124,3 +124,8 @@ def begins(part: Entry, whole: Entry) -> bool:
     if isinstance(part, File) and isinstance(whole, File):
         return whole.data.startswith(part.data)
     return isinstance(part, Absent)
+
+
+def as_seen(entry: Entry, base: Entry) -> Entry:
+    """Returns what counts as there; a directory does only where something else was."""
+    return ABSENT if isinstance(entry, Directory) and isinstance(base, Absent) else entry

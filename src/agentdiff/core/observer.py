@@ -16,7 +16,7 @@ from agentdiff.core.attribution import resolve
 from agentdiff.core.codec import encode_state
 from agentdiff.core.commands import Command, Publish, Report
 from agentdiff.core.commits import commit_heard
-from agentdiff.core.entries import ABSENT, Absent, Directory, Entry, File, Ref, begins
+from agentdiff.core.entries import ABSENT, Entry, File, Ref, as_seen, begins
 from agentdiff.core.epochs import Epochs, authored, seen_of_git
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import USER, Owner
@@ -106,8 +106,8 @@ class Observer:
         # The watcher does not know what we wrote ourselves; from this reading on it does.
         own = self.own_writes.pop(path, None)
         known = event.before if own is None else own.written
-        known = _as_entry(known, ABSENT) if state is None else state.cur
-        after = _as_entry(event.after, known if state is None else state.rest)
+        known = as_seen(known, ABSENT) if state is None else state.cur
+        after = as_seen(event.after, known if state is None else state.rest)
         if after == known or ledger.follows_disk(path, now):
             return []
         match = self.proofs.take(path, after)
@@ -352,7 +352,9 @@ class Observer:
     ) -> list[Command]:
         """Gives what was seen from one sighting on again, step by step, with other authors."""
         commands: list[Command] = [Report(level="info", message=why)]
+        first, steps = first.root or first, (*first.steps, *steps)
         state, known, author, seq = first.state, first.before, USER, first.seq
+        given: list[Sighting] = []
         self._ledger.leaves(state)
         if self.parking.mistaken(path, first.seq):
             commands.append(self._ledger.commit(PathParked(path=path, state=None, at_ns=now_ns)))
@@ -360,9 +362,11 @@ class Observer:
             # One record for several authors: it must not look proved when one of them is not.
             author = owner if not owner.proved or author.proved else author
             result = self._stepped(state, path, known, after, owner)
+            one = replace(first, state=state, before=known, after=after, owner=owner, seq=seq)
+            given.append(replace(one, steps=steps[: len(given)]))
             commands += self._put_aside(state, after, owner, result, now_ns, seq)
             state, known, seq = result, after, 0
-        self.proofs.forget(path)
+        self.proofs.given_again(path, first, given)
         return commands + self.changed(
             path, first.before, known, author, state, now_ns, since=first.seq, steps=steps
         )
@@ -393,8 +397,3 @@ class Observer:
             if any(s is not None and self.epochs.pulled(s, one.after, new_id) for s in states):
                 return n
         return None
-
-
-def _as_entry(seen: Entry, base: Entry) -> Entry:
-    """Returns what was seen; a directory counts for something only where something else was."""
-    return ABSENT if isinstance(seen, Directory) and isinstance(base, Absent) else seen

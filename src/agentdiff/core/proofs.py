@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agentdiff.core.entries import Absent, Entry, File, Other, begins
 from agentdiff.core.owners import Owner
@@ -45,7 +45,8 @@ class Claim:
 class Sighting:
     """One observed change, with the state before it; it was read from `seen_ns` to `read_ns`.
 
-    `seq` is the number of the newest record when `state` was what pended.
+    `seq` is the number of the newest record when `state` was what pended, 0 where it never did:
+    after a correction it is one of the `steps` since the sighting `root`, which share a record.
     """
 
     seen_ns: int
@@ -55,6 +56,8 @@ class Sighting:
     after: Entry
     owner: Owner
     seq: int
+    root: Sighting | None = None
+    steps: tuple[tuple[Entry, Owner], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,30 @@ class Proofs:
         return self._seen.keys()
 
     def forget(self, path: bytes) -> None:
-        """Drops the sightings of a path: they were given again."""
+        """Drops the sightings of a path: what was seen of it had another base."""
         self._seen.pop(path, None)
+
+    def given_again(self, path: bytes, first: Sighting, again: Sequence[Sighting]) -> None:
+        """Takes the sightings from one on as they are after a correction: another may follow.
+
+        Args:
+            path: the path.
+            first: that one, as it was.
+            again: what was seen since then, step by step, with the right authors; not when.
+        """
+        seen = list(self._seen.get(path, ()))
+        at = next((n for n, one in enumerate(seen) if first in (one, one.root)), len(seen))
+        kept, left = seen[:at], seen[at:]
+        root: Sighting | None = None
+        for step in again:
+            # A proved content may never have been seen itself.
+            n = next((n for n, one in enumerate(left) if one.after == step.after), None)
+            when = next(iter(left), first) if n is None else left[n]
+            left = left if n is None else left[n + 1 :]
+            step = replace(step, seen_ns=when.seen_ns, read_ns=when.read_ns, root=root)
+            root = root or step
+            kept.append(step)
+        self._seen[path] = deque(kept, maxlen=SIGHTINGS)
 
     def decided(self, path: bytes, at_ns: int) -> None:
         """Drops the sightings of a path: a decision came between, they cannot be given again.
@@ -150,7 +175,7 @@ class Proofs:
             # `tool_call` is None of several agents: these may be two writes.
             same = owner.tool_call is not None and owner.tool_call == seen.owner.tool_call
             part = seen.after == known and known != after and begins(known, after)
-            if not (same and part and owner.kind == seen.owner.kind == "agent"):
+            if not (same and part and owner.kind == seen.owner.kind == "agent") or seen.root:
                 break
             start, known, since = seen.state, seen.before, seen.seq
         return start, known, since
@@ -179,7 +204,7 @@ class Proofs:
         """Returns the first of the last sightings that only saw the claimed write half done."""
         first = None
         for sighting in reversed(self._seen.get(path, ())):
-            if not self._is_half(sighting, claim):
+            if sighting.root or not self._is_half(sighting, claim):
                 break
             first = sighting
         return first
@@ -225,9 +250,11 @@ class Proofs:
             after = seen[n].after
             if seen[n].read_ns < claim.claimed_ns:
                 break  # the same bytes, but before: ``:write`` of a buffer that was only reloaded
-            if isinstance(after, File) and after.data == data:
+            if _holds(after, data):
                 claim.used = True
-                if seen[n].owner.proved:
+                # Of a write that was proved before only the mode is another's.
+                same = (one for one in seen[max(n - 1, 0) : n + 1] if _holds(one.after, data))
+                if any(one.owner.proved for one in same):
                     return None
                 first = seen[n]
                 for half in reversed(seen[:n]):  # all of it was seen, and before that a part of it
@@ -257,7 +284,7 @@ class Proofs:
                 open_ = claim.written and not claim.used and claim.claimed_ns < before_ns
                 if open_ and self._torn(path, claim) and (made := self._spliced(path, claim)):
                     found.append((path, made))
-                    break  # the sightings are given again, and gone
+                    break  # the sightings are given again
         return found
 
     def expire(self, now_ns: int) -> None:
@@ -291,6 +318,10 @@ def mode_before(state: PathState | None, before: Entry, after: Entry) -> int:
     """
     known = state.rest if state is not None and isinstance(before, Other) else before
     return next((entry.mode for entry in (known, after) if isinstance(entry, File)), 0o644)
+
+
+def _holds(entry: Entry, data: bytes) -> bool:
+    return isinstance(entry, File) and entry.data == data
 
 
 def _is_part(claim: Claim, seen: Entry) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -180,6 +181,38 @@ def test_two_saves_in_a_row_are_both_the_users(play: Play) -> None:
     play.claim(F, again, written=True)
     play.cut()
     assert (play.pending(), base(play)) == ({}, again)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("agent", [None, 0, 1, 2], ids=["alone", "before", "between", "after"])
+@pytest.mark.parametrize("half", [False, True], ids=["at once", "half seen"])
+def test_saves_whose_proofs_come_after_all_were_seen_are_the_users(
+    play: Play, order: tuple[int, ...], agent: int | None, half: bool
+) -> None:
+    """P6: in any order; what an agent wrote before, between or after them is still the agent's."""
+    now, proofs = BASE, []
+    started = play.start("claude", "s")
+    for n in range(3):
+        if n == agent:
+            now = now.replace(b"8\n", b"agent\n")
+            put(play, now)
+            play.cut()
+        since_ns = play.tick()
+        new = now.replace(b"%d\n" % (n + 1), b"user %d\n" % n)
+        for data in (*([new[:9]] if half else []), new):
+            put(play, data)
+            play.cut()
+        proofs.append((new, since_ns))
+        now = new
+    for n in order:
+        data, since_ns = proofs[n]
+        play.claim(F, data, written=True, since_ns=since_ns)
+    play.cut()
+    play.finish(started)
+    assert play.disk == {F: File(data=now)}
+    assert base(play) == now.replace(b"agent\n", b"8\n")
+    assert play.owners(F) == ([] if agent is None else [("agent", "s", "likely")])
+    assert image(play.reload()) == image(play.ledger)
 
 
 def test_an_agents_write_between_two_saves_is_not_lost(play: Play) -> None:
