@@ -246,10 +246,11 @@ def _related(departure: Departure, state: PathState, last: Mapping[bytes, Owner]
 
 
 def _takers(departure: Departure) -> list[_Author]:
-    """Returns who may have taken a content away."""
+    """Returns who may have taken a content away: of one that had been renamed, whoever did it."""
     owners = [] if departure.by is None else [departure.by]
-    if departure.old is not None:
-        owners += [owner for change in departure.old.meta for owner in change.owners]
+    old = departure.old
+    if old is not None and (old.path == departure.path or not owners):
+        owners += [owner for change in old.meta for owner in change.owners]
     return [author(owner) for owner in owners]
 
 

@@ -64,6 +64,19 @@ class Epochs:
         for path, oid in contents.items():
             self._expected[path] = _Expected(oid, now_ns + EXPECTED_NS, written, popped)
 
+    def unexplained(
+        self, sightings: Iterable[tuple[bytes, list[Sighting]]]
+    ) -> list[tuple[bytes, list[Sighting]]]:
+        """Returns those of some sightings that the next move may explain.
+
+        What was seen before git moved the same path the last time is older than what it writes now.
+        """
+        heard = {path: one.until_ns - EXPECTED_NS for path, one in self._expected.items()}
+        return [
+            (path, [one for one in seen if one.read_ns >= heard.get(path, 0)])
+            for path, seen in sightings
+        ]
+
     def author(self, path: bytes, after: Entry, owner: Owner, now_ns: int) -> Owner:
         """Returns the owner of a change, if git explains it, else the one that was found."""
         expected = self._expected.get(path)
@@ -152,12 +165,11 @@ def seen_of_git(
 ) -> int | None:
     """Returns which sighting of a path saw what git wrote and took it for another's.
 
-    The newest: what somebody took away before, and put back, may look just like it.
+    The newest, or none: what somebody took away before, and put back, may look just like it.
     """
     for n, sighting in reversed(list(enumerate(sightings))):
-        mistaken = authored(sighting.owner) != sighting.owner
-        if mistaken and is_blob(sighting.after, contents[path]):
-            return n
+        if is_blob(sighting.after, contents[path]):
+            return n if authored(sighting.owner) != sighting.owner else None
     return None
 
 

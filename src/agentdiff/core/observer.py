@@ -207,8 +207,7 @@ class Observer:
         back = self.parking.returning(path, base, after, owner, new_id, paths, popped=popped)
         if back is not None:
             return back
-        aside = self.parking.get(path)
-        if owner.kind == "external" and aside is not None:
+        if owner.kind == "external" and (aside := self.parking.get(path)) is not None:
             back = self.epochs.pulled(aside, after, new_id)
         return back or self.parking.merged(path, state, before, after, owner, new_id)
 
@@ -216,6 +215,8 @@ class Observer:
         self, state: PathState | None, path: bytes, before: Entry, after: Entry, owner: Owner
     ) -> tuple[PathState | None, Entry, int | None]:
         """Returns state and content that a write starts from, and since when: see `begun`."""
+        if state is not None and self.parking.is_back(state):
+            return state, before, None  # nothing is half done
         start, known, since = self.proofs.begun(path, state, before, after, owner)
         aside = self.parking.resumed(path, start, known, after, owner, self._ledger.paths)
         if aside is not None and (since is None or adds_of(aside.cur, before, after)):
@@ -375,10 +376,10 @@ class Observer:
 
     def _git_moved(self, event: ev.GitMoved) -> list[Command]:
         """Corrects the authors of what was seen already, and expects the rest."""
+        lately = self.epochs.unexplained(self.proofs.sightings(event.contents))
         self.epochs.expect(event.contents, event.received_ns, popped=event.popped)
-        commands: list[Command] = []
-        why = f"git {event.label} explains a change"
-        for path, seen in self.proofs.sightings(event.contents):
+        commands, why = list[Command](), f"git {event.label} explains a change"
+        for path, seen in lately:
             steps = [(one.after, one.owner) for one in seen]
             n = seen_of_git(seen, event.contents, path)
             if n is not None:

@@ -8,8 +8,8 @@ called by `agentdiff.core.observer`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentdiff.core import renames
@@ -108,9 +108,9 @@ class Pairing:
                 self._note_departure(record, self._aside == record.path)
                 self._aside = None
             case DecisionMade() | DecisionTurned():
+                self._settled({item.path for item in record.items})
                 for item in record.items:
                     self._gone.pop(item.path, None)
-                    self._settled(item.path)
                     self._room.pop(item.path, None)
                     if item.after is None:
                         self._last.pop(item.path, None)
@@ -119,10 +119,10 @@ class Pairing:
         for path, state in states_of(record).items():
             self._index(path, None if state is None else decode_ref(state["cur"]))
 
-    def _settled(self, path: bytes) -> None:
-        """Forgets what has arrived at a path, or went from there: it was decided."""
+    def _settled(self, paths: Collection[bytes]) -> None:
+        """Forgets what has arrived at some paths, or went from there: it was decided."""
         known = self._arrived.items()
-        self._arrived = {p: one for p, one in known if path not in (p, one.path)}
+        self._arrived = {p: one for p, one in known if not (p in paths or one.path in paths)}
 
     def _index(self, path: bytes, cur: Ref | None) -> None:
         self._news[path] = None
@@ -225,12 +225,9 @@ class Pairing:
 
     def _may_arrive(self, path: bytes) -> bool:
         state = self._ledger.paths[path]
-        return isinstance(state.cur, File) and bool(state.cur.data) and not self._is_back(state)
-
-    def _is_back(self, state: PathState) -> bool:
-        """Whether what pends is what was put aside at its own path: that has come from nowhere."""
-        aside = self._ledger.observer.parking.get(state.path)
-        return aside is not None and aside == replace(state, gen=aside.gen)
+        if not (isinstance(state.cur, File) and state.cur.data):
+            return False
+        return not self._ledger.observer.parking.is_back(state)  # that has come from nowhere
 
     def _mover(self, departure: Departure, new: PathState) -> Owner:
         """Returns who brought what arrived; its state tells only if something of theirs pends."""

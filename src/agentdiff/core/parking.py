@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from agentdiff.core.codec import Json, decode_ref, decode_state
 from agentdiff.core.entries import Absent, Entry, File, Other, Ref
@@ -60,6 +61,11 @@ class Parking:
     def get(self, path: bytes) -> PathState | None:
         """Returns what was put aside for a path."""
         return self._states.get(path)
+
+    def is_back(self, state: PathState) -> bool:
+        """Whether what pends is what was put aside at its own path: all of it came back."""
+        aside = self._states.get(state.path)
+        return aside is not None and aside == replace(state, gen=aside.gen)
 
     def states(self) -> list[PathState]:
         """Returns everything that was put aside."""

@@ -279,7 +279,14 @@ def check(state: PathState) -> None:
     whole = [m.kind for m in state.meta]
     if whole != meta_kinds(state.base, state.cur, lined=lined, origin=state.origin):
         raise InvariantBroken(f"P9 {state.path!r}: meta {whole} does not fit base and current")
+    _check_whole(state)
     _check_rename(state)
+
+
+def _check_whole(state: PathState) -> None:
+    whole = [m.id for m in state.meta if m.kind in ("created", "deleted")]
+    if whole and state.hunks and whole[0] != state.hunks[0].id:
+        raise InvariantBroken(f"P10 {state.path!r}: its first hunk has another id than the whole")
 
 
 def _check_rename(state: PathState) -> None:

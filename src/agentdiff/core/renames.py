@@ -145,7 +145,8 @@ def _created(new: PathState, was: PathState, by: Owner | None, new_id: NewId) ->
 
 
 def _as_new(state: PathState, change: int, owners: tuple[Owner, ...], new_id: NewId) -> PathState:
-    gen = state.hunks[0].gen if state.hunks else new_id()
+    first = state.hunks[0] if state.hunks else None
+    change, gen = (change, new_id()) if first is None else (first.id, first.gen)
     return replace(state, meta=(MetaChange(id=change, gen=gen, kind="created", owners=owners),))
 
 

@@ -891,3 +891,29 @@ def test_what_was_compared_is_not_compared_again(monkeypatch: pytest.MonkeyPatch
     play.decide("accept", Selection(paths=(b"g1",)))
     play.cut()
     assert not compared
+
+
+def test_a_new_file_that_lost_its_first_hunk_on_the_way_is_one_change_by_one_id() -> None:
+    """P10: after a decision it had two hunks, and the first one's lines did not come along."""
+    play = _play()
+    play.run(*AGENT, {b"f": File(data=b"".join(b"A%d\n" % n for n in range(1, 9)))})
+    _type(play, b"f", after=b"A4\n")
+    (whole,) = play.ledger.paths[b"f"].hunks
+    play.decide("reject", _lines(whole.id, 2, 3))
+    left = _contents(play)[b"f"]
+    play.run(*MOVER, {b"f": ABSENT, b"g": File(data=left.replace(b"A1\nA2\n", b""))})
+    state = play.ledger.paths[b"g"]
+    check(state)
+    assert state.ids == (state.hunks[0].id,)
+    play.decide("reject", Selection(picks=(HunkPick(hunk=state.ids[0]),)))
+    assert _contents(play) == {b"g": b"USER\n"}
+
+
+def test_where_it_was_on_its_way_there_and_back_takes_nothing_along() -> None:
+    """P6: f→mf→f by one, f→nf with an edit by another one."""
+    play = _mixed()
+    _move(play, b"f", b"mf")
+    _move(play, b"mf", b"f")
+    _move(play, b"f", b"nf", AGENT, head=b"head\n")
+    assert _wrote(play, b"nf") == {**WRITTEN, b"head\n": "A"}
+    _holds(play, left=KEPT)

@@ -1,5 +1,7 @@
 """What was put aside, and when it comes back."""
 
+from dataclasses import replace
+
 import pytest
 
 from agentdiff.core.codec import encode_state
@@ -521,3 +523,33 @@ def test_an_older_change_that_waits_costs_no_line_of_the_users() -> None:
     sound(play)
     play.decide("reject", Selection(everything=True, agent="codex"))
     assert play.disk[b"f"] == SAVED
+
+
+def test_the_pop_of_a_stash_says_nothing_of_the_same_content_before() -> None:
+    """Told before it is seen, it is what git writes next, and not what an agent had written."""
+    play = Play(disk={b"f": TEXT})
+    play.attach()
+    play.prompt(*CLAUDE)
+    play.run(*CLAUDE, {b"f": MIXED})
+    before = play.ledger.paths[b"f"]
+    for entry, popped in ((TEXT, False), (MIXED, True)):
+        now = play.tick()
+        moved = GitMoved(label="stash", contents={b"f": entry.oid}, received_ns=now, popped=popped)
+        play.handle(moved)
+        play.put(b"f", entry)
+        play.cut()
+    assert play.ledger.paths[b"f"] == replace(before, gen=play.ledger.paths[b"f"].gen)
+
+
+def test_what_came_back_in_a_call_is_not_half_of_what_the_call_writes_next() -> None:
+    """P6: `git stash && git stash pop && echo B >> f`, each step of it seen."""
+    play = under_review()
+    call = play.start(*CODEX)
+    pended = play.disk[b"f"]
+    for entry in (TEXT, pended, File(data=data(play) + b"B\n")):
+        play.put(b"f", entry)
+        play.cut()
+    play.finish(call)
+    sound(play)
+    play.decide("reject", Selection(everything=True, agent="codex"))
+    assert play.disk[b"f"] == pended
