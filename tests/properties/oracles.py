@@ -108,6 +108,14 @@ def alike(one: PathState | None, other: PathState | None) -> bool:
     return (one.rest, one.cur, hunks_of(one)) == (other.rest, other.cur, hunks_of(other))
 
 
+def keeps_proved(one: PathState | None, other: PathState | None) -> bool:
+    """Whether the lines of the user in one state are the user's in another of that content, too."""
+    if one is None or other is None or (one.rest, one.cur) != (other.rest, other.cur):
+        return False
+    known = _owners(other)
+    return all(known.get(n, owner).proved for n, owner in _owners(one).items() if owner.proved)
+
+
 def _owners(state: PathState) -> dict[int, Owner]:
     return {h.b0 + n: owner for h in state.hunks for n, owner in enumerate(h.new_owners)}
 
