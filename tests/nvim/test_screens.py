@@ -83,6 +83,7 @@ def test_the_review_on_the_screen(three: Editor) -> None:
 def test_hunks_in_a_file_on_the_screen(three: Editor) -> None:
     """Signs, old lines above line 1 and below the end, a mixed hunk, and the count."""
     with AttachedUI(three, 40, 24) as ui:
+        ui.wait(lambda rows: rows[0].rstrip() == "  line 1", "the old line above line 1")
         assert ui.drawn()[:22] == [
             "  line 1",
             "▔ line 2" + " " * 29 + "1/3",
