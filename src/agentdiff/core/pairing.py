@@ -16,7 +16,7 @@ from agentdiff.core import renames
 from agentdiff.core.codec import decode_ref
 from agentdiff.core.commands import Command, Publish
 from agentdiff.core.departures import Departure, find_moves, is_news
-from agentdiff.core.entries import ABSENT, ABSENT_REF, EMPTY_OID, Absent, Entry, File, Ref
+from agentdiff.core.entries import ABSENT, ABSENT_REF, EMPTY_OID, Absent, Entry, File, Ref, begins
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState, lines_of
 from agentdiff.core.records import (
@@ -215,8 +215,8 @@ class Pairing:
                 continue
             if renames.author(by) != renames.author(one.gone.by):
                 continue
-            if not _is_continued(part.was.cur, state.cur):
-                continue
+            if not begins(part.was.cur, state.cur):
+                continue  # more than the rest of it was written
             again = renames.grown(state, was, one.gone.by, self._ledger.new_id)
             if again is not None:
                 cur, changed = state.cur, self._ledger.observer.changed
@@ -360,13 +360,6 @@ def _departure(
     if not (isinstance(content, File) and content.data):
         return []  # empty files are all alike
     return [Departure(path=path, content=content, old=old, was=was, by=by)]
-
-
-def _is_continued(part: Entry, whole: Entry) -> bool:
-    """Whether more of a file was written, and nothing else."""
-    if not (isinstance(part, File) and isinstance(whole, File)):
-        return False
-    return whole.data.startswith(part.data)
 
 
 def _is_left(seen: Ref) -> bool:
