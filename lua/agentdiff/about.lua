@@ -8,15 +8,6 @@ local function notify(message, level)
   require('agentdiff').notify(message, level)
 end
 
----@type integer? window of the last of our floats
-local float
-
----@param lines string[]
----@param opts table
-local function show(lines, opts)
-  float = select(2, vim.lsp.util.open_floating_preview(lines, '', opts))
-end
-
 ---@param value any
 ---@return string? nil for nothing
 local function text_of(value)
@@ -105,7 +96,7 @@ function M.explain()
       vim.list_extend(lines, owner_lines(owner))
     end
   end
-  show(lines, {
+  require('agentdiff.float').show(lines, '', {
     focus_id = 'agentdiff-explain',
     max_width = math.max(20, vim.o.columns - 4),
     wrap = true,
@@ -240,18 +231,7 @@ function M.help()
     'A count takes so many hunks; . repeats.',
     'Edit + and context lines, then :w writes them.',
   })
-  show(lines, { focus_id = 'agentdiff-help', wrap = false })
-end
-
---- Closes the list of keys or what is known of a hunk; returns whether it was open.
----@return boolean
-function M.close_float()
-  local open = float ~= nil and api.nvim_win_is_valid(float)
-  if open then
-    api.nvim_win_close(float --[[@as integer]], true)
-  end
-  float = nil
-  return open
+  require('agentdiff.float').show(lines, '', { focus_id = 'agentdiff-help', wrap = false })
 end
 
 return M

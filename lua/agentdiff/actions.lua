@@ -236,7 +236,7 @@ function M.preview()
       if note then
         table.insert(lines, 2, ('# the base is not exact: %s'):format(note))
       end
-      vim.lsp.util.open_floating_preview(lines, 'diff', { focus_id = 'agentdiff', wrap = false })
+      require('agentdiff.float').show(lines, 'diff', { focus_id = 'agentdiff', wrap = false })
       return
     end
   end

@@ -299,6 +299,7 @@ function M.put_back(review, places)
     if place then
       local row = require('agentdiff.view').find(review.view, place.at)
       row = math.max(0, math.min(row, lines - 1))
+      local same = require('agentdiff.view').is_at(review.view, place.at, row)
       local above = place.view.lnum - place.view.topline
       -- The cursor keeps its place on the screen, but nothing hides above while below is room.
       local last = math.max(1, lines - api.nvim_win_get_height(win) + 1)
@@ -309,6 +310,7 @@ function M.put_back(review, places)
           topline = math.max(1, math.min(row + 1 - above, last)),
         })
       end)
+      require('agentdiff.float').drawn(win, same)
     end
   end
 end

@@ -347,7 +347,7 @@ end
 
 --- Closes the review and gives the window back what it showed before; a float goes first.
 function M.close()
-  if require('agentdiff.about').close_float() then
+  if require('agentdiff.float').close() then
     return
   end
   local review = of_buffer(api.nvim_get_current_buf())

@@ -251,6 +251,19 @@ function M.find(view, at)
   return at.hunk and count > 0 and view.hunks.row[count] or at.row
 end
 
+--- Whether a row of a newer view is what an anchor was on: its hunk, or its line below a heading.
+---@param view agentdiff.ReviewView
+---@param at agentdiff.Anchor
+---@param row integer
+---@return boolean
+function M.is_at(view, at, row)
+  local now = M.anchor(view, row)
+  local before = at.hunk and at.view.hunks.id[at.hunk]
+  local after = now.hunk and view.hunks.id[now.hunk]
+  local hunk = before == after and now.offset == at.offset
+  return hunk and now.file == at.file and now.group == at.group
+end
+
 --- Returns the row of the first hunk that another version of the view did not have.
 ---@param view agentdiff.ReviewView
 ---@param other agentdiff.ReviewView

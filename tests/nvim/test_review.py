@@ -189,6 +189,38 @@ def test_closing_closes_a_float_first(reviewer: Editor, changed: str, key: str) 
     assert (still, reviewer.lua("return vim.fn.expand('%:t')")) == (["agentdiff", 1], "a.txt")
 
 
+def floats(editor: Editor) -> bool:
+    """Whether a window floats; Neovim had the chance to say that the cursor moved."""
+    editor.command("doautocmd CursorMoved")
+    return bool(editor.lua("return #vim.api.nvim_list_wins() == 2"))
+
+
+def test_an_update_leaves_the_float_open(reviewer: Editor, changed: str, agent: Agent) -> None:
+    """What an agent does above moves lines and cursor, but the user is where they were."""
+    open_review(reviewer)
+    on_line(reviewer, "+ten")
+    reviewer.keys("K")
+    agent.edit("a.txt", "line 4\n", "four\n4\nvier\n")
+    wait_for(lambda: "+four" in reviewer.lines(), "the update", reviewer)
+    still = floats(reviewer)
+    reviewer.keys("q")
+    assert (still, floats(reviewer), "+ten" in reviewer.lines()) == (True, False, True)
+
+
+@pytest.mark.parametrize("keys", ["j", "x", "]c"])
+def test_a_float_goes_when_its_hunk_is_left_or_decided(
+    reviewer: Editor, changed: str, keys: str
+) -> None:
+    """What a float says is about the line of the cursor."""
+    open_review(reviewer)
+    on_line(reviewer, "+ten")
+    reviewer.keys("K")
+    before = floats(reviewer)
+    reviewer.keys(keys)
+    gone = wait_for(lambda: not floats(reviewer), "that the float is gone", reviewer)
+    assert (before, gone) == (True, True)
+
+
 def test_a_range_of_the_command_selects_lines(
     reviewer: Editor, changed: str, workspace: Path
 ) -> None:
