@@ -117,14 +117,15 @@ class Surroundings(RuleBasedStateMachine):
         renamed = {one for s in self.play.ledger.paths.values() if s.origin for one in
                    (s.origin, s.path)}  # fmt: skip
         before = self._bases()
-        parked = {path: self.play.ledger.observer.parking.get(path) for path in tree}
+        parking = self.play.ledger.observer.parking
+        parked = {path: parking.all_of(path) for path in tree}
         self._move(tree, when, data.draw(st.sampled_from(["checkout", "reset"])))
         self._forget()
         for path, entry in before.items():
             if path in tree:
                 # Only what was put aside of exactly this base may pend again.
-                aside, now = parked[path], self.play.ledger.paths.get(path)
-                back = aside is not None and now is not None and now.rest == aside.rest
+                now = self.play.ledger.paths.get(path)
+                back = now is not None and any(now.rest == one.rest for one in parked[path])
                 assert back or path in renamed or self.play.base(path) == tree[path]
             else:
                 assert plain(self.play.base(path)) == entry or path in renamed
@@ -255,7 +256,7 @@ class Surroundings(RuleBasedStateMachine):
     def _kinds(self, path: bytes) -> set[str]:
         """Returns whose lines pend on a path, or were put aside there."""
         ledger = self.play.ledger
-        states = (ledger.paths.get(path), ledger.observer.parking.get(path))
+        states = (ledger.paths.get(path), *ledger.observer.parking.all_of(path))
         return {o.kind for s in states if s is not None for one in s.ids for o in s.owners_of(one)}
 
     def _joined(self, path: bytes, seq: int) -> set[bytes]:
@@ -274,8 +275,6 @@ class Surroundings(RuleBasedStateMachine):
         there, before = self.play.disk.get(path), self.play.ledger.paths.get(path)
         if not isinstance(there, File) or before is None:
             return
-        if not there.data and path in self.play.ledger.observer.parking:
-            return  # emptied: of one change what had lines is kept, and not who emptied it
         for entry in (odd, there):
             self.play.put(path, entry)
             self.play.cut()

@@ -29,7 +29,7 @@ GONE = st.sampled_from([
     ABSENT, File(data=b""), File(data=b"\0"), Link(target=b"x"),
     Other(kind="unreadable: Permission denied"),
 ])  # fmt: skip
-# Five tests of histories: each gets a third of the examples.
+# Six tests of histories: each gets a third of the examples.
 FEWER = settings(max_examples=max(20, settings.default.max_examples // 3))  # type: ignore[union-attr]
 EVERYTHING = Selection(everything=True, include_external=True)
 
@@ -103,6 +103,26 @@ def _check_lines(history: Journey) -> None:
     wanted = {c.text: c.author for c in history.model.cells if c.author and not c.gone}
     assert {line: found.get(line) for line in wanted} == wanted
     assert "user" not in {name for line, name in found.items() if line not in wanted}
+
+
+@st.composite
+def rewritten(draw: st.DrawFn) -> Journey:
+    """Draws a history after which somebody takes the file away and somebody writes it again."""
+    history = draw(histories(Journey))
+    one, other, path = draw(AGENTS), draw(MOVERS), history.path
+    gone = draw(GONE)
+    history.does(one, [("", {path: gone})])
+    # Where nothing pends any more a new file may just have that name.
+    edited = draw(st.booleans()) and (path == F or gone != ABSENT)
+    history.does(other, [("", {path: history.appended(other, edited)})])
+    return history
+
+
+@FEWER
+@given(rewritten())
+def test_what_is_emptied_and_written_again_is_whose_it_was(history: Journey) -> None:
+    """P14: removed, truncated, or something without lines for a while."""
+    _check_lines(history)
 
 
 @st.composite

@@ -153,8 +153,8 @@ class ReviewMachine(Deciding):
 
     def _waits(self, path: bytes, new: File) -> bool:
         """Whether just these bytes were put aside: coming back, they are not the user's words."""
-        aside = self.play.ledger.observer.parking.get(path)
-        return aside is not None and isinstance(aside.cur, File) and aside.cur.data == new.data
+        asides = [one.cur for one in self.play.ledger.observer.parking.all_of(path)]
+        return any(isinstance(one, File) and one.data == new.data for one in asides)
 
     @rule(path=PATH, proof=WHEN, claimed=st.booleans(), data=st.data())
     def user_saves_seen_half_done(

@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from agentdiff.core import events as ev
+from agentdiff.core.asides import Asides, ids_of, stored_aside
 from agentdiff.core.codec import Json, decode_ref, decode_state, origin_of
 from agentdiff.core.commands import Append, Command
 from agentdiff.core.entries import Entry, Ref
 from agentdiff.core.execution import Executor
 from agentdiff.core.feedback import Feedback
 from agentdiff.core.observer import Observer
-from agentdiff.core.parking import ids_of
 from agentdiff.core.pathstate import PathState, renumbered
 from agentdiff.core.records import (
     Decided,
@@ -93,7 +93,7 @@ class Ledger:
         ledger = cls()
         pending: dict[bytes, Json | None] = {}
         agreed: dict[bytes, Ref] = {}
-        parked: dict[bytes, PathParked] = {}
+        parked = Asides[Json]()
         for seq, record in records:
             ledger.seq = seq
             ledger._fold(record)
@@ -101,14 +101,13 @@ class Ledger:
             agreed |= _agreeing(pending, changed)
             pending.update(changed)
             if isinstance(record, PathParked):
-                parked.pop(record.path, None)  # the newest come last
-                if record.state is not None:
-                    parked[record.path] = record
+                if record.state is None:
+                    parked.forget(record.path)
+                else:
+                    parked.put(record.path, stored_aside(record))
             elif isinstance(record, DecisionMade | DecisionTurned):
                 for item in record.items:
-                    aside = parked.get(item.path)
-                    if aside and not ids_of(aside.state).isdisjoint(ids_of(item.before)):
-                        del parked[item.path]
+                    parked.decided(item.path, ids_of(item.before))
         for path, stored in pending.items():
             state = decode_state(stored, load)
             if state is not None:

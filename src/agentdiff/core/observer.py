@@ -171,7 +171,7 @@ class Observer:
         coverage = "baseline uncertain: not read in time" if event.uncertain else "exact"
         result, seq = self._returned(state, path, before, after, owner), ledger.seq
         if result is not None:
-            since: int | None = self.parking.since(path)
+            since: int | None = self.parking.since(result)
         elif state is None and not ledger.under_review(now):
             return []  # only looked at because something may return here
         else:
@@ -207,8 +207,8 @@ class Observer:
         back = self.parking.returning(path, base, after, owner, new_id, paths, popped=popped)
         if back is not None:
             return back
-        if owner.kind == "external" and (aside := self.parking.get(path)) is not None:
-            back = self.epochs.pulled(aside, after, new_id)
+        for aside in self.parking.all_of(path) if owner.kind == "external" else ():
+            back = back or self.epochs.pulled(aside, after, new_id)
         return back or self.parking.merged(path, state, before, after, owner, new_id)
 
     def _start(
@@ -220,7 +220,7 @@ class Observer:
         start, known, since = self.proofs.begun(path, state, before, after, owner)
         aside = self.parking.resumed(path, start, known, after, owner, self._ledger.paths)
         if aside is not None and (since is None or adds_of(aside.cur, before, after)):
-            return aside, aside.cur, self.parking.since(path)
+            return aside, aside.cur, self.parking.since(aside)
         # A write that only adds was never half of another one: its hunk keeps its id.
         adds = aside is not None or begins(known, before)
         return (state, before, None) if adds else (start, known, since)
@@ -392,9 +392,9 @@ class Observer:
 
     def _first_pulled(self, path: bytes, seen: Sequence[Sighting]) -> int | None:
         """Returns which sighting first saw what pends, or was put aside, on git's new base."""
-        new_id, aside = self._ledger.new_id, self.parking.get(path)
+        new_id, asides = self._ledger.new_id, self.parking.all_of(path)
         for n, one in enumerate(seen):
-            states = (one.state, aside) if one.owner.kind == "external" else ()
+            states = (one.state, *asides) if one.owner.kind == "external" else ()
             if any(s is not None and self.epochs.pulled(s, one.after, new_id) for s in states):
                 return n
         return None

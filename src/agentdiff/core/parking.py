@@ -1,7 +1,7 @@
 """Pending changes that were put aside: their content is gone, and may come back.
 
-Owns which states are kept and when one returns.  Must not decide who wrote what.  Hop 4, called by
-`agentdiff.core.observer`.
+Owns what is worth keeping and when it returns; what waits on a path is in `agentdiff.core.asides`.
+Must not decide who wrote what.  Hop 4, called by `agentdiff.core.observer`.
 
 A file under review is deleted, stashed, taken back by somebody else than its author, or is nothing
 that has lines for a moment (unreadable, empty, a link): what pended is gone from the disk.  If
@@ -18,7 +18,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from agentdiff.core.codec import Json, decode_ref, decode_state
+from agentdiff.core.asides import Asides, aside_of, ids_of
+from agentdiff.core.codec import Json, decode_state
 from agentdiff.core.entries import Absent, Entry, File, Other, Ref
 from agentdiff.core.epochs import authored, on_another_base
 from agentdiff.core.hunks import NewId
@@ -26,82 +27,51 @@ from agentdiff.core.merge import merge3
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState, is_binary, lines_of
-from agentdiff.core.records import PathParked
 from agentdiff.core.renames import SIMILAR, can_be_origin, similarity
-
-MAX_PATHS = 4096
-MAX_BYTES = 32 << 20
-
-
-def size_of(stored: Json | None) -> int:
-    """Returns how many bytes of content a stored state stands for."""
-    return 0 if stored is None else decode_ref(stored["base"]).size + decode_ref(stored["cur"]).size
-
-
-def ids_of(stored: Json | None) -> set[int]:
-    """Returns every id that can be decided on a stored state."""
-    return set() if stored is None else {one[0] for one in (*stored["hunks"], *stored["meta"])}
 
 
 class Parking:
-    """The states that were put aside, one per path, the oldest given up first."""
+    """The states that were put aside."""
 
     def __init__(self) -> None:
-        self._states: dict[bytes, PathState] = {}
-        self._since: dict[bytes, int] = {}
+        self._asides = Asides[PathState]()
         self._mistakes: dict[bytes, PathState] = {}
-        self._bytes = 0
 
     def __contains__(self, path: bytes) -> bool:
-        return path in self._states
+        return path in self._asides
 
     def __bool__(self) -> bool:
-        return bool(self._states)
+        return any(True for _ in self._asides)
 
     def get(self, path: bytes) -> PathState | None:
-        """Returns what was put aside for a path."""
-        return self._states.get(path)
+        """Returns what was put aside for a path: of several what went last, with its text."""
+        return next(iter(self.all_of(path)), None)
+
+    def all_of(self, path: bytes) -> list[PathState]:
+        """Returns everything that was put aside for a path, first what `get` returns."""
+        return [one.state for one in self._asides.of(path)]
 
     def is_back(self, state: PathState) -> bool:
         """Whether what pends is what was put aside at its own path: all of it came back."""
-        aside = self._states.get(state.path)
-        return aside is not None and aside == replace(state, gen=aside.gen)
+        return any(aside == replace(state, gen=aside.gen) for aside in self.all_of(state.path))
 
     def states(self) -> list[PathState]:
         """Returns everything that was put aside."""
-        return list(self._states.values())
+        return [one.state for one in self._asides]
 
-    def since(self, path: bytes) -> int:
-        """Returns the number of a record right after which pended what was put aside for a path."""
-        return self._since[path]
+    def since(self, state: PathState) -> int:
+        """Returns the number of a record right after which pended what a state came back from."""
+        asides = self._asides.of(state.path)
+        same = [one for one in asides if not one.ids.isdisjoint(state.ids)]
+        return next((one for one in same if one.state is state), (same or asides)[0]).since
 
     def put(self, state: PathState, since: int) -> None:
-        """Keeps a state; content that is too long for all room is not kept.
+        """Keeps a state; see `agentdiff.core.records.PathParked.since`."""
+        self._asides.put(state.path, aside_of(state, since))
 
-        Args:
-            state: what pended.
-            since: see `agentdiff.core.records.PathParked.since`.
-        """
-        self._drop(state.path)
-        self._states[state.path] = state
-        self._since[state.path] = since
-        self._bytes += _size(state)
-        while len(self._states) > MAX_PATHS or self._bytes > MAX_BYTES:
-            self._drop(next(iter(self._states)))
-
-    def load(self, stored: Mapping[bytes, PathParked], load: Callable[[Ref], Entry]) -> None:
-        """Takes back what a log says was put aside, the oldest first."""
-        room = MAX_BYTES
-        newest: list[PathParked] = []
-        for one in list(stored.values())[: -MAX_PATHS - 1 : -1]:
-            room -= size_of(one.state)
-            if room < 0:
-                break
-            newest.append(one)
-        for one in reversed(newest):
-            state = decode_state(one.state, load)
-            if state is not None:
-                self.put(state, one.since)
+    def load(self, stored: Asides[Json], load: Callable[[Ref], Entry]) -> None:
+        """Takes back what a log says was put aside."""
+        self._asides = stored.loaded(lambda state: decode_state(state, load))
 
     def decided(self, path: bytes, before: Json | None) -> None:
         """Forgets what was put aside if a decision was about it: it came back, and is settled.
@@ -110,12 +80,12 @@ class Parking:
             path: the path.
             before: what the decision started from, in stored shape.
         """
-        parked = self._states.get(path)
-        if parked is not None and not set(parked.ids).isdisjoint(ids_of(before)):
-            self._drop(path)
+        self._asides.decided(path, ids_of(before))
 
     def mistaken(self, path: bytes, since: int) -> bool:
         """Forgets what was put aside since a mistake about an author; returns whether that was so.
+
+        With it goes all that waits there: the log does not say which of it was older.
 
         Given again, the same bytes would be what comes back, and the mistake with them.
 
@@ -123,22 +93,16 @@ class Parking:
             path: the path.
             since: number of the newest record before the mistake.
         """
-        found = self._since.get(path, -1) > since
-        if found:
-            self._mistakes[path] = self._states[path]
-            self._drop(path)
-        return found
+        mistakes = [one for one in self._asides.of(path) if one.since > since]
+        if mistakes:
+            self._mistakes[path] = mistakes[0].state
+            self._asides.forget(path)
+        return bool(mistakes)
 
     def mistakes(self) -> Mapping[bytes, PathState]:
         """Returns, once, what was forgotten so: it may have been handed on when it was moved."""
         found, self._mistakes = self._mistakes, {}
         return found
-
-    def _drop(self, path: bytes) -> None:
-        gone = self._states.pop(path, None)
-        self._since.pop(path, None)
-        if gone is not None:
-            self._bytes -= _size(gone)
 
     def is_worth(
         self, state: PathState, after: Entry, owner: Owner, result: PathState | None
@@ -157,17 +121,7 @@ class Parking:
             return True
         if result is None and not isinstance(after, Absent):
             return not _is_only_of(state, owner)  # what it took back itself is no change any more
-        if has_lines(after) or isinstance(state.cur, Absent):
-            return False
-        older = self._states.get(state.path)
-        if older is None:
-            return True
-        same = not set(older.ids).isdisjoint(state.ids)
-        # Of one change what has lines, and no other change that waits while a program writes: that
-        # one is forgotten only for lines of the user.
-        if same:
-            return has_lines(state.cur) or not has_lines(older.cur)
-        return not _is_empty(after) or any(hunk.spares for hunk in state.hunks)
+        return not (has_lines(after) or isinstance(state.cur, Absent))
 
     def returning(
         self,
@@ -193,20 +147,23 @@ class Parking:
             popped: whether it came off the stash.  Another commit may hold by chance what was put
                 aside, on top of what is there: that is the commit's.
         """
-        parked = self._states.get(path)
-        if parked is None or not _fits(parked, pending):
-            return None
-        if parked.cur == after:
-            return parked if parked.rest == base else None
-        if not (isinstance(parked.cur, File) and isinstance(after, File)):
-            return None
-        if owner.kind == "git" and owner.proved:
-            # ``git stash pop`` on another commit: the same changes on another base.
-            merged = observe(parked, path, parked.cur, after, owner, new_id) if popped else None
-            return merged if merged is not None and merged.rest == base else None
-        if parked.cur.data != after.data or parked.rest != base:
-            return None
-        return observe(parked, path, parked.cur, after, owner, new_id)
+        fitting = [one for one in self.all_of(path) if _fits(one, pending)]
+        for parked in fitting:
+            if parked.cur == after and parked.rest == base:
+                return parked
+        for parked in fitting:
+            if not (isinstance(parked.cur, File) and isinstance(after, File)):
+                continue
+            if parked.cur == after:
+                continue  # exactly that, of another base
+            if owner.kind == "git" and owner.proved:
+                # ``git stash pop`` on another commit: the same changes on another base.
+                back = observe(parked, path, parked.cur, after, owner, new_id) if popped else None
+                if back is not None and back.rest == base:
+                    return back
+            elif parked.cur.data == after.data and parked.rest == base:
+                return observe(parked, path, parked.cur, after, owner, new_id)
+        return None
 
     def merged(
         self,
@@ -232,20 +189,21 @@ class Parking:
                 merge, however alike.
             new_id: makes ids and generations.
         """
-        parked = self._states.get(path)
-        if parked is None or owner.kind == "user" or owner.evidence == "exact":
+        if owner.kind == "user" or owner.evidence == "exact":
             return None
-        if before == parked.base:
-            return None  # merged with that it would be what it was
-        alone = state is None or _is_only_of(state, owner) or _is_nobodys(state)
-        moved = on_another_base(parked, after, new_id) if alone else None
-        if moved is None or not _is_merge(parked, before, after):
-            return None
-        base = before if state is None else state.rest
-        if moved.rest == base and authored(owner).proved:
-            return moved
-        kept = observe(parked, path, parked.cur, after, owner, new_id)
-        return kept if kept is not None and kept.rest == base else None
+        # Merged with its base it would be what it was.
+        for parked in (one for one in self.all_of(path) if one.base != before):
+            alone = state is None or _is_only_of(state, owner) or _is_nobodys(state)
+            moved = on_another_base(parked, after, new_id) if alone else None
+            if moved is None or not _is_merge(parked, before, after):
+                continue
+            base = before if state is None else state.rest
+            if moved.rest == base and authored(owner).proved:
+                return moved
+            kept = observe(parked, path, parked.cur, after, owner, new_id)
+            if kept is not None and kept.rest == base:
+                return kept
+        return None
 
     def resumed(
         self,
@@ -269,7 +227,7 @@ class Parking:
             owner: who wrote that; git's contents, by a person's command, stand for themselves.
             pending: everything that pends now.
         """
-        parked = self._states.get(path)
+        parked = self.get(path)
         if parked is None or (owner.kind == "git" and owner.proved) or not _fits(parked, pending):
             return None
         base, here = (before, before) if state is None else (state.rest, state.cur)
@@ -354,7 +312,3 @@ def _is_away(origin: bytes | None, pending: Mapping[bytes, PathState]) -> bool:
     """Whether a rename's old path is still gone: what is there again was moved back to it."""
     old = None if origin is None else pending.get(origin)
     return origin is None or (old is not None and can_be_origin(old))
-
-
-def _size(state: PathState) -> int:
-    return state.base.ref().size + state.cur.ref().size

@@ -153,6 +153,7 @@ class PathParked:
 
     Attributes:
         state: None where nothing is aside any more: what was had been given to the wrong author.
+            Otherwise it waits with what is aside already, see `agentdiff.core.asides`.
         since: number of a record right after which `state` pended, 0 where there is none.
     """
 

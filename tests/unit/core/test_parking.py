@@ -7,7 +7,7 @@ import pytest
 from agentdiff.core.codec import encode_state
 from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other, git_blob_oid
 from agentdiff.core.events import GitMoved, Selection, TurnEnded
-from agentdiff.core.pathstate import check
+from agentdiff.core.pathstate import check, lines_of
 from agentdiff.core.sessions import TAIL_NS
 from tests.play import Play, image
 
@@ -508,7 +508,7 @@ def test_who_emptied_a_file_deleted_its_lines() -> None:
 
 
 def test_an_older_change_that_waits_costs_no_line_of_the_users() -> None:
-    """There is one place for each path; emptied and written again, what pends now counts."""
+    """Emptied and written again, what pends now counts."""
     play = Play(disk={b"f": TEXT})
     play.attach()
     play.prompt(*CLAUDE)
@@ -553,3 +553,99 @@ def test_what_came_back_in_a_call_is_not_half_of_what_the_call_writes_next() -> 
     sound(play)
     play.decide("reject", Selection(everything=True, agent="codex"))
     assert play.disk[b"f"] == pended
+
+
+def older_waits() -> Play:
+    """A change of an agent's was taken back by another one, and waits; then there is a new one."""
+    play = Play(disk={b"f": TEXT})
+    play.attach()
+    play.prompt(*CLAUDE)
+    play.prompt(*CODEX)
+    play.run(*CLAUDE, {b"f": OLDER})
+    play.run(*CODEX, {b"f": TEXT})
+    play.run(*CLAUDE, {b"f": NEWER})
+    return play
+
+
+OLDER, NEWER = File(data=TEXT.data + b"older\n"), File(data=b"newer\n" + TEXT.data)
+
+
+@pytest.mark.parametrize("gone", GONE[:7], ids=repr)
+def test_two_changes_wait_on_one_path(gone: Entry) -> None:
+    """What went just now is compared with what is written; the older one waits for its bytes."""
+    play = older_waits()
+    play.run(*CODEX, {b"f": gone})
+    sound(play)
+    play.run(*CODEX, {b"f": File(data=NEWER.data + b"B\n")})
+    sound(play)
+    hunks = play.ledger.paths[b"f"].hunks
+    assert [[one.session for one in hunk.new_owners] for hunk in hunks] == [["A"], ["B"]]
+    assert [hunk.old_owners for hunk in hunks] == [(), ()]
+    play.decide("accept", ALL)
+    sound(play)
+    assert [one.cur for one in play.ledger.observer.parking.all_of(b"f")] == [OLDER]
+
+
+@pytest.mark.parametrize("gone", GONE[:7], ids=repr)
+@pytest.mark.parametrize("content", [OLDER, NEWER], ids=["older", "newer"])
+def test_whichever_comes_back_is_what_it_was(gone: Entry, content: File) -> None:
+    """Also after a restart."""
+    play = older_waits()
+    play.run(*CODEX, {b"f": gone})
+    play.restart(play.reload())
+    play.attach()
+    play.run(*CODEX, {b"f": content})
+    assert {owner[1] for owner in play.owners(b"f")} == {"A"}
+    assert play.base(b"f") == TEXT
+    sound(play)
+
+
+@pytest.mark.parametrize("gone", [entry for entry in GONE[:6] if entry != ABSENT], ids=repr)
+@pytest.mark.parametrize("created", [False, True])
+def test_who_emptied_a_file_is_known_when_it_was_something_else(gone: Entry, created: bool) -> None:
+    """Of one change both wait: the lines, and who took them away."""
+    play = under_review()
+    if created:
+        play = Play()
+        play.prompt(*CODEX)
+        play.run(*CLAUDE, {b"f": MIXED})
+    play.run(*CODEX, {b"f": File(data=b"")})
+    before = play.ledger.paths[b"f"]
+    stranger(play, gone)
+    sound(play)
+    stranger(play, File(data=b""))
+    state = play.ledger.paths[b"f"]
+    assert (state.hunks, state.meta) == (before.hunks, before.meta)
+    sound(play)
+    play.run(*CODEX, {b"f": MIXED})
+    assert "A" in {owner[1] for owner in play.owners(b"f")}
+    sound(play)
+
+
+def test_no_more_than_a_few_changes_wait_on_a_path() -> None:
+    """The one that went first is given up."""
+    play = Play(disk={b"f": TEXT})
+    play.prompt(*CLAUDE)
+    play.prompt(*CODEX)
+    for n in range(5):
+        play.run(*CLAUDE, {b"f": File(data=TEXT.data + b"%d\n" % n)})
+        play.run(*CODEX, {b"f": TEXT})
+        sound(play)
+    asides = play.ledger.observer.parking.all_of(b"f")
+    assert [lines_of(one.cur)[-1] for one in asides] == [b"4\n", b"3\n", b"2\n"]
+
+
+def test_what_waits_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the path that was put aside longest ago what went first is given up first."""
+    monkeypatch.setattr("agentdiff.core.asides.MAX_BYTES", 4 * len(TEXT.data) + 10)
+    monkeypatch.setattr("agentdiff.core.asides.MAX_PATHS", 2)
+    play = Play(disk=dict.fromkeys((b"f", b"g", b"h"), TEXT))
+    play.prompt(*CLAUDE)
+    play.prompt(*CODEX)
+    found = []
+    for path, line in ((b"f", b"1\n"), (b"f", b"2\n"), (b"g", b"3\n"), (b"h", b"4\n")):
+        play.run(*CLAUDE, {path: File(data=TEXT.data + line)})
+        play.run(*CODEX, {path: TEXT})
+        sound(play)
+        found.append([lines_of(one.cur)[-1] for one in play.ledger.observer.parking.states()])
+    assert found == [[b"1\n"], [b"1\n", b"2\n"], [b"2\n", b"3\n"], [b"3\n", b"4\n"]]
