@@ -5,19 +5,21 @@ put aside, nor what comes back: `agentdiff.core.parking` does.  Hop 4.
 
 Several changes may wait on one path: one that was stashed, and another one that went just now.  Of
 one change the newest is kept that has text, and the newest that has none (an emptied file, a link):
-that one says only who did that.  The changes of a path are in the order in which they went.
+that one says only who did that.  The changes of a path are in the order in which they went.  What
+was decided waits no more, until the decision is undone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from agentdiff.core.codec import Json, decode_ref, origin_of
 from agentdiff.core.entries import ABSENT_REF, Ref
 from agentdiff.core.pathstate import PathState
-from agentdiff.core.records import PathParked
+from agentdiff.core.records import DecisionItem, PathParked
+from agentdiff.core.settled import Settled, Verdict
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -49,21 +51,29 @@ class Aside(Generic[T]):
 
 
 class Asides(Generic[T]):
-    """The states that were put aside; the path that was put aside longest ago is given up first."""
+    """The states that were put aside; the path that was put aside longest ago is given up first.
+
+    What was decided counts, and is given up before all others.
+    """
 
     def __init__(self) -> None:
         self._of: dict[bytes, tuple[Aside[T], ...]] = {}
+        self._settled = Settled[tuple[Aside[T], ...]]()
         self._bytes = 0
 
     def __contains__(self, path: bytes) -> bool:
         return path in self._of
 
-    def __iter__(self) -> Iterator[Aside[T]]:
-        return (one for waiting in self._of.values() for one in waiting)
+    def __bool__(self) -> bool:
+        return bool(self._of)
 
     def of(self, path: bytes) -> Sequence[Aside[T]]:
         """Returns what waits on a path, what counts most first."""
         return self._of.get(path, ())[::-1]
+
+    def all(self) -> list[Aside[T]]:
+        """Returns everything, also what waits only when a decision is undone."""
+        return [one for some in (*self._of.values(), *self._settled.values()) for one in some]
 
     def put(self, path: bytes, new: Aside[T]) -> None:
         """Keeps a state; content that is too long for all room is not kept."""
@@ -71,36 +81,58 @@ class Asides(Generic[T]):
         shared = (n for n, one in enumerate(older) if not one.ids.isdisjoint(new.ids))
         older.insert(next(shared, len(older)), new)
         self._keep(path, older[-MAX_EACH:], last=True)
-        while len(self._of) > MAX_PATHS or self._bytes > MAX_BYTES:
-            oldest, waiting = next(iter(self._of.items()))
-            self._keep(oldest, waiting[1:])
+        self._trim()
 
-    def decided(self, path: bytes, ids: set[int]) -> None:
-        """Forgets what a decision was about."""
-        self._keep(path, [one for one in self._of.get(path, ()) if one.ids.isdisjoint(ids)])
+    def decided(self, item: DecisionItem, verdict: Verdict) -> None:
+        """Forgets what a decision was about, and remembers what its opposite was about."""
+        ids, here = ids_of(item.before), self._of.get(item.path, ())
+        left = [one for one in here if one.ids.isdisjoint(ids)]
+        gone = tuple(one for one in here if not one.ids.isdisjoint(ids))
+        back = self._settled.turn(verdict, item.path, gone or None) or ()
+        self._bytes += _size(gone) - _size(back)
+        older = [one for one in back if not any(_replaces(new, one) for new in left)]
+        self._keep(item.path, [*older, *left][-MAX_EACH:])
+        self._trim()
 
-    def forget(self, path: bytes) -> None:
-        """Forgets all that waits on a path."""
-        self._keep(path, ())
+    def mistaken(self, path: bytes, since: int) -> None:
+        """Forgets what was put aside on a path after a record, or nobody knows after which."""
+        self._keep(path, [one for one in self._of.get(path, ()) if 0 < one.since <= since])
 
     def loaded(self, load: Callable[[T], U | None]) -> Asides[U]:
         """Returns the same with other states, without those of which there is none any more."""
-        found = Asides[U]()
-        for path, waiting in self._of.items():
+
+        def every(waiting: tuple[Aside[T], ...]) -> tuple[Aside[U], ...]:
             states = [(one, load(one.state)) for one in waiting]
-            kept = [
+            return tuple(
                 Aside(state, one.since, one.ids, one.sides, one.has_text, one.size)
                 for one, state in states
                 if state is not None
-            ]
-            found._keep(path, kept, last=True)
+            )
+
+        found = Asides[U]()
+        for path, waiting in self._of.items():
+            found._keep(path, every(waiting), last=True)
+        found._settled = self._settled.mapped(every)
+        found._bytes = _size(found.all())
         return found
+
+    def _trim(self) -> None:
+        while len(self._of) + len(self._settled) > MAX_PATHS or self._bytes > MAX_BYTES:
+            if self._settled:
+                self._bytes -= _size(self._settled.forget_oldest())
+                continue
+            oldest, waiting = next(iter(self._of.items()))
+            self._keep(oldest, waiting[1:])
 
     def _keep(self, path: bytes, waiting: Sequence[Aside[T]], *, last: bool = False) -> None:
         was = self._of.pop(path, ()) if last or not waiting else self._of.get(path, ())
-        self._bytes += sum(one.size for one in waiting) - sum(one.size for one in was)
+        self._bytes += _size(waiting) - _size(was)
         if waiting:
             self._of[path] = tuple(waiting)
+
+
+def _size(waiting: Iterable[Aside[T]]) -> int:
+    return sum(one.size for one in waiting)
 
 
 def _replaces(new: Aside[T], old: Aside[T]) -> bool:

@@ -58,6 +58,43 @@ class Departure:
         return None if self.was is None else self.path
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A path that holds no line any more: by whom, and whether something pended and was parked."""
+
+    by: Owner
+    parked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Where something that went has arrived, and by which record."""
+
+    path: bytes
+    gone: Gone
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What pended on a path that got another content in this reading, and by whom it did."""
+
+    was: PathState
+    by: Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was known of a path until it was decided."""
+
+    gone: Gone | None
+    room: Replaced | None
+    arrived: Mapping[bytes, Arrived]
+
+    def __bool__(self) -> bool:
+        return bool(self.gone or self.room or self.arrived)
+
+
 def find_moves(
     departures: Sequence[Departure],
     arrivals: Mapping[bytes, PathState],

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from agentdiff.core import events as ev
-from agentdiff.core.asides import Asides, ids_of, stored_aside
+from agentdiff.core.asides import Asides, stored_aside
 from agentdiff.core.codec import Json, decode_ref, decode_state, origin_of
 from agentdiff.core.commands import Append, Command
 from agentdiff.core.entries import Entry, Ref
@@ -28,7 +28,6 @@ from agentdiff.core.pathstate import PathState, renumbered
 from agentdiff.core.records import (
     Decided,
     DecisionIntended,
-    DecisionItem,
     DecisionMade,
     DecisionTurned,
     HunksCommitted,
@@ -39,6 +38,7 @@ from agentdiff.core.records import (
     states_of,
 )
 from agentdiff.core.sessions import Sessions
+from agentdiff.core.settled import verdict_of
 from agentdiff.core.tracking import Tracking
 from agentdiff.core.undoing import Turns
 
@@ -102,12 +102,12 @@ class Ledger:
             pending.update(changed)
             if isinstance(record, PathParked):
                 if record.state is None:
-                    parked.forget(record.path)
+                    parked.mistaken(record.path, record.since)
                 else:
                     parked.put(record.path, stored_aside(record))
             elif isinstance(record, DecisionMade | DecisionTurned):
                 for item in record.items:
-                    parked.decided(item.path, ids_of(item.before))
+                    parked.decided(item, verdict_of(record))
         for path, stored in pending.items():
             state = decode_state(stored, load)
             if state is not None:
@@ -179,21 +179,22 @@ class Ledger:
                 self.decisions[record.decision] = record.decided()
                 self.unfinished.pop(record.decision, None)
                 self.turns.made(record, self.seq)
-                self._count_items(record.items, record.at_ns)
+                self._count_items(record)
             case DecisionTurned():
                 self.unfinished.pop(record.decision, None)
                 if (made := self.decisions.get(record.decision)) is not None:
                     self.turns.turned(record, made.client, self.seq)
-                self._count_items(record.items, record.at_ns)
+                self._count_items(record)
             case _:
                 pass
 
-    def _count_items(self, items: Iterable[DecisionItem], at_ns: int) -> None:
-        for item in items:
+    def _count_items(self, record: DecisionMade | DecisionTurned) -> None:
+        verdict = verdict_of(record)
+        for item in record.items:
             self._count_ids(item.after)
             self._note_change(item.path, item.after)
-            self.observer.proofs.decided(item.path, at_ns)
-            self.observer.parking.decided(item.path, item.before)
+            self.observer.proofs.decided(item.path, record.at_ns)
+            self.observer.parking.decided(item, verdict)
 
     def _note_change(self, path: bytes, stored: Json | None) -> None:
         if stored is None:

@@ -303,8 +303,8 @@ class Observer:
             steps=tuple((entry.ref(), by) for entry, by in steps),
             came_from=came_from,
         )
-        made = (*(() if state is None else (state.base,)), *(entry for entry, _ in steps))
-        append = self._ledger.commit(record, {path: state}, (*made, after))
+        made = (*(() if state is None else (state.base,)), *(entry for entry, _ in steps), after)
+        append = self._ledger.commit(record, {path: state}, made)
         written = (path,) if before != after else ()
         return [append, Publish(files=(path,), written=written)]
 
@@ -340,8 +340,7 @@ class Observer:
             steps.append((whole.after, whole.owner))  # the mode, which no proof covers
         rest = correction.sightings if whole is None else correction.sightings[1:]
         steps += [(sighting.after, sighting.owner) for sighting in rest]
-        why = "a late proof of the user corrected an author"
-        return self._again(path, first, steps, now_ns, why)
+        return self._again(path, first, steps, now_ns, "a late proof corrected an author")
 
     def _again(
         self,
@@ -358,7 +357,8 @@ class Observer:
         given: list[Sighting] = []
         self._ledger.leaves(state)
         if self.parking.mistaken(path, first.seq):
-            commands.append(self._ledger.commit(PathParked(path=path, state=None, at_ns=now_ns)))
+            mistaken = PathParked(path=path, state=None, at_ns=now_ns, since=first.seq)
+            commands += [self._ledger.commit(mistaken)]
         for after, owner in steps:
             # One record for several authors: it must not look proved when one of them is not.
             author = owner if not owner.proved or author.proved else author

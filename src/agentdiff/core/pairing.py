@@ -8,14 +8,21 @@ called by `agentdiff.core.observer`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from agentdiff.core import renames
 from agentdiff.core.codec import decode_ref
 from agentdiff.core.commands import Command, Publish
-from agentdiff.core.departures import Departure, find_moves, is_news
+from agentdiff.core.departures import (
+    Arrived,
+    Departure,
+    Gone,
+    Known,
+    Replaced,
+    find_moves,
+    is_news,
+)
 from agentdiff.core.entries import ABSENT, ABSENT_REF, EMPTY_OID, Absent, Entry, File, Ref, begins
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState, lines_of
@@ -27,6 +34,7 @@ from agentdiff.core.records import (
     Record,
     states_of,
 )
+from agentdiff.core.settled import Settled, verdict_of
 
 if TYPE_CHECKING:
     from agentdiff.core.ledger import Ledger
@@ -34,31 +42,8 @@ if TYPE_CHECKING:
 
 # So many contents that had to make room are remembered: a call writes what it took from elsewhere.
 MAX_ROOM = 64
-
-
-@dataclass(frozen=True, slots=True)
-class _Gone:
-    """A path that holds no line any more: by whom, and whether something pended and was parked."""
-
-    by: Owner
-    parked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrived:
-    """Where something that went has arrived, and by which record."""
-
-    path: bytes
-    gone: _Gone
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Replaced:
-    """What pended on a path that got another content in this reading, and by whom it did."""
-
-    was: PathState
-    by: Owner
+# Of so many decided paths is known what was known of them before.
+MAX_SETTLED = 4096
 
 
 class Pairing:
@@ -73,22 +58,23 @@ class Pairing:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.wanted = False
-        self._gone: dict[bytes, _Gone] = {}
-        self._arrived: dict[bytes, _Arrived] = {}
+        self._gone: dict[bytes, Gone] = {}
+        self._arrived: dict[bytes, Arrived] = {}
         # Pending deletions, for a look need not go through all that pends; the values mean nothing.
         self._deleted: dict[bytes, None] = {}
         # Who changed last what pends on a path: all that came may be in its base.
         self._last: dict[bytes, Owner] = {}
         self._aside: bytes | None = None
+        self._settled = Settled[Known]()
         # What had to make room and is nowhere yet; of another daemon nobody remembers that.
-        self._room: dict[bytes, _Replaced] = {}
+        self._room: dict[bytes, Replaced] = {}
         # What pends where, by content.
         self._oid: dict[bytes, str] = {}
         self._holders: dict[str, set[bytes]] = {}
         # Since the last look: what pends otherwise, who changed a path, what had to make room.
         self._news: dict[bytes, None] = {}
         self._fresh: dict[bytes, Owner] = {}
-        self._replaced: dict[bytes, _Replaced] = {}
+        self._replaced: dict[bytes, Replaced] = {}
 
     def replayed(self) -> None:
         """Notes that all this is the past; the daemon may have died before anything was paired."""
@@ -108,21 +94,41 @@ class Pairing:
                 self._note_departure(record, self._aside == record.path)
                 self._aside = None
             case DecisionMade() | DecisionTurned():
-                self._settled({item.path for item in record.items})
-                for item in record.items:
-                    self._gone.pop(item.path, None)
-                    self._room.pop(item.path, None)
-                    if item.after is None:
-                        self._last.pop(item.path, None)
+                self._decided(record)
             case _:
                 pass
         for path, state in states_of(record).items():
             self._index(path, None if state is None else decode_ref(state["cur"]))
 
-    def _settled(self, paths: Collection[bytes]) -> None:
-        """Forgets what has arrived at some paths, or went from there: it was decided."""
-        known = self._arrived.items()
-        self._arrived = {p: one for p, one in known if not (p in paths or one.path in paths)}
+    def _decided(self, record: DecisionMade | DecisionTurned) -> None:
+        """Forgets what went from some paths, or has arrived there, until that is undone."""
+        verdict, items = verdict_of(record), {item.path: item for item in record.items}
+        arrived: dict[bytes, dict[bytes, Arrived]] = {path: {} for path in items}
+        for path, one in list(self._arrived.items()):
+            if path in items or one.path in items:
+                arrived[path if path in items else one.path][path] = self._arrived.pop(path)
+        for path, item in items.items():
+            if item.after is None:
+                self._last.pop(path, None)
+            left = item.after is not None and _is_left(item.cur_after)
+            known = Known(
+                gone=None if left else self._gone.pop(path, None),
+                room=self._room.pop(path, None),
+                arrived=arrived[path],
+            )
+            back = self._settled.turn(verdict, path, known or None)
+            if back is not None:
+                self._remember(path, back)
+        while len(self._settled) > MAX_SETTLED:
+            self._settled.forget_oldest()
+
+    def _remember(self, path: bytes, known: Known) -> None:
+        """Knows of a path again what was known before it was decided, unless it knows better."""
+        if known.gone is not None:
+            self._gone.setdefault(path, known.gone)
+        if known.room is not None:
+            self._room.setdefault(path, known.room)
+        self._arrived = {**known.arrived, **self._arrived}
 
     def _index(self, path: bytes, cur: Ref | None) -> None:
         self._news[path] = None
@@ -142,7 +148,7 @@ class Pairing:
         self._fresh[record.path] = record.owner
         was = self._ledger.paths.get(record.path)  # as before the change
         if record.after.kind == "file" and was is not None and was.cur.ref() == record.before:
-            self._replaced.setdefault(record.path, _Replaced(was, record.owner))
+            self._replaced.setdefault(record.path, Replaced(was, record.owner))
 
     def _note_author(self, record: PathChanged) -> None:
         if record.state is None:
@@ -155,7 +161,7 @@ class Pairing:
             self._room.pop(record.came_from, None)
             gone = self._gone.pop(record.came_from, None)
             if gone is not None:
-                self._arrived[record.came_from] = _Arrived(record.path, gone, self._ledger.seq)
+                self._arrived[record.came_from] = Arrived(record.path, gone, self._ledger.seq)
         elif record.since is not None:
             # What is given again, from before it arrived, has arrived nowhere yet.
             for path, one in list(self._arrived.items()):
@@ -165,7 +171,7 @@ class Pairing:
             self._gone.pop(record.path, None)
         elif not _is_left(record.before):
             self._gone.pop(record.path, None)  # the newest come last
-            self._gone[record.path] = _Gone(record.owner, parked)
+            self._gone[record.path] = Gone(record.owner, parked)
 
     def pair(self, now_ns: int) -> list[Command]:
         """Finds what was moved, once everything of one reading was told."""
@@ -203,7 +209,7 @@ class Pairing:
         return commands
 
     def _go_on(
-        self, fresh: Mapping[bytes, Owner], replaced: Mapping[bytes, _Replaced], now_ns: int
+        self, fresh: Mapping[bytes, Owner], replaced: Mapping[bytes, Replaced], now_ns: int
     ) -> list[Command]:
         """Gives their owners to lines that arrive after the first part of a file has."""
         commands: list[Command] = []
@@ -215,8 +221,8 @@ class Pairing:
                 continue
             if renames.author(by) != renames.author(one.gone.by):
                 continue
-            if not begins(part.was.cur, state.cur):
-                continue  # more than the rest of it was written
+            if not begins(part.was.cur, state.cur) or self._is_back(state):
+                continue  # more than the rest of it was written, or nothing
             again = renames.grown(state, was, one.gone.by, self._ledger.new_id)
             if again is not None:
                 cur, changed = state.cur, self._ledger.observer.changed
@@ -227,7 +233,11 @@ class Pairing:
         state = self._ledger.paths[path]
         if not (isinstance(state.cur, File) and state.cur.data):
             return False
-        return not self._ledger.observer.parking.is_back(state)  # that has come from nowhere
+        return not self._is_back(state)
+
+    def _is_back(self, state: PathState) -> bool:
+        """Whether what pends was there before: it has come from nowhere else."""
+        return self._ledger.observer.parking.is_back(state)
 
     def _mover(self, departure: Departure, new: PathState) -> Owner:
         """Returns who brought what arrived; its state tells only if something of theirs pends."""
@@ -245,7 +255,7 @@ class Pairing:
         return renames.handed(new, departure.was, departure.by, mover, new_id)
 
     def _made_room(
-        self, replaced: Mapping[bytes, _Replaced], fresh: Mapping[bytes, Owner]
+        self, replaced: Mapping[bytes, Replaced], fresh: Mapping[bytes, Owner]
     ) -> list[Departure]:
         """Returns what is at its path no more: what is there too was copied, if it is elsewhere.
 

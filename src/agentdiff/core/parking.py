@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from agentdiff.core.asides import Asides, aside_of, ids_of
+from agentdiff.core.asides import Asides, aside_of
 from agentdiff.core.codec import Json, decode_state
 from agentdiff.core.entries import Absent, Entry, File, Other, Ref
 from agentdiff.core.epochs import authored, on_another_base
@@ -27,7 +27,9 @@ from agentdiff.core.merge import merge3
 from agentdiff.core.observing import observe
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState, is_binary, lines_of
+from agentdiff.core.records import DecisionItem
 from agentdiff.core.renames import SIMILAR, can_be_origin, similarity
+from agentdiff.core.settled import Verdict
 
 
 class Parking:
@@ -41,7 +43,7 @@ class Parking:
         return path in self._asides
 
     def __bool__(self) -> bool:
-        return any(True for _ in self._asides)
+        return bool(self._asides)
 
     def get(self, path: bytes) -> PathState | None:
         """Returns what was put aside for a path: of several what went last, with its text."""
@@ -56,8 +58,8 @@ class Parking:
         return any(aside == replace(state, gen=aside.gen) for aside in self.all_of(state.path))
 
     def states(self) -> list[PathState]:
-        """Returns everything that was put aside."""
-        return [one.state for one in self._asides]
+        """Returns everything that was put aside, also what only an undo can bring back."""
+        return [one.state for one in self._asides.all()]
 
     def since(self, state: PathState) -> int:
         """Returns the number of a record right after which pended what a state came back from."""
@@ -73,19 +75,15 @@ class Parking:
         """Takes back what a log says was put aside."""
         self._asides = stored.loaded(lambda state: decode_state(state, load))
 
-    def decided(self, path: bytes, before: Json | None) -> None:
+    def decided(self, item: DecisionItem, verdict: Verdict) -> None:
         """Forgets what was put aside if a decision was about it: it came back, and is settled.
 
-        Args:
-            path: the path.
-            before: what the decision started from, in stored shape.
+        Undone, it waits again.
         """
-        self._asides.decided(path, ids_of(before))
+        self._asides.decided(item, verdict)
 
     def mistaken(self, path: bytes, since: int) -> bool:
         """Forgets what was put aside since a mistake about an author; returns whether that was so.
-
-        With it goes all that waits there: the log does not say which of it was older.
 
         Given again, the same bytes would be what comes back, and the mistake with them.
 
@@ -96,7 +94,7 @@ class Parking:
         mistakes = [one for one in self._asides.of(path) if one.since > since]
         if mistakes:
             self._mistakes[path] = mistakes[0].state
-            self._asides.forget(path)
+            self._asides.mistaken(path, since)
         return bool(mistakes)
 
     def mistakes(self) -> Mapping[bytes, PathState]:

@@ -152,8 +152,9 @@ class PathParked:
     """What pended on a path was put aside with its content; `state` is the stored shape.
 
     Attributes:
-        state: None where nothing is aside any more: what was had been given to the wrong author.
-            Otherwise it waits with what is aside already, see `agentdiff.core.asides`.
+        state: None where what was put aside after `since` had been given to the wrong author, and
+            is forgotten.  Otherwise it waits with what is aside already, see
+            `agentdiff.core.asides`.
         since: number of a record right after which `state` pended, 0 where there is none.
     """
 

@@ -633,6 +633,19 @@ def test_what_arrives_after_its_first_part_has_is_whose_it_was(
     _holds(play, left={b"g": b"USER\n"} if new else {b"f": BASE.data + b"USER\n"})
 
 
+def test_what_arrived_and_is_gone_for_a_while_is_no_part_of_what_went() -> None:
+    """The mover took a line out, and wrote it itself: deleted and back, it is the mover's still."""
+    play, old = _new(), File(data=b"old\n")
+    play.save(b"g", old.data, old)
+    _move(play, b"f", b"g")
+    play.run(*MOVER, {b"g": File(data=b"A1\nUSER\nA3\n")})
+    whole = File(data=b"A1\nA2\nUSER\nA3\n")
+    for entry in (whole, ABSENT, whole):
+        play.run(*MOVER, {b"g": entry})
+    assert _wrote(play, b"g") == {b"A1\n": "A", b"A2\n": "B", b"USER\n": "user", b"A3\n": "A"}
+    _holds(play, left={b"g": b"old\nUSER\n"})
+
+
 def test_what_arrived_once_does_not_arrive_again() -> None:
     """Nor for another daemon: the mover took a line out, and puts it back in as its own."""
     play = _mixed()

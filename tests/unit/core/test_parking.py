@@ -649,3 +649,29 @@ def test_what_waits_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         sound(play)
         found.append([lines_of(one.cur)[-1] for one in play.ledger.observer.parking.states()])
     assert found == [[b"1\n"], [b"1\n", b"2\n"], [b"2\n", b"3\n"], [b"3\n", b"4\n"]]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("to", [b"f", b"g"])
+@pytest.mark.parametrize("turns", [("undo",), ("undo", "redo", "undo")])
+@pytest.mark.parametrize("op", ["accept", "reject"])
+def test_what_waited_waits_again_when_the_decision_is_undone(
+    op: str, turns: tuple[str, ...], to: bytes, restart: bool
+) -> None:
+    """A deletion is decided, and that undone: a line of the user's is theirs when it is back."""
+    play = under_review()
+    play.run(*CODEX, {b"f": ABSENT})
+    play.decide(op, ALL)
+    play.cut()
+    for turn in turns:
+        assert not play.undo(redo=turn == "redo")["refused"]
+        play.cut()
+    if restart:
+        play.restart(play.reload())
+        play.attach()
+    play.run(*CODEX, {to: File(data=MIXED.data + b"B\n")})
+    sound(play)
+    play.decide("reject", ALL)
+    play.cut()
+    assert data(play) == b"".join([*LINES[:5], b"USER\n", *LINES[5:]])
+    assert set(play.disk) == {b"f"}
