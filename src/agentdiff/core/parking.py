@@ -119,7 +119,11 @@ class Parking:
             return True
         if result is None and not isinstance(after, Absent):
             return not _is_only_of(state, owner)  # what it took back itself is no change any more
-        return not (has_lines(after) or isinstance(state.cur, Absent))
+        if result is None or not has_lines(after):
+            return not isinstance(state.cur, Absent)
+        # A stash where HEAD is not the base, a rewriting: none of it is there, and something else.
+        gone = has_lines(state.cur) and set(state.ids).isdisjoint(result.ids)
+        return gone and not _is_only_of(state, owner)
 
     def returning(
         self,
@@ -153,7 +157,9 @@ class Parking:
             if not (isinstance(parked.cur, File) and isinstance(after, File)):
                 continue
             if parked.cur == after:
-                continue  # exactly that, of another base
+                if popped and owner.kind == "git" and owner.proved:
+                    return parked  # the stash took its base away with it, what was accepted
+                continue
             if owner.kind == "git" and owner.proved:
                 # ``git stash pop`` on another commit: the same changes on another base.
                 back = observe(parked, path, parked.cur, after, owner, new_id) if popped else None

@@ -109,7 +109,8 @@ def _settle_lines(
     new_base = _sided(base, b"".join(after.base), like=cur)
     new_cur = _sided(cur, b"".join(after.cur), like=base)
     if not after.hunks and base is not cur:
-        new_base, new_cur = _meet(base, cur, new_base, new_cur, op)
+        users = all(owner.proved for one in state.meta for owner in one.owners)
+        new_base, new_cur = _meet(base, cur, new_base, new_cur, op, users=users)
     return new_base, new_cur, after.hunks
 
 
@@ -123,14 +124,18 @@ def _sided(entry: Entry, data: bytes, *, like: Entry) -> Entry:
 
 
 def _meet(
-    base: Entry, cur: Entry, new_base: Entry, new_cur: Entry, op: Verdict
+    base: Entry, cur: Entry, new_base: Entry, new_cur: Entry, op: Verdict, *, users: bool
 ) -> tuple[Entry, Entry]:
-    """Settles existence when no differing line is left of a created or deleted file."""
+    """Settles existence when no differing line is left of a created or deleted file.
+
+    What the user deleted (`users`), by a restore, is gone as its lines are.
+    """
     if isinstance(base, Absent) and isinstance(new_cur, File):
         # Rejecting every agent line of a created file: gone, unless lines of the user are left.
         return (ABSENT, ABSENT) if op == "reject" and not new_cur.data else (new_cur, new_cur)
     if isinstance(cur, Absent) and isinstance(new_base, File):
-        return (ABSENT, ABSENT) if op == "accept" and not new_base.data else (new_base, new_base)
+        gone = not new_base.data and (op == "accept" or users)
+        return (ABSENT, ABSENT) if gone else (new_base, new_base)
     return new_base, new_cur
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from agentdiff.core.codec import encode_state
 from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other, git_blob_oid
-from agentdiff.core.events import GitMoved, Selection, TurnEnded
+from agentdiff.core.events import GitMoved, HunkPick, Selection, TurnEnded
 from agentdiff.core.pathstate import check, lines_of
 from agentdiff.core.sessions import TAIL_NS
 from tests.play import Play, image
@@ -675,3 +675,37 @@ def test_what_waited_waits_again_when_the_decision_is_undone(
     play.cut()
     assert data(play) == b"".join([*LINES[:5], b"USER\n", *LINES[5:]])
     assert set(play.disk) == {b"f"}
+
+
+@pytest.mark.parametrize("told", ["not at all", "before", "after"])
+@pytest.mark.parametrize("who", ["an agent", "a person"])
+def test_a_stash_where_something_was_accepted_that_is_not_committed(who: str, told: str) -> None:
+    """It takes along what was accepted, too: HEAD is not the base.  What pended pends again."""
+    play = under_review()
+    play.run(*CLAUDE, {b"f": File(data=MIXED.data + b"accepted\n")})
+    (*_, new) = play.ids(b"f")
+    play.decide("accept", Selection(picks=(HunkPick(hunk=new),)))
+    before = play.owners(b"f")
+    stranger(play, play.disk[b"f"])  # it is a while ago
+    play.prompt(*CODEX)
+    call = play.start(*CODEX) if who == "an agent" else None
+    for entry in (TEXT, File(data=MIXED.data + b"accepted\n")):
+        git = GitMoved(
+            label="stash",
+            contents={b"f": git_blob_oid(entry.data)},
+            received_ns=play.tick(),
+            popped=entry != TEXT,
+        )
+        if told == "before":
+            play.handle(git)
+        play.put(b"f", entry)
+        play.cut()
+        if told == "after":
+            play.handle(git)
+    if call is not None:
+        play.finish(call)
+    sound(play)
+    assert play.owners(b"f") == before
+    play.decide("reject", ALL)
+    play.cut()
+    assert data(play) == b"".join([*LINES[:5], b"USER\n", *LINES[5:], b"accepted\n"])

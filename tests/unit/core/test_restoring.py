@@ -97,3 +97,15 @@ def test_a_restore_to_the_base_brings_nothing_back() -> None:
     play.run("codex", "B", {b"a": ABSENT})
     play.restore(0)
     assert (play.disk, play.pending()) == ({b"a": _text()}, {})
+
+
+def test_a_file_that_was_deleted_at_that_time_stays_deleted() -> None:
+    """The restore deletes it for the user, and a reject of everything leaves no empty file."""
+    play, _, _ = _play()
+    play.run("codex", "B", {b"a": ABSENT})
+    seq = play.ledger.seq
+    play.run("codex", "B", {b"a": _text(b"B\n")})
+    play.restore(seq)
+    assert play.disk == {}
+    play.decide("reject", EVERYTHING)
+    assert (play.disk, play.pending()) == ({}, {})
