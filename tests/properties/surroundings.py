@@ -280,21 +280,6 @@ class Surroundings(RuleBasedStateMachine):
             self.play.cut()
         assert alike(before, self.play.ledger.paths.get(path))
 
-    @rule(path=PATH, aside=PATH, by=st.tuples(AGENTS, AGENTS), data=st.data())
-    def agents_take_it_away_and_bring_it_back(
-        self, path: bytes, aside: bytes, by: tuple[tuple[str, str], tuple[str, str]],
-        data: st.DataObject,
-    ) -> None:  # fmt: skip
-        """``mv f f.bak``, ``mv f.bak f``, or deleted and written again: nothing has changed."""
-        there, before = self.play.disk.get(path), self.play.ledger.paths.get(path)
-        taken = self.play.disk.get(aside) or self.play.ledger.paths.get(aside)
-        if not isinstance(there, File) or (taken and path != aside):
-            return
-        to = {aside: there} if aside != path else {}
-        self.play.run(*by[0], {**to, path: ABSENT})
-        self.play.run(*by[1], {**dict.fromkeys(to, ABSENT), path: there})
-        assert alike(before, self.play.ledger.paths.get(path))
-
     # --- events ----------------------------------------------------------------------------------
 
     def _tell(self, events: Sequence[AgentEvent], data: st.DataObject) -> None:

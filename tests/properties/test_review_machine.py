@@ -2,6 +2,7 @@
 
 Every rule is something that happens to a workspace: here what agents, strangers and the user do;
 in `tests.properties.deciding` what people decide, edit and take back; in
+`tests.properties.moving` what is moved in steps, or gone and back; in
 `tests.properties.surroundings` git, formatters and events that go astray.  After each of them the
 machine is sound (`ReviewMachine.states_are_sound`); what a rule itself must not do is asserted in
 it.  What the user types is unique, and `tests.properties.typed` follows it through everything.
@@ -46,14 +47,14 @@ from agentdiff.core.pathstate import check, is_line_text
 from agentdiff.core.proofs import CLAIM_NS
 from agentdiff.core.records import PathChanged
 from tests.play import image
-from tests.properties.deciding import Deciding
+from tests.properties.moving import Moving
 from tests.properties.oracles import alike, keeps_proved
 from tests.properties.strategies import edits, entries, texts
 from tests.properties.surroundings import AGENTS, PATH, PATHS, SESSIONS, WHEN, plain
 from tests.properties.typed import Watched
 
 
-class ReviewMachine(Deciding):
+class ReviewMachine(Moving):
     """Two agents, a user and strangers in one workspace of three paths."""
 
     @initialize(first=st.tuples(*[entries(odd=True)] * 3))
