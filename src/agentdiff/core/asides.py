@@ -36,6 +36,7 @@ class Aside(Generic[T]):
     Attributes:
         state: what pended.
         since: see `agentdiff.core.records.PathParked.since`.
+        at: number of the record by which it was put aside.
         ids: everything that can be decided on it.
         sides: what is left at the path when all of it is rejected, and what it held.
         has_text: whether it held lines.
@@ -44,10 +45,15 @@ class Aside(Generic[T]):
 
     state: T
     since: int
+    at: int
     ids: frozenset[int]
     sides: tuple[Ref, Ref]
     has_text: bool
     size: int
+
+    def is_newer(self, seq: int) -> bool:
+        """Whether it pended only after a record; what never did itself, when it was put aside."""
+        return (self.since or self.at) > seq
 
 
 class Asides(Generic[T]):
@@ -95,8 +101,8 @@ class Asides(Generic[T]):
         self._trim()
 
     def mistaken(self, path: bytes, since: int) -> None:
-        """Forgets what was put aside on a path after a record, or nobody knows after which."""
-        self._keep(path, [one for one in self._of.get(path, ()) if 0 < one.since <= since])
+        """Forgets what was put aside on a path, where it pended only after a record."""
+        self._keep(path, [one for one in self._of.get(path, ()) if not one.is_newer(since)])
 
     def loaded(self, load: Callable[[T], U | None]) -> Asides[U]:
         """Returns the same with other states, without those of which there is none any more."""
@@ -104,7 +110,7 @@ class Asides(Generic[T]):
         def every(waiting: tuple[Aside[T], ...]) -> tuple[Aside[U], ...]:
             states = [(one, load(one.state)) for one in waiting]
             return tuple(
-                Aside(state, one.since, one.ids, one.sides, one.has_text, one.size)
+                Aside(state, one.since, one.at, one.ids, one.sides, one.has_text, one.size)
                 for one, state in states
                 if state is not None
             )
@@ -144,24 +150,25 @@ def _replaces(new: Aside[T], old: Aside[T]) -> bool:
     return new.sides == old.sides or (same and (new.has_text or not old.has_text))
 
 
-def aside_of(state: PathState, since: int) -> Aside[PathState]:
+def aside_of(state: PathState, since: int, at: int) -> Aside[PathState]:
     """Returns a live state as it waits."""
     sides = state.rest.ref(), state.cur.ref()
     kinds = {one.kind for one in state.meta}
     size = state.base.ref().size + sides[1].size
     text = _has_text(sides[1], bool(state.hunks), kinds)
-    return Aside(state, since, frozenset(state.ids), sides, text, size)
+    return Aside(state, since, at, frozenset(state.ids), sides, text, size)
 
 
-def stored_aside(parked: PathParked) -> Aside[Json]:
-    """Returns as it waits what a record, which has a state, says was put aside."""
+def stored_aside(parked: PathParked, at: int) -> Aside[Json]:
+    """Returns as it waits what a record, number `at`, which has a state, says was put aside."""
     stored = parked.state
     assert stored is not None
     base, cur = decode_ref(stored["base"]), decode_ref(stored["cur"])
     sides = base if origin_of(stored) is None else ABSENT_REF, cur
     kinds = {one[2] for one in stored["meta"]}
     text = _has_text(cur, bool(stored["hunks"]), kinds)
-    return Aside(stored, parked.since, frozenset(ids_of(stored)), sides, text, base.size + cur.size)
+    ids, size = frozenset(ids_of(stored)), base.size + cur.size
+    return Aside(stored, parked.since, at, ids, sides, text, size)
 
 
 def _has_text(cur: Ref, hunks: bool, kinds: Collection[str]) -> bool:

@@ -104,7 +104,7 @@ class Ledger:
                 if record.state is None:
                     parked.mistaken(record.path, record.since)
                 else:
-                    parked.put(record.path, stored_aside(record))
+                    parked.put(record.path, stored_aside(record, seq))
             elif isinstance(record, DecisionMade | DecisionTurned):
                 for item in record.items:
                     parked.decided(item, verdict_of(record))

@@ -245,19 +245,17 @@ class Observer:
         now_ns: int,
         seq: int,
     ) -> list[Command]:
-        """Keeps what pended if its content is gone and may come back.
-
-        `seq` is the number of the newest record when it pended, 0 where it never did.
-        """
+        """Keeps what pended, after record `seq` or never (0), if its content may come back."""
         if state is None or not self.parking.is_worth(state, after, owner, result):
             return []
         state, seq = self._before_steps(state, after, seq)
-        self.parking.put(state, seq)
         stored = encode_state(state)
         assert stored is not None
         parked = PathParked(path=state.path, state=stored, at_ns=now_ns, since=seq)
         followed = self.pairing.followed(state, now_ns)
-        return [*followed, self._ledger.commit(parked, entries=(state.base, state.cur))]
+        append = self._ledger.commit(parked, entries=(state.base, state.cur))
+        self.parking.put(state, seq, append.seq)
+        return [*followed, append]
 
     def _before_steps(self, state: PathState, after: Entry, seq: int) -> tuple[PathState, int]:
         """Returns what pended before a program replaced the content in steps.

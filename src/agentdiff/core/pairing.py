@@ -198,7 +198,7 @@ class Pairing:
         for departure, new in find_moves(departures, arrivals, moves, fresh, self._last, news):
             owner = self._mover(departure, new)
             if (wrong := mistakes.get(departure.path)) is not None:
-                new = renames.unhanded(new, wrong, owner)
+                new = renames.unhanded(new, wrong, departure.by or owner)
             state = self._arrived_state(departure, new, owner)
             commands += observer.changed(
                 new.path, new.cur, new.cur, owner, state, now_ns, came_from=departure.pended

@@ -67,9 +67,9 @@ class Parking:
         same = [one for one in asides if not one.ids.isdisjoint(state.ids)]
         return next((one for one in same if one.state is state), (same or asides)[0]).since
 
-    def put(self, state: PathState, since: int) -> None:
-        """Keeps a state; see `agentdiff.core.records.PathParked.since`."""
-        self._asides.put(state.path, aside_of(state, since))
+    def put(self, state: PathState, since: int, at: int) -> None:
+        """Keeps a state; see `agentdiff.core.asides.Aside`."""
+        self._asides.put(state.path, aside_of(state, since, at))
 
     def load(self, stored: Asides[Json], load: Callable[[Ref], Entry]) -> None:
         """Takes back what a log says was put aside."""
@@ -91,7 +91,7 @@ class Parking:
             path: the path.
             since: number of the newest record before the mistake.
         """
-        mistakes = [one for one in self._asides.of(path) if one.since > since]
+        mistakes = [one for one in self._asides.of(path) if one.is_newer(since)]
         if mistakes:
             self._mistakes[path] = mistakes[0].state
             self._asides.mistaken(path, since)

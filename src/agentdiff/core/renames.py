@@ -223,7 +223,7 @@ def unhanded(new: PathState, wrong: PathState, mover: Owner) -> PathState:
     Args:
         new: what pends where it arrived.
         wrong: what pended on it where it was before, with the owners that were mistaken.
-        mover: who brought it.
+        mover: who brought it, whoever has written there since.
     """
     if not (is_line_text(wrong.cur) and is_line_text(new.cur)):
         return new

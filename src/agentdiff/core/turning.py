@@ -250,7 +250,7 @@ def _seen(
         pended = state
         state = _step(aside, state, item.path, content, replace(step, after=merged), new_id)
         if pended is not None and aside.is_worth(pended, merged, step.owner, state):
-            aside.put(pended, 0)
+            aside.put(pended, 0, 0)
         content = merged
     return state, content
 

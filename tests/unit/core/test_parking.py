@@ -477,6 +477,49 @@ def test_what_a_late_proof_corrected_is_corrected_where_it_is_now(
     }
 
 
+def test_two_saves_are_proved_when_the_file_is_gone() -> None:
+    """The first proof puts a state aside that has never pended; it is a mistake for the second."""
+    play, saves = under_review(), [b"FIRST\n" + MIXED.data, b"FIRST\n" + MIXED.data + b"SECOND\n"]
+    since: list[int] = []
+    for save in saves:
+        started = play.start(*CLAUDE)
+        since.append(play.now)
+        play.put(b"f", File(data=save))
+        play.finish(started)
+    play.run(*CODEX, {b"f": ABSENT})
+    for save, begun in zip(saves, since, strict=True):
+        play.claim(b"f", save, written=True, since_ns=begun)
+        play.cut()
+    sound(play)
+    play.run(*CODEX, {b"f": File(data=saves[-1])})
+    sound(play)
+    play.decide("reject", ALL)
+    left = b"".join([b"FIRST\n", *LINES[:5], b"USER\n", *LINES[5:], b"SECOND\n"])
+    assert data(play) == left
+
+
+@pytest.mark.parametrize("by", [("gemini", "C"), CLAUDE, CODEX])
+def test_a_late_proof_of_what_others_have_written_in_since_it_was_moved(
+    by: tuple[str, str],
+) -> None:
+    """Who wrote there last has brought nothing."""
+    play = under_review()
+    play.prompt(*by)
+    started = play.start(*CLAUDE)
+    since = play.now
+    play.put(b"f", SAVED)
+    play.finish(started)
+    play.run(*CODEX, {b"f": ABSENT, b"g": File(data=b"B\n" + SAVED.data)})
+    play.run(*by, {b"g": File(data=b"B\n" + SAVED.data + b"C\n")})
+    play.claim(b"f", SAVED.data, written=True, since_ns=since)
+    play.cut()
+    sound(play)
+    play.decide("reject", ALL)
+    play.cut()
+    left = b"".join([b"USER2\n", *LINES[:5], b"USER\n", b"USER3\n", *LINES[5:]])
+    assert play.disk == {b"f": File(data=left)}
+
+
 def test_a_rename_that_is_gone_when_the_proof_comes_is_one_again() -> None:
     """What the user typed is in the base of both halves, also while only the old one is left."""
     play = under_review()

@@ -290,7 +290,7 @@ def test_a_pair_that_comes_back_brings_no_other_base() -> None:
     play.run("claude", "A", {b"a": ABSENT, b"b": _with(7, b"seven\n")})
     old, state = play.ledger.paths[b"a"], play.ledger.paths[b"b"]
     parking = Parking()
-    parking.put(state, 0)
+    parking.put(state, 0, 1)
 
     def back(pending: dict[bytes, PathState]) -> PathState | None:
         return parking.returning(b"b", ABSENT, state.cur, EXTERNAL, play.ledger.new_id, pending)
