@@ -100,6 +100,10 @@ class Asides(Generic[T]):
         self._keep(item.path, [*older, *left][-MAX_EACH:])
         self._trim()
 
+    def settled(self, verdict: Verdict, path: bytes) -> Sequence[Aside[T]]:
+        """Returns what a verdict has settled on a path, oldest first."""
+        return self._settled.get(verdict, path) or ()
+
     def mistaken(self, path: bytes, since: int) -> None:
         """Forgets what was put aside on a path, where it pended only after a record."""
         self._keep(path, [one for one in self._of.get(path, ()) if not one.is_newer(since)])

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agentdiff.core import events as ev
@@ -39,6 +40,7 @@ from agentdiff.core.records import (
     DecisionTurned,
 )
 from agentdiff.core.scoping import pinned
+from agentdiff.core.settled import Verdict
 
 if TYPE_CHECKING:
     from agentdiff.core.ledger import Ledger
@@ -112,8 +114,11 @@ class Executor:
         turned = Plan([], [], [])
         if event.decision is None:
             return [Answer(request=event.request, result=self._result(verb, None, turned, []))]
-        ledger = self._ledger
-        planned = turning.planned(ledger.paths, ledger.renamed, event, ledger.where, ledger.new_id)
+        ledger, in_effect = self._ledger, Verdict(event.decision, undone=event.redo)
+        waited = partial(ledger.observer.parking.settled, in_effect)
+        planned = turning.planned(
+            ledger.paths, ledger.renamed, event, ledger.where, waited, ledger.new_id
+        )
         return self._start(_Execution(event, event.decision, verb, planned))
 
     def _restore(self, event: ev.RestoreRequested) -> list[Command]:

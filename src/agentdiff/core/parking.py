@@ -82,6 +82,10 @@ class Parking:
         """
         self._asides.decided(item, verdict)
 
+    def settled(self, verdict: Verdict, path: bytes) -> list[PathState]:
+        """Returns what a verdict has settled on a path, oldest first."""
+        return [one.state for one in self._asides.settled(verdict, path)]
+
     def mistaken(self, path: bytes, since: int) -> bool:
         """Forgets what was put aside since a mistake about an author; returns whether that was so.
 

@@ -43,6 +43,10 @@ class Settled(Generic[T]):
         """Returns everything that was settled, oldest first."""
         return list(self._of.values())
 
+    def get(self, verdict: Verdict, path: bytes) -> T | None:
+        """Returns what a verdict has settled on a path."""
+        return self._of.get((verdict, path))
+
     def turn(self, verdict: Verdict, path: bytes, settled: T | None) -> T | None:
         """Keeps what a verdict settles, and returns what its opposite had.
 

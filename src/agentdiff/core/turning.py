@@ -17,7 +17,7 @@ was (a rename, a record of an older version), and a turn would give a person's l
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from agentdiff.core.codec import encode_state
@@ -40,6 +40,7 @@ def planned(
     renamed: Iterable[bytes],
     event: UndoRequested,
     where: Mapping[int, bytes],
+    waited: Callable[[bytes], Sequence[PathState]],
     new_id: NewId,
 ) -> Plan:
     """Returns what an undo or a redo does; both halves of a rename, or neither.
@@ -49,6 +50,7 @@ def planned(
         renamed: those of them that were renamed.
         event: the request.
         where: change → the path on which it pends.
+        waited: returns what was put aside for a path, and settled by what is turned.
         new_id: makes ids and generations.
     """
     items = [turned(item, redo=event.redo) for item in event.items]
@@ -56,11 +58,13 @@ def planned(
     found: dict[bytes, PathPlan | Refusal] = {}
     for item in items:
         if item.path in pairs or item.path not in moved:
-            found[item.path] = _planned(item, paths.get(item.path), new_id)
+            here = paths.get(item.path)
+            found[item.path] = _planned(item, here, waited(item.path), new_id)
         elif any(other.path == moved[item.path] for other in items):
             found[item.path] = _moved_away(item.path, moved[item.path])
         else:
-            both = _renamed(item, paths[item.path], paths[moved[item.path]], new_id)
+            old, new = paths[item.path], paths[moved[item.path]]
+            both = _renamed(item, old, new, waited(item.path), new_id)
             found |= {one.path: one for one in both}
     refused = {path for path, one in found.items() if isinstance(one, Refusal)}
     for path, other in pairs.items():
@@ -99,11 +103,13 @@ def halves(changes: Iterable[LoadedItem | PathPlan]) -> dict[bytes, bytes]:
     return out
 
 
-def _planned(item: LoadedItem, current: PathState | None, new_id: NewId) -> PathPlan | Refusal:
+def _planned(
+    item: LoadedItem, current: PathState | None, waited: Sequence[PathState], new_id: NewId
+) -> PathPlan | Refusal:
     """Returns what the turn of a decision does to one path."""
     after, cur_before, cur_after = item.after, item.cur_before, item.cur_after
     if not (same_state(current, item.before) and is_unmoved(item)):
-        found = caught_up(item, current, new_id)
+        found = caught_up(item, current, waited, new_id)
         if found is None:
             return moved_on(item.path)
         after, cur_before, cur_after = found
@@ -118,7 +124,11 @@ def _planned(item: LoadedItem, current: PathState | None, new_id: NewId) -> Path
 
 
 def _renamed(
-    item: LoadedItem, old: PathState, new: PathState, new_id: NewId
+    item: LoadedItem,
+    old: PathState,
+    new: PathState,
+    waited: Sequence[PathState],
+    new_id: NewId,
 ) -> Sequence[PathPlan | Refusal]:
     """Returns what the turn of a decision on a path does to that and the path it was renamed to.
 
@@ -128,10 +138,11 @@ def _renamed(
         item: of the old path, from `turned`, with what happened to it at both.
         old: what pends on the old path.
         new: what pends on the new path.
+        waited: what had been put aside for the path, before the decision.
         new_id: makes ids and generations.
     """
     item = replace(item, since=item.moved)
-    found = caught_up(item, None if new.base == new.cur else unnamed(new), new_id)
+    found = caught_up(item, None if new.base == new.cur else unnamed(new), waited, new_id)
     if found is None:
         return [_moved_away(item.path, new.path)]
     state, there, wanted = found
@@ -209,13 +220,15 @@ def is_unmoved(item: LoadedItem) -> bool:
 
 
 def caught_up(
-    item: LoadedItem, current: PathState | None, new_id: NewId
+    item: LoadedItem, current: PathState | None, waited: Sequence[PathState], new_id: NewId
 ) -> tuple[PathState | None, Entry, Entry] | None:
     """Returns (state, content there now, content to be) of a turned decision on a path.
 
     Args:
         item: from `turned`.
         current: what pends on the path now.
+        waited: what had been put aside for the path before the decision settled it; it comes back
+            as it would have come back without that.
         new_id: makes ids and generations.
 
     Returns:
@@ -227,10 +240,11 @@ def caught_up(
     renamed = any(state is not None and state.origin is not None for state in states)
     if not steps or renamed or any(s.owner.kind == "git" and s.owner.proved for s in steps):
         return None
-    what_is = _seen(item, item.before, item.cur_before, steps, itertools.count(_FAR).__next__)
+    far = itertools.count(_FAR).__next__
+    what_is = _seen(item, item.before, item.cur_before, steps, (), far)
     if what_is is None or not _alike(what_is[0], current):
         return None
-    to_be = _seen(item, item.after, item.cur_after, steps, new_id)
+    to_be = _seen(item, item.after, item.cur_after, steps, waited, new_id)
     return None if to_be is None else (to_be[0], steps[-1].after, to_be[1])
 
 
@@ -239,10 +253,13 @@ def _seen(
     state: PathState | None,
     content: Entry,
     steps: Sequence[Step],
+    waited: Sequence[PathState],
     new_id: NewId,
 ) -> tuple[PathState | None, Entry] | None:
     """Returns state and content after the steps were seen on top of these; None in a conflict."""
     wanted, aside = content, Parking()
+    for one in waited:
+        aside.put(one, 0, 0)
     for step in steps:
         merged = _merged(item.cur_before, step, wanted)
         if merged is None:

@@ -752,3 +752,27 @@ def test_a_stash_where_something_was_accepted_that_is_not_committed(who: str, to
     play.decide("reject", ALL)
     play.cut()
     assert data(play) == b"".join([*LINES[:5], b"USER\n", *LINES[5:], b"accepted\n"])
+
+
+@pytest.mark.parametrize("op", ["accept", "reject"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_came_back_before_the_undo_is_whose_it_was(op: str, restart: bool) -> None:
+    """A deletion is decided, the file is written again, and the decision undone after that."""
+    play = under_review()
+    play.run(*CODEX, {b"f": ABSENT})
+    play.decide(op, ALL)
+    play.cut()
+    play.run(*CODEX, {b"f": File(data=MIXED.data + b"B\n")})
+    if restart:
+        play.restart(play.reload())
+        play.attach()
+    undone = play.undo()
+    play.cut()
+    sound(play)
+    if op == "accept":
+        assert not undone["refused"]
+        play.decide("reject", ALL)
+        play.cut()
+        assert data(play) == b"".join([*LINES[:5], b"USER\n", *LINES[5:]])
+    else:  # the file would be there and not be there
+        assert undone["refused"]
