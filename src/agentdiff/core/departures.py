@@ -88,11 +88,10 @@ class Known:
     """What was known of a path until it was decided."""
 
     gone: Gone | None
-    room: Replaced | None
     arrived: Mapping[bytes, Arrived]
 
     def __bool__(self) -> bool:
-        return bool(self.gone or self.room or self.arrived)
+        return bool(self.gone or self.arrived)
 
 
 def find_moves(

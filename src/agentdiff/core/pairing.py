@@ -75,10 +75,15 @@ class Pairing:
         self._news: dict[bytes, None] = {}
         self._fresh: dict[bytes, Owner] = {}
         self._replaced: dict[bytes, Replaced] = {}
+        # Where something had arrived that is told again since: it is there still.
+        self._known: dict[bytes, bytes] = {}
 
     def replayed(self) -> None:
         """Notes that all this is the past; the daemon may have died before anything was paired."""
-        self._news, self._fresh, self._replaced, self.wanted = {}, {}, {}, True
+        newest = next(reversed(self._fresh.values()), None)
+        call = None if newest is None else newest.tool_call
+        self._fresh = {p: o for p, o in self._fresh.items() if call and o.tool_call == call}
+        self._news, self._replaced, self._known, self.wanted = {}, {}, {}, True
 
     def fold(self, record: Record) -> None:
         """Notes what a record tells of contents that went, live and when a log is replayed."""
@@ -90,7 +95,9 @@ class Pairing:
                 if record.before != record.after:
                     self._note(record)
                     self._note_author(record)
-                    self._arrived.pop(record.path, None)
+                    arrived = self._arrived.pop(record.path, None)
+                    if arrived is not None and record.since is not None:
+                        self._known[arrived.path] = record.path
                 self._note_departure(record, self._aside == record.path)
                 self._aside = None
             case DecisionMade() | DecisionTurned():
@@ -99,6 +106,9 @@ class Pairing:
                 pass
         for path, state in states_of(record).items():
             self._index(path, None if state is None else decode_ref(state["cur"]))
+            before = self._ledger.paths.get(path)
+            if before is not None and before.origin is not None:
+                self._news[before.origin] = None  # the deletion may be open again
 
     def _decided(self, record: DecisionMade | DecisionTurned) -> None:
         """Forgets what went from some paths, or has arrived there, until that is undone."""
@@ -108,12 +118,12 @@ class Pairing:
             if path in items or one.path in items:
                 arrived[path if path in items else one.path][path] = self._arrived.pop(path)
         for path, item in items.items():
+            self._room.pop(path, None)
             if item.after is None:
                 self._last.pop(path, None)
             left = item.after is not None and _is_left(item.cur_after)
             known = Known(
                 gone=None if left else self._gone.pop(path, None),
-                room=self._room.pop(path, None),
                 arrived=arrived[path],
             )
             back = self._settled.turn(verdict, path, known or None)
@@ -126,8 +136,6 @@ class Pairing:
         """Knows of a path again what was known before it was decided, unless it knows better."""
         if known.gone is not None:
             self._gone.setdefault(path, known.gone)
-        if known.room is not None:
-            self._room.setdefault(path, known.room)
         self._arrived = {**known.arrived, **self._arrived}
 
     def _index(self, path: bytes, cur: Ref | None) -> None:
@@ -145,6 +153,7 @@ class Pairing:
 
     def _note(self, record: PathChanged) -> None:
         """Notes who changed a path, and what was replaced there; of a replay that is forgotten."""
+        self._fresh.pop(record.path, None)  # the newest comes last
         self._fresh[record.path] = record.owner
         was = self._ledger.paths.get(record.path)  # as before the change
         if record.after.kind == "file" and was is not None and was.cur.ref() == record.before:
@@ -176,9 +185,10 @@ class Pairing:
     def pair(self, now_ns: int) -> list[Command]:
         """Finds what was moved, once everything of one reading was told."""
         news = None if self.wanted else self._news
-        fresh, replaced = self._fresh, self._replaced
+        fresh, replaced, known = self._fresh, self._replaced, self._known
         mistakes = self._ledger.observer.parking.mistakes()
-        self._news, self._fresh, self._replaced, self.wanted = {}, {}, {}, False
+        self._news, self._fresh, self._replaced, self._known = {}, {}, {}, {}
+        self.wanted = False
         departures = self._made_room(replaced, fresh)
         if news == {} or not (departures or self._gone or self._deleted or self._arrived):
             return []
@@ -188,7 +198,7 @@ class Pairing:
         if news is not None and not any(is_news(one, None, news) for one in departures):
             some = [path for path in news if path in ledger.paths]
         arrivals = {path: ledger.paths[path] for path in some if self._may_arrive(path)}
-        moves = {
+        moves = known | {
             target.move_to: target.path
             for targets in ledger.tracking.announced.values()
             for target in targets.values()

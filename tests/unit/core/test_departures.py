@@ -853,19 +853,41 @@ def test_git_moved_it_by_an_agents_command(before: bool, named: set[bytes]) -> N
     _holds(play, left=KEPT)
 
 
-def test_the_daemon_dies_before_it_knows_what_was_moved() -> None:
+@pytest.mark.parametrize("head", [b"", b"B\n"])
+@pytest.mark.parametrize("new", [False, True], ids=["modified", "new"])
+def test_the_daemon_dies_before_it_knows_what_was_moved(new: bool, head: bytes) -> None:
     """Both halves were seen, and the reading never ended: the next one finds the pair."""
-    play = _mixed()
+    play = _new() if new else _mixed()
+    whole = play.disk[b"f"]
+    assert isinstance(whole, File)
     started = play.start(*MOVER)
     play.put(b"f", ABSENT)
-    play.put(b"g", MIXED)
+    play.put(b"g", File(data=head + whole.data))
     for path in (b"f", b"g"):
         play.handle(play.observation(path))
     play.restart(play.reload())
     play.attach()
     play.finish(started)
-    assert play.pending() == {b"f": "deleted", b"g": "renamed"}
-    assert _wrote(play, b"g") == WRITTEN
+    assert play.pending() == ({b"g": "created"} if new else {b"f": "deleted", b"g": "renamed"})
+    assert {line: who for line, who in _wrote(play, b"g").items() if line in WRITTEN} == WRITTEN
+    _holds(play, left={b"g": b"USER\n"} if new else KEPT)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_when_a_renamed_file_goes_the_deletion_of_where_it_was_is_open(restart: bool) -> None:
+    """It was emptied, written anew elsewhere, and the empty one moved: the same after a restart."""
+    play = _mixed()
+    _move(play, b"f", b"g", head=b"B\n")
+    there = play.disk[b"g"]
+    steps: list[dict[bytes, Entry]] = [
+        {b"g": File(data=b"")}, {b"u": there}, {b"g": ABSENT, b"m": File(data=b"")}
+    ]  # fmt: skip
+    for step in steps:
+        play.run(*MOVER, step)
+        if restart:
+            play.restart(play.reload())
+            play.attach()
+    assert play.ledger.paths[b"u"].origin == b"f"
     _holds(play, left=KEPT)
 
 

@@ -498,19 +498,20 @@ def test_two_saves_are_proved_when_the_file_is_gone() -> None:
     assert data(play) == left
 
 
+@pytest.mark.parametrize("head", [b"", b"B\n"])
 @pytest.mark.parametrize("by", [("gemini", "C"), CLAUDE, CODEX])
 def test_a_late_proof_of_what_others_have_written_in_since_it_was_moved(
-    by: tuple[str, str],
+    by: tuple[str, str], head: bytes
 ) -> None:
-    """Who wrote there last has brought nothing."""
+    """Who wrote there last has brought nothing, and it is where it has arrived already."""
     play = under_review()
     play.prompt(*by)
     started = play.start(*CLAUDE)
     since = play.now
     play.put(b"f", SAVED)
     play.finish(started)
-    play.run(*CODEX, {b"f": ABSENT, b"g": File(data=b"B\n" + SAVED.data)})
-    play.run(*by, {b"g": File(data=b"B\n" + SAVED.data + b"C\n")})
+    play.run(*CODEX, {b"f": ABSENT, b"g": File(data=head + SAVED.data)})
+    play.run(*by, {b"g": File(data=head + SAVED.data + b"C\n")})
     play.claim(b"f", SAVED.data, written=True, since_ns=since)
     play.cut()
     sound(play)
