@@ -873,6 +873,22 @@ def test_the_daemon_dies_before_it_knows_what_was_moved(new: bool, head: bytes) 
     _holds(play, left={b"g": b"USER\n"} if new else KEPT)
 
 
+@pytest.mark.parametrize("head", [b"", b"B\n"])
+@pytest.mark.parametrize("by", [AGENT, MOVER])
+def test_a_late_proof_of_a_new_file_that_was_moved(by: tuple[str, str], head: bytes) -> None:
+    """It is where it has arrived, whoever has written there since."""
+    play = _new()
+    saved = File(data=_contents(play)[b"f"] + b"USER 2\n")
+    since = play.now
+    play.put(b"f", saved)
+    play.cut()
+    _move(play, b"f", b"g", head=head)
+    play.run(*by, {b"g": File(data=head + saved.data + b"later\n")})
+    play.claim(b"f", saved.data, written=True, since_ns=since)
+    play.cut()
+    _holds(play, left={b"g": b"USER\nUSER 2\n"})
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_when_a_renamed_file_goes_the_deletion_of_where_it_was_is_open(restart: bool) -> None:
     """It was emptied, written anew elsewhere, and the empty one moved: the same after a restart."""
