@@ -109,6 +109,8 @@ class Pairing:
             before = self._ledger.paths.get(path)
             if before is not None and before.origin is not None:
                 self._news[before.origin] = None  # the deletion may be open again
+                if isinstance(record, PathChanged) and record.since is not None:
+                    self._known[path] = before.origin
 
     def _decided(self, record: DecisionMade | DecisionTurned) -> None:
         """Forgets what went from some paths, or has arrived there, until that is undone."""
@@ -176,6 +178,7 @@ class Pairing:
             for path, one in list(self._arrived.items()):
                 if one.path == record.path and record.since < one.seq:
                     self._gone.setdefault(path, self._arrived.pop(path).gone)
+                    self._known[record.path] = path
         if not _is_left(record.after):
             self._gone.pop(record.path, None)
         elif not _is_left(record.before):

@@ -4,7 +4,7 @@ import pytest
 
 from agentdiff.core import departures
 from agentdiff.core.diff import split_lines
-from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link
+from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, git_blob_oid
 from agentdiff.core.events import GitMoved, HunkPick, Selection, Target, TurnEnded
 from agentdiff.core.pathstate import check
 from agentdiff.core.sessions import TAIL_NS
@@ -871,6 +871,22 @@ def test_the_daemon_dies_before_it_knows_what_was_moved(new: bool, head: bytes) 
     assert play.pending() == ({b"g": "created"} if new else {b"f": "deleted", b"g": "renamed"})
     assert {line: who for line, who in _wrote(play, b"g").items() if line in WRITTEN} == WRITTEN
     _holds(play, left={b"g": b"USER\n"} if new else KEPT)
+
+
+@pytest.mark.parametrize("new", [False, True], ids=["modified", "new"])
+def test_git_explains_a_move_late_and_it_is_hardly_the_same_file_any_more(new: bool) -> None:
+    """It is told again where it arrived, and had arrived there whatever it holds by now."""
+    play = _new() if new else _mixed()
+    play.now += 2 * TAIL_NS
+    there = _contents(play)[b"f"]
+    _move(play, b"f", b"g")
+    rest = [b"new %d\n" % n for n in range(12)]
+    play.run(*MOVER, {b"g": File(data=b"".join([b"A1\n", b"USER\n", b"A2\n", *rest]))})
+    oid = git_blob_oid(there)
+    play.handle(GitMoved(label="checkout", contents={b"g": oid}, received_ns=play.tick()))
+    play.cut()
+    assert _wrote(play, b"g")[b"USER\n"] == "user"
+    _holds(play, left={b"g": b"USER\n"} if new else {b"f": BASE.data + b"USER\n"})
 
 
 @pytest.mark.parametrize("head", [b"", b"B\n"])
