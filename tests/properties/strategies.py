@@ -31,6 +31,13 @@ ODDITIES = st.sampled_from(
         Directory(),
     ]
 )
+# What is there while a file is not.
+GONE = st.sampled_from([
+    ABSENT, File(data=b""), File(data=b"\0"), Link(target=b"x"),
+    Other(kind="unreadable: Permission denied"),
+])  # fmt: skip
+# What parts two steps: nothing (both are seen in one reading), a reading, or the end of a call.
+BREAKS = st.sampled_from(["", "reading", "call"])
 TARGETS = st.sampled_from([b"t", b"../t", b"\xff"])
 HOW_MANY = st.integers(1, 4)
 ENDINGS = ["keep", "keep", "keep", "strip", "tail"]

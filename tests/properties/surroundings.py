@@ -72,12 +72,20 @@ class Surroundings(RuleBasedStateMachine):
         self.play.now += max(EXPECTED_NS, CLAIM_NS) + 1
         self.play.handle(TimePassed(received_ns=self.play.tick()))
 
+    def _waits(self, path: bytes, new: File) -> bool:
+        """Whether just these bytes were put aside: coming back, they are not the user's words."""
+        asides = [one.cur for one in self.play.ledger.observer.parking.all_of(path)]
+        return any(isinstance(one, File) and one.data == new.data for one in asides)
+
     # --- git -------------------------------------------------------------------------------------
 
     def _move(
         self, contents: dict[bytes, Entry], when: str, label: str = "checkout", popped: bool = False
     ) -> None:
-        """Lets git write files and move HEAD; both are told in any order."""
+        """Lets git write files and move HEAD; both are told in any order.
+
+        Later means after somebody else has written there, too.
+        """
         play = self.play
         oids = {path: e.oid if isinstance(e, File) else None for path, e in contents.items()}
 
@@ -94,7 +102,12 @@ class Surroundings(RuleBasedStateMachine):
                 if n == len(contents) // 2:
                     tell()
         play.cut()
-        if when == "after":
+        if when == "later":
+            for path, entry in contents.items():
+                data = entry.data if isinstance(entry, File) else b""
+                play.put(path, File(data=data + b"\nlater\n"))
+            play.cut()
+        if when in ("after", "later"):
             tell()
 
     def _other_tree(self, data: st.DataObject) -> dict[bytes, Entry]:
@@ -108,7 +121,7 @@ class Surroundings(RuleBasedStateMachine):
                 tree[path] = entry
         return tree
 
-    @rule(when=WHEN, data=st.data())
+    @rule(when=st.sampled_from(["before", "between", "after", "later"]), data=st.data())
     def person_checks_out(self, when: str, data: st.DataObject) -> None:
         """A person's checkout or reset is the new base where it wrote, and pends nowhere."""
         tree = self._other_tree(data)

@@ -15,20 +15,15 @@ from typing import TypeAlias
 from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
-from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link, Other
+from agentdiff.core.entries import ABSENT, Directory, Entry, File, Link
 from agentdiff.core.events import GitMoved, HunkPick, Selection, ToolStarted, TurnEnded
 from agentdiff.core.sessions import SECOND_NS, TAIL_NS
 from tests.properties.dying import Mortal, decided_since, ends
+from tests.properties.strategies import BREAKS, GONE
 from tests.properties.test_owners import AGENTS, SESSIONS, F, G, History, histories, name_of
 
 Step: TypeAlias = dict[bytes, Entry]
 MOVERS = st.sampled_from([*sorted(SESSIONS), "external"])
-# What parts two steps: nothing (both are seen in one reading), a reading, or the end of a call.
-BREAKS = st.sampled_from(["", "reading", "call"])
-GONE = st.sampled_from([
-    ABSENT, File(data=b""), File(data=b"\0"), Link(target=b"x"),
-    Other(kind="unreadable: Permission denied"),
-])  # fmt: skip
 # Six tests of histories: each gets a third of the examples.
 FEWER = settings(max_examples=max(20, settings.default.max_examples // 3))  # type: ignore[union-attr]
 EVERYTHING = Selection(everything=True, include_external=True)

@@ -2,7 +2,7 @@
 
 Every rule is something that happens to a workspace: here what agents, strangers and the user do;
 in `tests.properties.deciding` what people decide, edit and take back; in
-`tests.properties.moving` what is moved in steps, or gone and back; in
+`tests.properties.moving` what is moved, or gone and back; in
 `tests.properties.surroundings` git, formatters and events that go astray.  After each of them the
 machine is sound (`ReviewMachine.states_are_sound`); what a rule itself must not do is asserted in
 it.  What the user types is unique, and `tests.properties.typed` follows it through everything.
@@ -151,11 +151,6 @@ class ReviewMachine(Moving):
             play.claim(path, content, written=True, since_ns=since_ns)
         play.cut()
         assert pended or path not in play.ledger.paths
-
-    def _waits(self, path: bytes, new: File) -> bool:
-        """Whether just these bytes were put aside: coming back, they are not the user's words."""
-        asides = [one.cur for one in self.play.ledger.observer.parking.all_of(path)]
-        return any(isinstance(one, File) and one.data == new.data for one in asides)
 
     @rule(path=PATH, proof=WHEN, claimed=st.booleans(), data=st.data())
     def user_saves_seen_half_done(
