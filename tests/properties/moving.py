@@ -16,9 +16,8 @@ from agentdiff.core.entries import ABSENT, Entry, File
 from agentdiff.core.events import GitMoved, Selection
 from agentdiff.core.parking import has_lines
 from agentdiff.core.pathstate import PathState, is_line_text
-from tests.properties.deciding import OPS, Deciding
+from tests.properties.deciding import Deciding
 from tests.properties.oracles import alike, lines
-from tests.properties.strategies import GONE
 from tests.properties.surroundings import AGENTS, PATH, SESSIONS
 from tests.properties.test_owners import name_of
 
@@ -70,26 +69,6 @@ class Moving(Deciding):
             assert disk == self.play.disk
             self.play.away = away  # nothing was decided: what went may return as it was
         return not answer["refused"]
-
-    @rule(path=PATH, op=OPS, gone=GONE, by=st.tuples(AGENTS, MOVERS))
-    def an_older_decision_is_undone(
-        self, path: bytes, op: str, gone: Entry, by: tuple[tuple[str, str], Author]
-    ) -> None:
-        """P11, P14: over gone and back, with more in it: its lines are their authors' again."""
-        play, state = self.play, self.play.ledger.paths.get(path)
-        if state is None or not (state.hunks and has_lines(state.base)) or play.ledger.renamed:
-            return
-        wanted = _whose(state)
-        answer = play.decide(op, Selection(paths=(path,), include_external=True))
-        there = play.disk.get(path)
-        if answer["refused"] or not isinstance(there, File):
-            return
-        self._does(by[0], {path: gone})
-        self._does(by[1], {path: self._with_one_more(there)})
-        if play.undo()["refused"]:
-            return
-        found = _whose(play.ledger.paths.get(path))
-        assert {line: found.get(line) for line in wanted} == wanted
 
     @rule(by=st.tuples(AGENTS, MOVERS), old=PATH, new=PATH, named=st.booleans(), last=st.booleans())
     def git_says_late_what_an_agent_moved(
