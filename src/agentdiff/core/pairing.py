@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentdiff.core import renames
@@ -77,16 +78,19 @@ class Pairing:
         self._replaced: dict[bytes, Replaced] = {}
         # Where something had arrived that is told again since: it is there still.
         self._known: dict[bytes, bytes] = {}
+        # Whether the newest record tells that the reading before it was over, and looked at.
+        self._ended = False
 
     def replayed(self) -> None:
         """Notes that all this is the past; the daemon may have died before anything was paired."""
         newest = next(reversed(self._fresh.values()), None)
-        call = None if newest is None else newest.tool_call
+        call = None if newest is None or self._ended else newest.tool_call
         self._fresh = {p: o for p, o in self._fresh.items() if call and o.tool_call == call}
         self._news, self._replaced, self._known, self.wanted = {}, {}, {}, True
 
     def fold(self, record: Record) -> None:
         """Notes what a record tells of contents that went, live and when a log is replayed."""
+        self._ended = not isinstance(record, PathParked | PathChanged)
         match record:
             case PathParked():
                 # The change that it was parked for comes next.
@@ -209,6 +213,11 @@ class Pairing:
         }
         commands = self._go_on(fresh, replaced, now_ns)
         for departure, new in find_moves(departures, arrivals, moves, fresh, self._last, news):
+            old = departure.old
+            if old is not None and renames.hides_typed(new, old.base):
+                departure = replace(departure, old=None)
+            if departure.old is None and departure.was is None:
+                continue
             owner = self._mover(departure, new)
             if (wrong := mistakes.get(departure.path)) is not None:
                 new = renames.unhanded(new, wrong, departure.by or owner)

@@ -100,6 +100,26 @@ def paired(
     return _painted(state, _wrote(new, was, by, mover_of(new)), _deleted(old, known), new_id)
 
 
+def hides_typed(new: PathState, base: Entry) -> bool:
+    """Whether a line that the user typed in a created file would be one of the base of a rename.
+
+    Nobody would know it for theirs when the pair comes apart.  It was there before the other file
+    went: a copy that the user went on with.
+    """
+    if new.status != "created" or not (is_line_text(base) and is_line_text(new.cur)):
+        return False
+    typed = {
+        n
+        for hunk in new.hunks
+        for n, owner in enumerate(hunk.new_owners, start=hunk.b0)
+        if owner.proved
+    }
+    if typed:
+        for block in diff_bytes(_data(base), _data(new.cur)):
+            typed.difference_update(range(block.b0, block.b1))
+    return bool(typed)
+
+
 # What a rename takes along besides lines.
 _ALONG = ("mode", "binary", "eol", "link")
 

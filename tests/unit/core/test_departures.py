@@ -873,6 +873,20 @@ def test_the_daemon_dies_before_it_knows_what_was_moved(new: bool, head: bytes) 
     _holds(play, left={b"g": b"USER\n"} if new else KEPT)
 
 
+def test_a_copy_that_the_user_went_on_with_is_no_rename_when_the_original_goes() -> None:
+    """The line is in both; when the original is back nobody would know it for theirs any more."""
+    users = File(data=BASE.data + b"USER\n")
+    play = _play(f=users)
+    play.run(*AGENT, {b"g": BASE})
+    play.save(b"g", users.data, users)
+    play.run(*MOVER, {b"f": ABSENT})
+    assert play.pending() == {b"f": "deleted", b"g": "created"}
+    back = File(data=users.data + b"USER 2\n")
+    play.save(b"f", back.data, back)
+    assert _wrote(play, b"g")[b"USER\n"] == "user"
+    _holds(play, left={b"f": back.data, b"g": b"USER\n"})
+
+
 @pytest.mark.parametrize("new", [False, True], ids=["modified", "new"])
 def test_git_explains_a_move_late_and_it_is_hardly_the_same_file_any_more(new: bool) -> None:
     """It is told again where it arrived, and had arrived there whatever it holds by now."""
