@@ -1,4 +1,4 @@
-"""What is taken away, and comes back or arrives elsewhere, with or without a decision in between.
+"""What is taken away in steps, and comes back or arrives elsewhere, decided or not in between.
 
 Rules of the state machine in `tests.properties.test_review_machine`; `tests.properties.test_moves`
 has the like of them with a model of every line, on one file.
@@ -7,19 +7,23 @@ has the like of them with a model of every line, on one file.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from agentdiff.core.entries import ABSENT, Entry, File
+from agentdiff.core.entries import ABSENT, Entry, File, Link
 from agentdiff.core.events import GitMoved, Selection
 from agentdiff.core.parking import has_lines
 from agentdiff.core.pathstate import PathState, is_line_text
-from tests.properties.deciding import Deciding
+from agentdiff.core.renames import SIMILAR, similarity
+from tests.properties.deciding import OPS, Deciding
 from tests.properties.oracles import alike, lines
+from tests.properties.strategies import BREAKS, GONE
 from tests.properties.surroundings import AGENTS, PATH, SESSIONS
 from tests.properties.test_owners import name_of
+from tests.properties.typed import TYPED
 
 Author: TypeAlias = tuple[str, str] | None
 MOVERS: st.SearchStrategy[Author] = st.sampled_from([None, *SESSIONS])
@@ -70,6 +74,67 @@ class Moving(Deciding):
             self.play.away = away  # nothing was decided: what went may return as it was
         return not answer["refused"]
 
+    @rule(
+        by=MOVERS,
+        old=PATH,
+        new=PATH,
+        left=st.sampled_from(["", "", "shim", "link"]),
+        pause=BREAKS,
+        data=st.data(),
+    )
+    def somebody_moves_it_in_steps(
+        self, by: Author, old: bytes, new: bytes, left: str, pause: str, data: st.DataObject
+    ) -> None:
+        """P6, P13, P14: the user's lines are the user's where they are now; no base moves."""
+        play, there = self.play, self.play.disk.get(old)
+        if not (isinstance(there, File) and has_lines(there)) or not self._is_free(new, old):
+            return
+        play.cut()
+        before, state, whole = self._bases(), play.ledger.paths.get(old), there
+        wanted = _whose(state)
+        # Of another call, and of what was new, only equal bytes are found; nothing holds together
+        # what a stranger does in several readings.
+        likely = not pause if by is None else pause != "call"
+        if likely and _is_known_again(state) and data.draw(st.booleans()):
+            whole = self._with_one_more(there)
+        if similarity(there.data, whole.data) < SIMILAR:
+            whole = there
+        shim: Entry = ABSENT
+        if left == "link":
+            shim = Link(target=new)
+        elif left == "shim" and len(there.data) > 40:  # what is left of a file is less
+            shim = File(data=b"shim %d\n" % play.tick())
+        steps = data.draw(st.permutations([(new, whole), (old, shim)]))
+        with play.in_steps():
+            self._does(by, steps, pause)
+        assert before == self._bases()
+        arrived = play.ledger.paths.get(new)
+        if arrived is not None and arrived.origin not in (None, old, state and state.origin):
+            return  # what went from elsewhere was the same
+        found = _whose(arrived)
+        assert {line: found.get(line) for line in wanted} == wanted
+        play.follows(_typed_of(wanted), old, new)
+
+    @rule(path=PATH, op=OPS, gone=GONE, by=st.tuples(AGENTS, MOVERS))
+    def an_older_decision_is_undone(
+        self, path: bytes, op: str, gone: Entry, by: tuple[tuple[str, str], Author]
+    ) -> None:
+        """P11, P14: over gone and back, with more in it: its lines are their authors' again."""
+        play, state = self.play, self.play.ledger.paths.get(path)
+        if state is None or not (state.hunks and has_lines(state.base)) or play.ledger.renamed:
+            return
+        wanted = _whose(state)
+        answer = play.decide(op, Selection(paths=(path,), include_external=True))
+        there = play.disk.get(path)
+        if answer["refused"] or not isinstance(there, File):
+            return
+        self._does(by[0], [(path, gone)])
+        self._does(by[1], [(path, self._with_one_more(there))])
+        if play.undo()["refused"]:
+            return
+        found = _whose(play.ledger.paths.get(path))
+        assert {line: found.get(line) for line in wanted} == wanted
+
     @rule(by=st.tuples(AGENTS, MOVERS), old=PATH, new=PATH, named=st.booleans(), last=st.booleans())
     def git_says_late_what_an_agent_moved(
         self, by: tuple[tuple[str, str], Author], old: bytes, new: bytes, named: bool, last: bool
@@ -81,9 +146,9 @@ class Moving(Deciding):
         self._forget()
         before, state = self._bases(), play.ledger.paths.get(old)
         wanted = _whose(state)
-        self._does(by[0], {new: there, old: ABSENT})
+        self._does(by[0], [(new, there), (old, ABSENT)])
         if not last and _is_known_again(state):
-            self._does(by[1], {new: self._with_one_more(there)})
+            self._does(by[1], [(new, self._with_one_more(there))])
         contents = {new: there.oid, **({old: None} if named else {})}
         play.handle(GitMoved(label="checkout", contents=contents, received_ns=play.tick()))
         play.cut()
@@ -105,20 +170,28 @@ class Moving(Deciding):
         return path not in play.ledger.paths and not waits
 
     def _with_one_more(self, there: File) -> File:
-        """Returns a file with one more line at its end, which was never there."""
-        end = b"" if there.data.endswith(b"\n") else b"\n"
-        line = b"line at %d\n" % self.play.tick()
-        return File(data=there.data + end + line, mode=there.mode)
+        """Returns a file with one more line at its top, which was never there.
 
-    def _does(self, by: Author, changes: dict[bytes, Entry]) -> None:
-        """Lets an agent run a command, or somebody else write when no agent can have."""
-        if by is not None:
-            self.play.run(*by, changes)
-            return
-        self._rest()
-        for path, entry in changes.items():
-            self.play.put(path, entry)
-        self.play.cut()
+        At the end it might make another line of the last one, which has no terminator.
+        """
+        return File(data=b"line at %d\n" % self.play.tick() + there.data, mode=there.mode)
+
+    def _does(self, by: Author, steps: Sequence[tuple[bytes, Entry]], pause: str = "") -> None:
+        """Lets somebody write in steps: seen in one reading, in several, or in a call for each."""
+        play = self.play
+        if by is None:
+            self._rest()
+        call = None if by is None else play.start(*by)
+        for n, (path, entry) in enumerate(steps):
+            if n and pause:
+                play.cut()
+            if n and pause == "call" and by is not None and call is not None:
+                play.finish(call)
+                call = play.start(*by)
+            play.put(path, entry)
+        play.cut()
+        if call is not None:
+            play.finish(call)
 
 
 def _is_known_again(state: PathState | None) -> bool:
@@ -137,3 +210,9 @@ def _whose(state: PathState | None) -> dict[bytes, str]:
             if times[line] == 1 and line.endswith(b"\n"):
                 found[line] = name_of(owner)
     return found
+
+
+def _typed_of(whose: dict[bytes, str]) -> set[bytes]:
+    """Returns the typed lines among some lines that are the user's."""
+    users = [line for line, name in whose.items() if name == "user"]
+    return set(TYPED.findall(b"".join(users)))

@@ -93,6 +93,13 @@ class Watched(Mortal):
         self.types(path, line)
         self.brought.setdefault(decision, set()).add((line, path))
 
+    def follows(self, lines: Iterable[bytes], old: bytes, new: bytes) -> None:
+        """Follows lines that were moved, whatever is left at the old path."""
+        entry = self.disk.get(new, ABSENT)
+        for line in lines:
+            if line in _typed_in(entry):
+                self._follow(line, old, new)
+
     @contextmanager
     def in_steps(self) -> Iterator[None]:
         """Takes every reading inside for a part of one write."""
