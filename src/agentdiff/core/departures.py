@@ -161,8 +161,10 @@ def _matches(
         by_content.setdefault(departure.content.oid, []).append(departure)
     for path, state in list(here.items()):
         same = by_content.get(_file(state).oid, [])
-        # Of several equal files the one whose name, and folder, is the same.
-        for one in sorted(same, key=lambda one: -_same_end(one.path, path)):
+        # Of several equal files what went just now, and has the same name, and folder.
+        for one in sorted(
+            same, key=lambda one: (one.path not in fresh, -_same_end(one.path, path))
+        ):
             fits = is_news(one, path, news) and _gives(one, state) and _related(one, state, last)
             if path in here and fits:
                 yield one, path

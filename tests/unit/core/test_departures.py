@@ -247,6 +247,18 @@ def test_two_new_files_of_equal_content_move_by_their_names() -> None:
     holds(play, left={b"y/f": b"USER\n"})
 
 
+def test_of_two_equal_files_that_went_it_is_the_one_that_went_just_now() -> None:
+    """Another one was deleted before, and nobody knows any more that lines of it were typed."""
+    play = two_agents(f=BASE, d=MIXED)
+    play.run(*MOVER, {b"d": ABSENT})
+    play.run(*AGENT, {b"f": File(data=b"".join(OURS))})
+    type_line(play, b"f")
+    move_file(play, b"f", b"g")
+    assert play.ledger.paths[b"g"].origin == b"f"
+    assert who_wrote(play, b"g") == WRITTEN
+    holds(play, left={**KEPT, b"d": MIXED.data})
+
+
 def test_a_folder_moves_with_all_that_pends_in_it() -> None:
     """``mv src src2``: renames, new files, and equal ones in several folders."""
     same = File(data=b"the same\n" * 3)
