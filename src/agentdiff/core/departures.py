@@ -159,7 +159,8 @@ def _matches(
     by_content: dict[str, list[Departure]] = {}
     for departure in departures:
         by_content.setdefault(departure.content.oid, []).append(departure)
-    for path, state in list(here.items()):
+    # What came just now has it, and not what was there before.
+    for path, state in sorted(here.items(), key=lambda one: one[0] not in fresh):
         same = by_content.get(_file(state).oid, [])
         # Of several equal files what went just now, and has the same name, and folder.
         for one in sorted(

@@ -259,6 +259,19 @@ def test_of_two_equal_files_that_went_it_is_the_one_that_went_just_now() -> None
     holds(play, left={**KEPT, b"d": MIXED.data})
 
 
+def test_what_was_there_before_is_not_what_was_moved() -> None:
+    """An equal file pends already, and nobody has touched it."""
+    play = two_agents(a=BASE, f=BASE)
+    play.run(*AGENT, {b"a": File(data=b"".join(OURS)), b"f": File(data=b"".join(OURS))})
+    type_line(play, b"a")
+    type_line(play, b"f")
+    there = play.ledger.paths[b"a"]
+    move_file(play, b"f", b"g", AGENT)
+    assert play.ledger.paths[b"a"] == there
+    assert (play.ledger.paths[b"g"].origin, who_wrote(play, b"g")) == (b"f", WRITTEN)
+    holds(play, left={**KEPT, b"a": KEPT[b"f"]})
+
+
 def test_a_folder_moves_with_all_that_pends_in_it() -> None:
     """``mv src src2``: renames, new files, and equal ones in several folders."""
     same = File(data=b"the same\n" * 3)
