@@ -165,9 +165,7 @@ class Moving(Deciding):
         play.put(path, ABSENT)
         play.cut()
         play.decide("accept", Selection(paths=(path,), include_external=True))
-        there = play.disk.get(other)
-        waits = isinstance(there, File) and self._waits(path, there)
-        return path not in play.ledger.paths and not waits
+        return not play.ledger.remembers(path)
 
     def _with_one_more(self, there: File) -> File:
         """Returns a file with one more line at its top, which was never there.

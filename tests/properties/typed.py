@@ -205,30 +205,30 @@ class Watched(Mortal):
         self, op: str, selection: Selection, *, client: str = "cli", **more: Any
     ) -> dict[str, Any]:
         """Requests a decision; what the user typed is there still, unless it is given up."""
-        before, rejects = self._places(), op == "reject"
+        before, based, rejects = self._places(), self._based(), op == "reject"
         given_up = self._pending() if rejects and more.get("discard_user") else set[Place]()
         answer = super().decide(op, selection, client=client, **more)
         decision = answer["decision"]
         if rejects and decision is not None:
             self.rejects.add(decision)
-        self._settle(decision, before, given_up)
+        self._settle(decision, before, based, given_up)
         return answer
 
     def undo(self, *, redo: bool = False, client: str = "cli") -> dict[str, Any]:
         """Undoes; of what the user typed only what that decision brought may go."""
         step = self.ledger.turns.target(client, redo=redo)
-        before = self._places()
+        before, based = self._places(), self._based()
         answer = super().undo(redo=redo, client=client)
         if step is not None:
             brought = set(self.brought.get(step.decision, ()))
-            self._settle(step.decision, before, brought, undone=not redo)
+            self._settle(step.decision, before, based, brought, undone=not redo)
         return answer
 
     def restore(self, seq: int, paths: Iterable[bytes] = ()) -> dict[str, Any]:
         """Goes back to what was there; what was typed since is given up, in so many words."""
-        before = self._places()
+        before, based = self._places(), self._based()
         answer = super().restore(seq, paths)
-        self._settle(answer["decision"], before, before)
+        self._settle(answer["decision"], before, based, before)
         return answer
 
     def _places(self) -> set[Place]:
@@ -250,6 +250,7 @@ class Watched(Mortal):
         self,
         decision: int | None,
         before: set[Place],
+        based: set[bytes],
         given_up: set[Place],
         *,
         undone: bool = False,
@@ -259,6 +260,7 @@ class Watched(Mortal):
         Args:
             decision: its id, None when nothing was done.
             before: where each line was.
+            based: the lines that were in the base of something that pended.
             given_up: what of the user's may go.
             undone: whether this is an undo.
         """
@@ -274,7 +276,9 @@ class Watched(Mortal):
             if other is not None:
                 self._follow(line, path, other)  # a rename was taken back
                 continue
-            kept = (line, path) in given_up or self._waits(line)
+            known = line in based or any(line == one for one, _ in now)
+            # Of what was moved with its base a reject takes the copy.
+            kept = (line, path) in given_up or (line in self.moved and known)
             assert kept, f"{line!r} in {path!r} is gone"
             del self.alive[line]
             taken.add((line, path))
@@ -287,10 +291,10 @@ class Watched(Mortal):
         self.away.clear()
         self.last = dict(self.disk)
 
-    def _waits(self, line: bytes) -> bool:
-        """Whether a line that was moved is in the base that its file has left, and is pending."""
+    def _based(self) -> set[bytes]:
+        """Returns the typed lines that are in the base of something that pends."""
         bases = (state.base for state in self.ledger.paths.values())
-        return line in self.moved and any(line in _typed_in(base) for base in bases)
+        return {line for base in bases for line in _typed_in(base)}
 
 
 def _typed_in(entry: Entry) -> set[bytes]:

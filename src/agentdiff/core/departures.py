@@ -234,8 +234,16 @@ def _announced(
         said = [
             one for one in departures if old in (one.path, one.origin) and _gives(one, here[new])
         ]
-        for one in sorted(said, key=lambda one: -similarity(one.content.data, cur.data)):
+        by_likeness = [(_unlikely(one, old, cur), one) for one in said]
+        for _, one in sorted(by_likeness, key=lambda scored: scored[0]):
             yield one, new
+
+
+def _unlikely(departure: Departure, old: bytes, new: File) -> tuple[bool, float, bool]:
+    """Returns what sorts that first which, as a tool call said, was moved from a path."""
+    # Less than `SIMILAR` says nothing; then what pended there has gone, and not its base.
+    score = similarity(departure.content.data, new.data)
+    return departure.path != old, -score if score >= SIMILAR else 0.0, departure.was is None
 
 
 def _file(state: PathState) -> File:

@@ -114,7 +114,7 @@ class Pairing:
             if before is not None and before.origin is not None:
                 self._news[before.origin] = None  # the deletion may be open again
                 if isinstance(record, PathChanged) and record.since is not None:
-                    self._known[path] = before.origin
+                    self._known.setdefault(path, before.origin)
 
     def _decided(self, record: DecisionMade | DecisionTurned) -> None:
         """Forgets what went from some paths, or has arrived there, until that is undone."""

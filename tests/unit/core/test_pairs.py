@@ -176,6 +176,27 @@ def test_git_explains_a_move_late_and_it_is_hardly_the_same_file_any_more(new: b
     holds(play, left={b"g": b"USER\n"} if new else {b"f": BASE.data + b"USER\n"})
 
 
+@pytest.mark.parametrize("far", [False, True])
+def test_git_explains_late_the_move_of_a_file_little_of_which_is_left(far: bool) -> None:
+    """What pended has been moved, and not its base, nor what was moved there and back before."""
+    play = two_agents(f=File(data=b"a\n}\n}\nsame\nsame\n"))
+    mixed = File(data=b"x\nsame\n")
+    play.save(b"f", mixed.data, mixed)
+    play.run(*AGENT, {b"f": File(data=b"A\n" + mixed.data)})
+    if far:
+        move_file(play, b"f", b"d", AGENT)
+        move_file(play, b"d", b"f", AGENT)
+    play.now += 2 * TAIL_NS
+    there = texts(play)[b"f"]
+    move_file(play, b"f", b"g")
+    play.run(*MOVER, {b"g": File(data=b"a line that is longer than all of it\n" + there)})
+    before = who_wrote(play, b"g")
+    oid = git_blob_oid(there)
+    play.handle(GitMoved(label="checkout", contents={b"g": oid}, received_ns=play.tick()))
+    play.cut()
+    assert who_wrote(play, b"g") == before
+
+
 @pytest.mark.parametrize("head", [b"", b"B\n"])
 @pytest.mark.parametrize("by", [AGENT, MOVER])
 def test_a_late_proof_of_a_new_file_that_was_moved(by: tuple[str, str], head: bytes) -> None:
