@@ -84,9 +84,9 @@ class Asides(Generic[T]):
     def put(self, path: bytes, new: Aside[T]) -> None:
         """Keeps a state; content that is too long for all room is not kept."""
         older = [one for one in self._of.get(path, ()) if not _replaces(new, one)]
-        shared = (n for n, one in enumerate(older) if not one.ids.isdisjoint(new.ids))
-        older.insert(next(shared, len(older)), new)
-        self._keep(path, older[-MAX_EACH:], last=True)
+        others = [one for one in older if one.ids.isdisjoint(new.ids)]
+        same = [one for one in older if not one.ids.isdisjoint(new.ids)]
+        self._keep(path, [*others, new, *same][-MAX_EACH:], last=True)
         self._trim()
 
     def decided(self, item: DecisionItem, verdict: Verdict) -> None:
@@ -97,7 +97,11 @@ class Asides(Generic[T]):
         back = self._settled.turn(verdict, item.path, gone or None) or ()
         self._bytes += _size(gone) - _size(back)
         older = [one for one in back if not any(_replaces(new, one) for new in left)]
-        self._keep(item.path, [*older, *left][-MAX_EACH:])
+        for one in older:
+            newest = max(other.at for other in older if not one.ids.isdisjoint(other.ids))
+            later = (n for n, other in enumerate(left) if other.at > newest)
+            left.insert(next(later, len(left)), one)
+        self._keep(item.path, left[-MAX_EACH:])
         self._trim()
 
     def settled(self, verdict: Verdict, path: bytes) -> Sequence[Aside[T]]:

@@ -679,6 +679,27 @@ def test_no_more_than_a_few_changes_wait_on_a_path() -> None:
     assert [lines_of(one.cur)[-1] for one in asides] == [b"4\n", b"3\n", b"2\n"]
 
 
+def test_the_newest_of_many_waits_also_when_an_undo_has_brought_its_text_back() -> None:
+    """It went as a binary file; older changes are given up for it, and not it for them."""
+    play = Play(disk={b"f": TEXT})
+    play.attach()
+    play.prompt(*CLAUDE)
+    play.prompt(*CODEX)
+    for n in range(2):
+        play.run(*CLAUDE, {b"f": File(data=TEXT.data + b"%d\n" % n)})
+        play.run(*CODEX, {b"f": TEXT})
+    play.run(*CLAUDE, {b"f": File(data=TEXT.data + b"2\n")})
+    play.run(*CODEX, {b"f": File(data=b"\0")})
+    before = play.ledger.paths[b"f"]
+    play.decide("accept", ALL)
+    assert not play.undo()["refused"]
+    stranger(play, TEXT)
+    sound(play)
+    stranger(play, File(data=b"\0"))
+    assert play.ledger.paths[b"f"] == before
+    sound(play)
+
+
 def test_what_waits_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the path that was put aside longest ago what went first is given up first."""
     monkeypatch.setattr("agentdiff.core.asides.MAX_BYTES", 4 * len(TEXT.data) + 10)
