@@ -260,7 +260,7 @@ class Watched(Mortal):
         Args:
             decision: its id, None when nothing was done.
             before: where each line was.
-            based: the lines that were in the base of something that pended.
+            based: the lines that were in the base of what pended, or in a created file.
             given_up: what of the user's may go.
             undone: whether this is an undo.
         """
@@ -292,9 +292,10 @@ class Watched(Mortal):
         self.last = dict(self.disk)
 
     def _based(self) -> set[bytes]:
-        """Returns the typed lines that are in the base of something that pends."""
-        bases = (state.base for state in self.ledger.paths.values())
-        return {line for base in bases for line in _typed_in(base)}
+        """Returns the typed lines that are in the base of what pends, or in a created file."""
+        pending = self.ledger.paths.values()
+        sides = [s.cur if s.status == "created" else s.base for s in pending]
+        return {line for side in sides for line in _typed_in(side)}
 
 
 def _typed_in(entry: Entry) -> set[bytes]:
