@@ -162,7 +162,7 @@ class ReviewMachine(Moving):
             return  # not what is there counts then, but what was: see `test_parking`
         line = play.line()
         new = File(data=data.draw(edits(there.data, line)), mode=there.mode)
-        state = play.ledger.paths.get(path)
+        state, seq = play.ledger.paths.get(path), play.ledger.seq
         whole = observe(state, path, there, new, USER, itertools.count(1 << 40).__next__)
         part = File(data=new.data[: data.draw(st.integers(0, len(new.data)))], mode=new.mode)
         since_ns = play.tick()
@@ -182,7 +182,7 @@ class ReviewMachine(Moving):
             self._forget()  # no proof: what was seen is enough
         now = play.ledger.paths.get(path)
         # Gone for a moment it is an arrival, and may be found to be what went elsewhere.
-        found = now is not None and now.origin is not None and (not state or not state.origin)
+        found = self._joined(path, seq) - {path, state.origin if state is not None else None}
         assert alike(whole, now) or (found and keeps_proved(whole, now))
 
     @rule(agent=AGENTS, path=PATH, late=st.booleans(), data=st.data())
