@@ -115,9 +115,9 @@ class Moving(Deciding):
         assert {line: found.get(line) for line in wanted} == wanted
         play.follows(_typed_of(wanted), old, new)
 
-    @rule(path=PATH, op=OPS, gone=GONE, by=st.tuples(AGENTS, MOVERS))
+    @rule(path=PATH, op=OPS, gone=GONE, by=st.tuples(AGENTS, MOVERS), first=st.booleans())
     def an_older_decision_is_undone(
-        self, path: bytes, op: str, gone: Entry, by: tuple[tuple[str, str], Author]
+        self, path: bytes, op: str, gone: Entry, by: tuple[tuple[str, str], Author], first: bool
     ) -> None:
         """P11, P14: over gone and back, with more in it: its lines are their authors' again."""
         play, state = self.play, self.play.ledger.paths.get(path)
@@ -128,9 +128,12 @@ class Moving(Deciding):
         there = play.disk.get(path)
         if answer["refused"] or not isinstance(there, File):
             return
+        first = first and op == "accept"  # else it comes back without what was rejected
         self._does(by[0], [(path, gone)])
+        if first and play.undo()["refused"]:
+            return
         self._does(by[1], [(path, self._with_one_more(there))])
-        if play.undo()["refused"]:
+        if not first and play.undo()["refused"]:
             return
         found = _whose(play.ledger.paths.get(path))
         assert {line: found.get(line) for line in wanted} == wanted

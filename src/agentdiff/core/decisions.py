@@ -38,6 +38,7 @@ class PathPlan:
         after: the state that is left, None when nothing pends any more.
         cur_before: content that the disk must hold when the plan is carried out.
         cur_after: content that the disk holds afterwards; equal when nothing is written.
+        asides: what waits on the path from then on, besides what did.
     """
 
     path: bytes
@@ -46,6 +47,7 @@ class PathPlan:
     after: PathState | None
     cur_before: Entry
     cur_after: Entry
+    asides: tuple[PathState, ...] = ()
 
     def item(self) -> DecisionItem:
         """Returns the plan as the log holds it."""

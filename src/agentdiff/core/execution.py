@@ -279,6 +279,8 @@ class Executor:
                 left=sum(item.path not in states for item in turned),
             )
             commands.append(self._ledger.commit(record, states, _entries(run.done), durable=True))
+            asides = (state for one in run.done for state in one.asides)
+            commands += [self._ledger.park(state, 0, run.event.received_ns) for state in asides]
         written = [one.path for one in run.done if one.cur_before != one.cur_after]
         result = self._result(run.op, run.decision if items else None, run.plan, run.done)
         result["written"] = [path_fields(path)["path"] for path in written]

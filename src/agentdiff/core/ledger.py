@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from agentdiff.core import events as ev
 from agentdiff.core.asides import Asides, stored_aside
-from agentdiff.core.codec import Json, decode_ref, decode_state, origin_of
+from agentdiff.core.codec import Json, decode_ref, decode_state, encode_state, origin_of
 from agentdiff.core.commands import Append, Command
 from agentdiff.core.entries import Entry, Ref
 from agentdiff.core.execution import Executor
@@ -154,6 +154,14 @@ class Ledger:
             else:
                 self.renamed.discard(path)
         return Append(seq=self.seq, record=record, entries=entries, durable=durable)
+
+    def park(self, state: PathState, since: int, at_ns: int) -> Append:
+        """Puts a state aside; see `agentdiff.core.records.PathParked`."""
+        stored = encode_state(state)
+        parked = PathParked(path=state.path, state=stored, at_ns=at_ns, since=since)
+        append = self.commit(parked, entries=(state.base, state.cur))
+        self.observer.parking.put(state, since, append.seq)
+        return append
 
     def leaves(self, state: PathState | None) -> None:
         """Remembers that a state becomes another one, for its old path if it is a rename."""

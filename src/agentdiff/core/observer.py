@@ -249,13 +249,8 @@ class Observer:
         if state is None or not self.parking.is_worth(state, after, owner, result):
             return []
         state, seq = self._before_steps(state, after, seq)
-        stored = encode_state(state)
-        assert stored is not None
-        parked = PathParked(path=state.path, state=stored, at_ns=now_ns, since=seq)
         followed = self.pairing.followed(state, now_ns)
-        append = self._ledger.commit(parked, entries=(state.base, state.cur))
-        self.parking.put(state, seq, append.seq)
-        return [*followed, append]
+        return [*followed, self._ledger.park(state, seq, now_ns)]
 
     def _before_steps(self, state: PathState, after: Entry, seq: int) -> tuple[PathState, int]:
         """Returns what pended before a program replaced the content in steps.

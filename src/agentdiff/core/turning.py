@@ -108,11 +108,12 @@ def _planned(
 ) -> PathPlan | Refusal:
     """Returns what the turn of a decision does to one path."""
     after, cur_before, cur_after = item.after, item.cur_before, item.cur_after
+    asides: tuple[PathState, ...] = ()
     if not (same_state(current, item.before) and is_unmoved(item)):
         found = caught_up(item, current, waited, new_id)
         if found is None:
             return moved_on(item.path)
-        after, cur_before, cur_after = found
+        after, cur_before, cur_after, asides = found
     return PathPlan(
         path=item.path,
         picks=dict.fromkeys(() if after is None else after.ids),
@@ -120,6 +121,7 @@ def _planned(
         after=after,
         cur_before=cur_before,
         cur_after=cur_after,
+        asides=asides,
     )
 
 
@@ -145,7 +147,7 @@ def _renamed(
     found = caught_up(item, None if new.base == new.cur else unnamed(new), waited, new_id)
     if found is None:
         return [_moved_away(item.path, new.path)]
-    state, there, wanted = found
+    state, there, wanted, _ = found
     base = wanted if state is None else state.base
     if there != new.cur or not (isinstance(base, File) and isinstance(wanted, File)):
         return [_moved_away(item.path, new.path)]
@@ -221,8 +223,10 @@ def is_unmoved(item: LoadedItem) -> bool:
 
 def caught_up(
     item: LoadedItem, current: PathState | None, waited: Sequence[PathState], new_id: NewId
-) -> tuple[PathState | None, Entry, Entry] | None:
-    """Returns (state, content there now, content to be) of a turned decision on a path.
+) -> tuple[PathState | None, Entry, Entry, tuple[PathState, ...]] | None:
+    """Returns (state, content there now, content to be, asides) of a turned decision on a path.
+
+    The asides are what the steps put aside: without the decision it would wait now.
 
     Args:
         item: from `turned`.
@@ -245,7 +249,7 @@ def caught_up(
     if what_is is None or not _alike(what_is[0], current):
         return None
     to_be = _seen(item, item.after, item.cur_after, steps, waited, new_id)
-    return None if to_be is None else (to_be[0], steps[-1].after, to_be[1])
+    return None if to_be is None else (to_be[0], steps[-1].after, *to_be[1:])
 
 
 def _seen(
@@ -255,8 +259,11 @@ def _seen(
     steps: Sequence[Step],
     waited: Sequence[PathState],
     new_id: NewId,
-) -> tuple[PathState | None, Entry] | None:
-    """Returns state and content after the steps were seen on top of these; None in a conflict."""
+) -> tuple[PathState | None, Entry, tuple[PathState, ...]] | None:
+    """Returns what there is after the steps were seen on top of these; None in a conflict.
+
+    That is the state, the content, and what was put aside for one of the steps, oldest first.
+    """
     wanted, aside = content, Parking()
     for one in waited:
         aside.put(one, 0, 0)
@@ -269,7 +276,8 @@ def _seen(
         if pended is not None and aside.is_worth(pended, merged, step.owner, state):
             aside.put(pended, 0, 0)
         content = merged
-    return state, content
+    asides = [one for one in reversed(aside.all_of(item.path)) if one not in waited]
+    return state, content, tuple(asides)
 
 
 def _step(

@@ -798,3 +798,27 @@ def test_what_came_back_before_the_undo_is_whose_it_was(op: str, restart: bool) 
         assert data(play) == b"".join([*LINES[:5], b"USER\n", *LINES[5:]])
     else:  # the file would be there and not be there
         assert undone["refused"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("gone", [ABSENT, File(data=b"")])
+@pytest.mark.parametrize("turns", [("undo",), ("undo", "redo"), ("undo", "redo", "undo")])
+def test_what_went_since_a_decision_waits_as_if_it_had_not_been_made(
+    turns: tuple[str, ...], gone: Entry, restart: bool
+) -> None:
+    """A hunk is accepted, the file deleted, the accept undone: what comes back is whose it was."""
+    play = under_review()
+    play.run(*CLAUDE, {b"f": File(data=MIXED.data + b"accepted\n")})
+    (*_, new) = play.ids(b"f")
+    play.decide("accept", Selection(picks=(HunkPick(hunk=new),)))
+    play.run(*CODEX, {b"f": gone})
+    for turn in turns:
+        assert not play.undo(redo=turn == "redo")["refused"]
+    if restart:
+        play.restart(play.reload())
+        play.attach()
+    play.run(*CODEX, {b"f": File(data=b"B\n" + MIXED.data + b"accepted\n")})
+    sound(play)
+    play.decide("reject", ALL)
+    left = [*LINES[:5], b"USER\n", *LINES[5:], *([b"accepted\n"] if turns[-1] == "redo" else [])]
+    assert data(play) == b"".join(left)
