@@ -268,9 +268,13 @@ class Surroundings(RuleBasedStateMachine):
 
     def _kinds(self, path: bytes) -> set[str]:
         """Returns whose lines pend on a path, or were put aside there."""
-        ledger = self.play.ledger
-        states = (ledger.paths.get(path), *ledger.observer.parking.all_of(path))
-        return {o.kind for s in states if s is not None for one in s.ids for o in s.owners_of(one)}
+        ledger, found = self.play.ledger, set[str]()
+        for state in (ledger.paths.get(path), *ledger.observer.parking.all_of(path)):
+            if state is not None:
+                found |= {o.kind for one in state.ids for o in state.owners_of(one)}
+                if state.origin_base not in (None, state.base):
+                    found.add("user")  # what came into the base since the rename, when it is none
+        return found
 
     def _joined(self, path: bytes, seq: int) -> set[bytes]:
         """Returns a path, and those that what came there since a record was moved from."""
