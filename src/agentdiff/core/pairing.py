@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentdiff.core import renames
-from agentdiff.core.codec import decode_ref
+from agentdiff.core.codec import decode_ref, origin_of
 from agentdiff.core.commands import Command, Publish
 from agentdiff.core.departures import (
     Arrived,
@@ -113,7 +113,8 @@ class Pairing:
             before = self._ledger.paths.get(path)
             if before is not None and before.origin is not None:
                 self._news[before.origin] = None  # the deletion may be open again
-                if isinstance(record, PathChanged) and record.since is not None:
+                again = isinstance(record, PathChanged) and record.since is not None
+                if again and state is not None and origin_of(state) is None:
                     self._known.setdefault(path, before.origin)
 
     def _decided(self, record: DecisionMade | DecisionTurned) -> None:
@@ -134,15 +135,11 @@ class Pairing:
             )
             back = self._settled.turn(verdict, path, known or None)
             if back is not None:
-                self._remember(path, back)
+                if back.gone is not None and path not in known.arrived:  # it has not arrived since
+                    self._gone.setdefault(path, back.gone)
+                self._arrived = {**back.arrived, **self._arrived}
         while len(self._settled) > MAX_SETTLED:
             self._settled.forget_oldest()
-
-    def _remember(self, path: bytes, known: Known) -> None:
-        """Knows of a path again what was known before it was decided, unless it knows better."""
-        if known.gone is not None:
-            self._gone.setdefault(path, known.gone)
-        self._arrived = {**known.arrived, **self._arrived}
 
     def _index(self, path: bytes, cur: Ref | None) -> None:
         self._news[path] = None
