@@ -88,7 +88,7 @@ class Ledger:
 
         Args:
             records: (sequence number, record), oldest first.
-            load: brings the content that a ref names; called for pending paths only.
+            load: brings the content that a ref names; called for what pends, or may again.
         """
         ledger = cls()
         pending: dict[bytes, Json | None] = {}

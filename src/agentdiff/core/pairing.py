@@ -137,7 +137,8 @@ class Pairing:
             if back is not None:
                 if back.gone is not None and path not in known.arrived:  # it has not arrived since
                     self._gone.setdefault(path, back.gone)
-                self._arrived = {**back.arrived, **self._arrived}
+                for old, one in back.arrived.items():
+                    self._arrived.setdefault(old, one)
         while len(self._settled) > MAX_SETTLED:
             self._settled.forget_oldest()
 
