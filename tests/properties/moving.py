@@ -45,7 +45,7 @@ class Moving(Deciding):
         Neither has it where what pended in between was decided, and that was undone.
         """
         there, before = self.play.disk.get(path), self.play.ledger.paths.get(path)
-        taken = self.play.disk.get(aside) or self.play.ledger.paths.get(aside)
+        taken = self.play.disk.get(aside) or self.play.ledger.remembers(aside)
         if not isinstance(there, File) or (taken and path != aside):
             return
         to = {aside: there} if aside != path else {}

@@ -205,30 +205,30 @@ class Watched(Mortal):
         self, op: str, selection: Selection, *, client: str = "cli", **more: Any
     ) -> dict[str, Any]:
         """Requests a decision; what the user typed is there still, unless it is given up."""
-        before, based, rejects = self._places(), self._based(), op == "reject"
+        before, paired, rejects = self._places(), set(self.ledger.renamed), op == "reject"
         given_up = self._pending() if rejects and more.get("discard_user") else set[Place]()
         answer = super().decide(op, selection, client=client, **more)
         decision = answer["decision"]
         if rejects and decision is not None:
             self.rejects.add(decision)
-        self._settle(decision, before, based, given_up)
+        self._settle(decision, before, paired, given_up)
         return answer
 
     def undo(self, *, redo: bool = False, client: str = "cli") -> dict[str, Any]:
         """Undoes; of what the user typed only what that decision brought may go."""
         step = self.ledger.turns.target(client, redo=redo)
-        before, based = self._places(), self._based()
+        before, paired = self._places(), set(self.ledger.renamed)
         answer = super().undo(redo=redo, client=client)
         if step is not None:
             brought = set(self.brought.get(step.decision, ()))
-            self._settle(step.decision, before, based, brought, undone=not redo)
+            self._settle(step.decision, before, paired, brought, undone=not redo)
         return answer
 
     def restore(self, seq: int, paths: Iterable[bytes] = ()) -> dict[str, Any]:
         """Goes back to what was there; what was typed since is given up, in so many words."""
-        before, based = self._places(), self._based()
+        before, paired = self._places(), set(self.ledger.renamed)
         answer = super().restore(seq, paths)
-        self._settle(answer["decision"], before, based, before)
+        self._settle(answer["decision"], before, paired, before)
         return answer
 
     def _places(self) -> set[Place]:
@@ -250,7 +250,7 @@ class Watched(Mortal):
         self,
         decision: int | None,
         before: set[Place],
-        based: set[bytes],
+        paired: set[bytes],
         given_up: set[Place],
         *,
         undone: bool = False,
@@ -260,7 +260,7 @@ class Watched(Mortal):
         Args:
             decision: its id, None when nothing was done.
             before: where each line was.
-            based: the lines that were in the base of what pended, or in a created file.
+            paired: the paths that were renamed.
             given_up: what of the user's may go.
             undone: whether this is an undo.
         """
@@ -276,9 +276,8 @@ class Watched(Mortal):
             if other is not None:
                 self._follow(line, path, other)  # a rename was taken back
                 continue
-            known = line in based or any(line == one for one, _ in now)
-            # Of what was moved with its base a reject takes the copy.
-            kept = (line, path) in given_up or (line in self.moved and known)
+            # Of what was moved with its base a reject takes the copy when the pair came apart.
+            kept = (line, path) in given_up or (line in self.moved and path not in paired)
             assert kept, f"{line!r} in {path!r} is gone"
             del self.alive[line]
             taken.add((line, path))
@@ -290,12 +289,6 @@ class Watched(Mortal):
                 self.types(path, line)
         self.away.clear()
         self.last = dict(self.disk)
-
-    def _based(self) -> set[bytes]:
-        """Returns the typed lines that are in the base of what pends, or in a created file."""
-        pending = self.ledger.paths.values()
-        sides = [s.cur if s.status == "created" else s.base for s in pending]
-        return {line for side in sides for line in _typed_in(side)}
 
 
 def _typed_in(entry: Entry) -> set[bytes]:
