@@ -44,6 +44,22 @@ local function close_when_moved(win)
   })
 end
 
+-- Out of the float to a third window, Neovim 0.12 leaves it open.
+local function close_when_left(win)
+  api.nvim_create_autocmd('WinEnter', {
+    group = 'agentdiff.float',
+    callback = function()
+      if not float or float.win ~= win or not is_open() then
+        return true
+      end
+      if not vim.list_contains({ float.origin, win }, api.nvim_get_current_win()) then
+        M.close()
+        return true
+      end
+    end,
+  })
+end
+
 --- Shows lines beside the cursor of the current window; a second time, goes into them.
 ---@param lines string[]
 ---@param syntax string
@@ -55,6 +71,7 @@ function M.show(lines, syntax, opts)
   if api.nvim_get_current_win() == origin then
     float = { win = win, origin = origin, buf = buf, cursor = api.nvim_win_get_cursor(origin) }
     close_when_moved(win)
+    close_when_left(win)
   end
 end
 

@@ -310,7 +310,9 @@ function M.put_back(review, places)
           topline = math.max(1, math.min(row + 1 - above, last)),
         })
       end)
-      require('agentdiff.float').drawn(win, same)
+      if not require('agentdiff.render').partial(review.buf) then
+        require('agentdiff.float').drawn(win, same)
+      end
     end
   end
 end

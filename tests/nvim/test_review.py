@@ -207,6 +207,18 @@ def test_an_update_leaves_the_float_open(reviewer: Editor, changed: str, agent: 
     assert (still, floats(reviewer), "+ten" in reviewer.lines()) == (True, False, True)
 
 
+def test_a_float_goes_when_it_is_left_for_a_third_window(reviewer: Editor, changed: str) -> None:
+    """Into the float, and out of it to somewhere else."""
+    open_review(reviewer)
+    reviewer.command("vsplit")
+    on_line(reviewer, "+ten")
+    reviewer.keys("KK")
+    inside = reviewer.lua("return { #vim.api.nvim_list_wins(), vim.bo.filetype }")
+    reviewer.command("2wincmd w")
+    left = reviewer.lua("return #vim.api.nvim_list_wins()")
+    assert (inside[0], inside[1] != "agentdiff", left) == (3, True, 2)
+
+
 @pytest.mark.parametrize("keys", ["j", "x", "]c"])
 def test_a_float_goes_when_its_hunk_is_left_or_decided(
     reviewer: Editor, changed: str, keys: str

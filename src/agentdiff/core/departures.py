@@ -20,7 +20,7 @@ from typing import TypeAlias
 from agentdiff.core.entries import File
 from agentdiff.core.owners import Owner
 from agentdiff.core.pathstate import PathState
-from agentdiff.core.renames import SIMILAR, author, similarity
+from agentdiff.core.renames import SIMILAR, author, hides_typed, similarity
 
 # A directory of unrelated files moved and rewritten at once is not worth comparing pair by pair.
 MAX_COMPARISONS = 2_500
@@ -118,10 +118,19 @@ def find_moves(
     found: list[tuple[Departure, PathState]] = []
     for departure, path in _matches(departures, here, open_, moves, fresh, last, news):
         left = open_.left(departure)
+        if left is not None and path in here:
+            left = _without_typed(left, here[path])
         if left is not None and path in here and _gives(left, here[path]):
             open_.spend(left)
             found.append((left, here.pop(path)))
     return found
+
+
+def _without_typed(departure: Departure, state: PathState) -> Departure | None:
+    """Returns what is left of a departure where a rename would hide a line of the user's."""
+    if departure.old is None or not hides_typed(state, departure.old.base):
+        return departure
+    return None if departure.was is None else replace(departure, old=None)
 
 
 @dataclass(frozen=True, slots=True)

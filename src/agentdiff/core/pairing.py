@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentdiff.core import renames
@@ -80,6 +79,8 @@ class Pairing:
         self._known: dict[bytes, bytes] = {}
         # Whether the newest record tells that the reading before it was over, and looked at.
         self._ended = False
+        # Whether the newest records are a turn, and what it puts aside.
+        self._turned = False
 
     def replayed(self) -> None:
         """Notes that all this is the past; the daemon may have died before anything was paired."""
@@ -91,10 +92,12 @@ class Pairing:
     def fold(self, record: Record) -> None:
         """Notes what a record tells of contents that went, live and when a log is replayed."""
         self._ended = not isinstance(record, PathParked | PathChanged)
+        turned = self._turned
+        self._turned = isinstance(record, DecisionTurned | PathParked) and (turned or self._ended)
         match record:
             case PathParked():
-                # The change that it was parked for comes next.
-                self._aside = None if record.state is None else record.path
+                # The change that it was parked for comes next, but after a turn.
+                self._aside = None if record.state is None or turned else record.path
             case PathChanged():
                 if record.before != record.after:
                     self._note(record)
@@ -211,11 +214,6 @@ class Pairing:
         }
         commands = self._go_on(fresh, replaced, now_ns)
         for departure, new in find_moves(departures, arrivals, moves, fresh, self._last, news):
-            old = departure.old
-            if old is not None and renames.hides_typed(new, old.base):
-                departure = replace(departure, old=None)
-            if departure.old is None and departure.was is None:
-                continue
             owner = self._mover(departure, new)
             if (wrong := mistakes.get(departure.path)) is not None:
                 new = renames.unhanded(new, wrong, departure.by or owner)

@@ -125,9 +125,9 @@ class Parking:
             return not _is_only_of(state, owner)  # what it took back itself is no change any more
         if result is None or not has_lines(after):
             return not isinstance(state.cur, Absent)
-        # A stash where HEAD is not the base, a rewriting: none of it is there, and something else.
+        # A stash where HEAD is not the base takes all of it away, with what was accepted.
         gone = has_lines(state.cur) and set(state.ids).isdisjoint(result.ids)
-        return gone and not _is_only_of(state, owner)
+        return gone and not _is_only_of(state, owner) and not adds_to(state.rest, after)
 
     def returning(
         self,
@@ -161,8 +161,9 @@ class Parking:
             if not (isinstance(parked.cur, File) and isinstance(after, File)):
                 continue
             if parked.cur == after:
-                if popped and owner.kind == "git" and owner.proved:
-                    return parked  # the stash took its base away with it, what was accepted
+                known = popped and owner.kind == "git" and owner.proved
+                if known and _is_of_base(parked, base, after):
+                    return parked  # the stash took what was accepted away with it
                 continue
             if owner.kind == "git" and owner.proved:
                 # ``git stash pop`` on another commit: the same changes on another base.
@@ -263,6 +264,19 @@ def has_lines(entry: Entry) -> bool:
 def adds_of(aside: Entry, before: Entry, after: Entry) -> bool:
     """Whether a write brings lines that were put aside: what it found was not all of them yet."""
     return bool((Counter(lines_of(after)) - Counter(lines_of(before))) & Counter(lines_of(aside)))
+
+
+def adds_to(before: Entry, after: Entry) -> bool:
+    """Whether a content has lines that another one has not, or not as often."""
+    return bool(Counter(lines_of(after)) - Counter(lines_of(before)))
+
+
+def _is_of_base(parked: PathState, base: Entry, after: File) -> bool:
+    """Whether nothing of what is there came into the base since a state was put aside."""
+    if not (has_lines(after) and all(has_lines(one) for one in (parked.rest, base))):
+        return False
+    shared = Counter(lines_of(base)) & Counter(lines_of(after))
+    return not shared - Counter(lines_of(parked.rest))
 
 
 def _is_merge(parked: PathState, here: Entry, after: Entry) -> bool:

@@ -160,6 +160,16 @@ def test_a_copy_that_the_user_went_on_with_is_no_rename_when_the_original_goes()
     holds(play, left={b"f": back.data, b"g": b"USER\n"})
 
 
+def test_a_copy_with_a_typed_line_leaves_the_original_to_what_was_moved() -> None:
+    """It is no rename, and the file that the original was moved to is one."""
+    users = File(data=BASE.data + b"USER\n")
+    play = two_agents(f=users)
+    play.run(*MOVER, {b"g": BASE})
+    play.save(b"g", users.data, users)
+    play.run(*MOVER, {b"f": ABSENT, b"h": File(data=users.data + b"more\n")})
+    assert (play.ledger.paths[b"h"].origin, play.ledger.paths[b"g"].status) == (b"f", "created")
+
+
 @pytest.mark.parametrize("new", [False, True], ids=["modified", "new"])
 def test_git_explains_a_move_late_and_it_is_hardly_the_same_file_any_more(new: bool) -> None:
     """It is told again where it arrived, and had arrived there whatever it holds by now."""

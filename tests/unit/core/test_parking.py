@@ -822,3 +822,36 @@ def test_what_went_since_a_decision_waits_as_if_it_had_not_been_made(
     play.decide("reject", ALL)
     left = [*LINES[:5], b"USER\n", *LINES[5:], *([b"accepted\n"] if turns[-1] == "redo" else [])]
     assert data(play) == b"".join(left)
+
+
+def test_what_came_into_the_base_since_a_stash_is_not_pending_when_it_is_popped() -> None:
+    """A line was stashed as an agent's, typed by the user meanwhile, and then popped."""
+    play = Play(disk={b"f": TEXT})
+    play.attach()
+    play.prompt(*CLAUDE)
+    both = File(data=b"A1\n" + TEXT.data + b"A2\n")
+    play.run(*CLAUDE, {b"f": both})
+    stranger(play, play.disk[b"f"])
+    moved(play, TEXT, "stash")
+    users = File(data=b"A1\n" + TEXT.data)
+    play.save(b"f", users.data, users)
+    moved(play, both, "stash")
+    sound(play)
+    play.decide("reject", ALL)
+    assert data(play).startswith(users.data)
+
+
+def test_what_another_agent_overwrote_waits_for_nothing() -> None:
+    """Its change is rejected, and the user types the line that it had replaced: it is theirs."""
+    play = Play(disk={b"f": TEXT})
+    play.attach()
+    play.prompt(*CLAUDE)
+    play.prompt(*CODEX)
+    play.run(*CLAUDE, {b"f": File(data=b"X\n" + TEXT.data)})
+    play.run(*CODEX, {b"f": File(data=TEXT.data + b"Y\n")})
+    play.decide("reject", ALL)
+    play.cut()
+    typed = File(data=b"X\n" + TEXT.data)
+    play.save(b"f", typed.data, typed)
+    play.decide("reject", ALL)
+    assert data(play) == typed.data
