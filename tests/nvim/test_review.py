@@ -210,11 +210,13 @@ def test_an_update_leaves_the_float_open(reviewer: Editor, changed: str, agent: 
 def test_a_float_goes_when_it_is_left_for_a_third_window(reviewer: Editor, changed: str) -> None:
     """Into the float, and out of it to somewhere else."""
     open_review(reviewer)
-    reviewer.command("vsplit")
+    reviewer.command("vnew")
+    other = reviewer.lua("return vim.api.nvim_get_current_win()")
+    reviewer.command("wincmd p")
     on_line(reviewer, "+ten")
     reviewer.keys("KK")
     inside = reviewer.lua("return { #vim.api.nvim_list_wins(), vim.bo.filetype }")
-    reviewer.command("2wincmd w")
+    reviewer.nvim.api.set_current_win(other)
     left = reviewer.lua("return #vim.api.nvim_list_wins()")
     assert (inside[0], inside[1] != "agentdiff", left) == (3, True, 2)
 
