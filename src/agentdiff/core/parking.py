@@ -126,8 +126,10 @@ class Parking:
         if result is None or not has_lines(after):
             return not isinstance(state.cur, Absent)
         # A stash where HEAD is not the base takes all of it away, with what was accepted.
-        gone = has_lines(state.cur) and set(state.ids).isdisjoint(result.ids)
-        return gone and not _is_only_of(state, owner) and not adds_to(state.rest, after)
+        # For every write asks: first whether it wrote anything.
+        if any(hunk.b0 < hunk.b1 for hunk in result.hunks) or not has_lines(state.cur):
+            return False
+        return set(state.ids).isdisjoint(result.ids) and not _is_only_of(state, owner)
 
     def returning(
         self,
@@ -264,11 +266,6 @@ def has_lines(entry: Entry) -> bool:
 def adds_of(aside: Entry, before: Entry, after: Entry) -> bool:
     """Whether a write brings lines that were put aside: what it found was not all of them yet."""
     return bool((Counter(lines_of(after)) - Counter(lines_of(before))) & Counter(lines_of(aside)))
-
-
-def adds_to(before: Entry, after: Entry) -> bool:
-    """Whether a content has lines that another one has not, or not as often."""
-    return bool(Counter(lines_of(after)) - Counter(lines_of(before)))
 
 
 def _is_of_base(parked: PathState, base: Entry, after: File) -> bool:
