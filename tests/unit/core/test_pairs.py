@@ -189,10 +189,8 @@ def test_git_explains_a_move_late_and_it_is_hardly_the_same_file_any_more(new: b
 @pytest.mark.parametrize("far", [False, True])
 def test_git_explains_late_the_move_of_a_file_little_of_which_is_left(far: bool) -> None:
     """What pended has been moved, and not its base, nor what was moved there and back before."""
-    play = two_agents(f=File(data=b"a\n}\n}\nsame\nsame\n"))
-    mixed = File(data=b"x\nsame\n")
-    play.save(b"f", mixed.data, mixed)
-    play.run(*AGENT, {b"f": File(data=b"A\n" + mixed.data)})
+    play = two_agents(f=File(data=b"a line of the base\n" * 2 + b"same\n"))
+    play.run(*AGENT, {b"f": File(data=b"A\nx\nsame\n")})
     if far:
         move_file(play, b"f", b"d", AGENT)
         move_file(play, b"d", b"f", AGENT)
